@@ -1,0 +1,10 @@
+/** The bytes of a .wasm file as base64 text, put in by the build (scripts/wasm-inline.ts). */
+declare module 'wasm:*' {
+  const base64: string;
+  export default base64;
+}
+/** An AssemblyScript module compiled by the build, as base64 text. */
+declare module '*?wasm' {
+  const base64: string;
+  export default base64;
+}

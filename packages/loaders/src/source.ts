@@ -1,0 +1,19 @@
+/**
+ * Random access to a file's bytes, wherever they are: a file handle, a Blob, HTTP Range requests, a buffer.
+ * Readers of formats see nothing else, so each of them works in Node and in a page and reads only what it needs.
+ */
+export interface Source {
+  /** The file's base name, for messages and for telling formats apart. */
+  readonly name: string;
+  /** Length in bytes. */
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from `offset`, as a fresh copy that the caller may keep.
+   * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Another file of the same folder, by its plain base name; `undefined` where it does not exist. */
+  sibling?(basename: string): Promise<Source | undefined>;
+  /** Gives back what the source holds (a file handle). */
+  close?(): Promise<void>;
+}

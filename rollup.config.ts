@@ -1,0 +1,53 @@
+import { nodeResolve } from '@rollup/plugin-node-resolve';
+import commonjs from '@rollup/plugin-commonjs';
+import type { RollupOptions } from 'rollup';
+import dts from 'rollup-plugin-dts';
+import esbuild from 'rollup-plugin-esbuild';
+import { wasmInline } from './scripts/wasm-inline.ts';
+
+const root = 'packages/vgg';
+const entries = {
+  index: `${root}/src/index.ts`,
+  core: `${root}/src/core.ts`,
+  loaders: `${root}/src/loaders.ts`,
+  'io.node': `${root}/src/io/node.ts`,
+  'io.web': `${root}/src/io/web.ts`,
+};
+
+// The leaves (@vgg/*) are inlined; what a user installs beside us, and the platform, are not.
+const external = (id: string) => /^(node:|#io$|@tensorflow\/|@noble\/|sharp$|webgpu$)/.test(id);
+const compile = () => esbuild({ target: 'es2022', tsconfig: 'tsconfig.json' });
+const resolveSource = () => nodeResolve({ exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] });
+
+const library: RollupOptions = {
+  input: { ...entries, cli: `${root}/src/cli/main.ts` },
+  external,
+  plugins: [wasmInline(), resolveSource(), compile()],
+  output: {
+    dir: `${root}/dist`,
+    format: 'es',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    banner: (chunk) => (chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
+  },
+};
+
+/** One folder for a page without a bundler: everything inside, split so that a page loads only its backend. */
+const page: RollupOptions = {
+  input: { vgg: `${root}/src/index.ts` },
+  plugins: [wasmInline(), nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }), commonjs(), esbuild({ target: 'es2022', minify: true, tsconfig: 'tsconfig.json' })],
+  output: { dir: `${root}/dist/browser`, format: 'es', chunkFileNames: 'chunks/[name]-[hash].js' },
+  onwarn(warning, warn) {
+    // tfjs's own CommonJS wrappers.
+    if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'EVAL' || warning.code === 'CIRCULAR_DEPENDENCY') return;
+    warn(warning);
+  },
+};
+
+const types: RollupOptions = {
+  input: { index: entries.index, core: entries.core, loaders: entries.loaders },
+  external,
+  plugins: [dts({ tsconfig: 'tsconfig.json', includeExternal: ['@vgg/core', '@vgg/loaders', '@vgg/errors'] })],
+  output: { dir: `${root}/dist`, format: 'es', chunkFileNames: 'chunks/[name]-[hash].d.ts' },
+};
+
+export default [library, page, types];
