@@ -13,6 +13,8 @@ export interface TensorInfo {
   readonly present: boolean;
   /** Why it is not there, such as the names of the missing shards. */
   readonly absence?: string;
+  /** The name inside the file where `name` is a tidied form of it, such as `block1_conv1/block1_conv1_W_1:0`. */
+  readonly storedAs?: string;
 }
 
 /** An opened weight file: an index of tensors, and their values on demand. */

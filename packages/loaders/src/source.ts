@@ -9,11 +9,15 @@ export interface Source {
   readonly size: number;
   /**
    * Exactly `length` bytes from `offset`, as a fresh copy that the caller may keep.
-   * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early
+   * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early; `VGG_ABORTED`
    */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
   /** Another file of the same folder, by its plain base name; `undefined` where it does not exist. */
-  sibling?(basename: string): Promise<Source | undefined>;
+  sibling?(basename: string, options?: ReadOptions): Promise<Source | undefined>;
   /** Gives back what the source holds (a file handle). */
   close?(): Promise<void>;
+}
+
+export interface ReadOptions {
+  signal?: AbortSignal;
 }

@@ -32,8 +32,8 @@ export interface Embedder {
   readonly preprocessing: Preprocessing;
   /** What the weights call themselves, for messages. */
   readonly weightsName: string;
-  /** A digest of the network and its weights up to a tap: equal for equal features, whatever file they came from. */
-  fingerprint(layer: string): string;
+  /** A digest of the network and its weights up to a tap (read now if they were not yet): equal for equal features, whatever file they came from. */
+  fingerprint(layer: string): Promise<string>;
   /** The tap's paper name. */
   resolve(layer: string): string;
   /** Vectors of many pictures, in order, micro-batched; a picture that cannot be read gives an `error` in its place. */

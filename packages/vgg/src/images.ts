@@ -1,3 +1,7 @@
+import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import type { Picture } from './picture.js';
+import { isTensor, type RawImage, splitTensor, type TensorLike } from './pictures/raw.js';
+
 /** Rules for turning encoded bytes into pixels; the defaults are Pillow's. */
 export interface DecodeOptions {
   /** Turn the picture as its EXIF orientation says; default false, as Pillow's and Keras's loaders. */
@@ -6,5 +10,162 @@ export interface DecodeOptions {
   maxPixels?: number;
   /** Name for messages. */
   name?: string;
+  /** Used for http(s) URLs; default the platform's. */
+  fetch?: typeof fetch;
   signal?: AbortSignal;
+}
+
+/** The instance type of a global class where the platform's types have it, so that these types compile with and without DOM. */
+type Global<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Instance } } ? Instance : never;
+
+/** A Node stream of encoded bytes (`process.stdin`, `createReadStream`); an object-mode stream is an iterable of pictures instead. */
+export interface ByteStream extends AsyncIterable<Uint8Array | string> {
+  pipe(...args: never[]): unknown;
+  read(size?: number): unknown;
+}
+
+/** What a page shows pictures with; used as it is now, and never closed by us. */
+export type PageImage =
+  | Global<'HTMLImageElement'>
+  | Global<'HTMLCanvasElement'>
+  | Global<'OffscreenCanvas'>
+  | Global<'HTMLVideoElement'>
+  | Global<'ImageData'>
+  | Global<'ImageBitmap'>
+  | Global<'VideoFrame'>;
+
+/**
+ * One picture: in Node a path, and everywhere a URL (`file:` in Node only), encoded bytes (JPEG, PNG, WebP, GIF or AVIF) in a
+ * buffer, Blob, File or stream, raw 8-bit pixels, a tensor `[h, w, 3]` or `[1, h, w, 3]` of 0..255; in a page also a {@link PageImage}.
+ */
+export type ImageInput =
+  | string
+  | URL
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  | ReadableStream<Uint8Array>
+  | ByteStream
+  | RawImage
+  | TensorLike
+  | PageImage;
+
+/** One picture, a batch tensor `[n, h, w, 3]`, an array, or an (async) iterable of pictures. */
+export type ImageInputs = ImageInput | Iterable<ImageInput> | AsyncIterable<ImageInput>;
+
+/** A picture of a list, or why there is none; `index` is its place in the list. */
+export type PictureItem =
+  | { readonly index: number; readonly name: string; readonly picture: Picture; readonly error?: undefined }
+  | { readonly index: number; readonly name: string; readonly error: VggError; readonly picture?: undefined };
+
+export interface PicturesOptions extends DecodeOptions {
+  /** Pictures decoded, or waiting, ahead of the reader; default 4. */
+  ahead?: number;
+}
+
+/** The platform's decoder, `io.decode`. */
+export type Decode = (image: unknown, options: DecodeOptions) => Promise<Picture>;
+
+/**
+ * Pictures in the order of their inputs, each with its own failure where it has one: a corrupt file among good ones costs only itself.
+ *
+ * Inputs are asked for only as the pictures are taken: at most `ahead` are decoded or waiting at any time, so a list of any length
+ * needs the memory of a few pictures. What can be redrawn (a canvas, a video, raw pixels) is read before the next input is asked for.
+ *
+ * @throws VggError `VGG_ABORTED` once `signal` is aborted; whatever the iterable itself throws
+ * @example for await (const { name, picture, error } of toPictures(['a.jpg', 'b.jpg'], io.decode)) console.log(name, picture?.width ?? error.message);
+ */
+export async function* toPictures(inputs: ImageInputs, decode: Decode, options: PicturesOptions = {}): AsyncGenerator<PictureItem, void, undefined> {
+  const { ahead = 4, signal, ...rules } = options;
+  if (!(Number.isInteger(ahead) && ahead > 0)) throw new VggError('VGG_OPTION', `toPictures: expected a whole number above 0 as ahead, received ${ahead}`);
+  throwIfAborted(signal, 'toPictures');
+  const own = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    own.signal.addEventListener('abort', () => reject(new VggError('VGG_ABORTED', 'toPictures: stopped by its AbortSignal', { cause: own.signal.reason })));
+  });
+  aborted.catch(() => {});
+  const abort = () => own.abort(signal?.reason);
+  signal?.addEventListener('abort', abort, { once: true });
+
+  const source = entries(inputs);
+  const waiting: Promise<PictureItem>[] = [];
+  let asked: Promise<IteratorResult<Entry>> | undefined;
+  let ended = false;
+  let index = 0;
+  try {
+    while (!ended || waiting.length > 0) {
+      if (!ended && waiting.length < ahead) asked ??= Promise.resolve(source.next());
+      const next = asked?.then((result) => ({ result }));
+      const first = waiting[0];
+      const done = await Promise.race([aborted, ...(first === undefined ? [] : [first]), ...(next === undefined ? [] : [next])]);
+      if (!('result' in done)) {
+        waiting.shift();
+        yield done;
+        continue;
+      }
+      asked = undefined;
+      if (done.result.done) ended = true;
+      else waiting.push(settle(done.result.value, index++, decode, { ...rules, signal: own.signal }));
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    if (!own.signal.aborted) own.abort();
+    // Not awaited: a source that hangs must not hold up the one who stopped it.
+    if (!ended) void Promise.resolve(source.return?.()).catch(() => {});
+  }
+}
+
+/** An input and how to decode it. */
+interface Entry {
+  readonly input: unknown;
+  readonly decode?: (name: string) => Promise<Picture>;
+}
+
+async function settle(entry: Entry, index: number, decode: Decode, options: DecodeOptions): Promise<PictureItem> {
+  const name = nameOf(entry.input) ?? `picture ${index}`;
+  try {
+    return { index, name, picture: await (entry.decode?.(name) ?? decode(entry.input, { ...options, name })) };
+  } catch (error) {
+    return { index, name, error: isVggError(error) ? error : new VggError('VGG_INPUT', `decode: ${name}: ${messageOf(error)}`, { cause: error }) };
+  }
+}
+
+/** One input or many, as an iterator; a batch tensor counts as many. */
+function entries(inputs: ImageInputs): Iterator<Entry> | AsyncIterator<Entry> {
+  if (isTensor(inputs) && inputs.shape.length === 4) return batch(inputs);
+  if (isOneImage(inputs)) return [{ input: inputs }].values();
+  return each(inputs as Iterable<unknown> | AsyncIterable<unknown>);
+}
+
+function* batch(tensor: TensorLike): Generator<Entry> {
+  const { count, picture } = splitTensor(tensor);
+  for (let i = 0; i < count; i++) yield { input: undefined, decode: (name) => picture(i, name) };
+}
+
+async function* each(inputs: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<Entry> {
+  for await (const input of inputs) yield { input };
+}
+
+/** True for what is one picture although it can be iterated: texts, bytes, streams of bytes. */
+function isOneImage(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (ArrayBuffer.isView(value) || isByteStream(value)) return true;
+  return !(Symbol.iterator in value || Symbol.asyncIterator in value);
+}
+
+/** A web ReadableStream, or a Node stream that is not in object mode. */
+export function isByteStream(value: unknown): value is ReadableStream<Uint8Array> | ByteStream {
+  if (typeof value !== 'object' || value === null) return false;
+  const { getReader, pipe, readableObjectMode } = value as { getReader?: unknown; pipe?: unknown; readableObjectMode?: unknown };
+  return typeof getReader === 'function' || (typeof pipe === 'function' && readableObjectMode !== true);
+}
+
+/** What people call a picture: its path, URL or file name. */
+function nameOf(input: unknown): string | undefined {
+  if (typeof input === 'string') return input.startsWith('data:') ? undefined : input;
+  if (input instanceof URL) return input.href;
+  if (typeof input !== 'object' || input === null) return undefined;
+  const { name, currentSrc } = input as { name?: unknown; currentSrc?: unknown };
+  for (const text of [name, currentSrc]) if (typeof text === 'string' && text !== '' && !text.startsWith('data:')) return text;
+  return undefined;
 }

@@ -7,11 +7,32 @@ export type Padding = 'zero' | 'reflect' | 'valid';
 
 /** One layer, as data; a network is a list of these run in order. Filters are HWIO, dense weights [in, out], maps NHWC. */
 export type Layer =
-  | { readonly kind: 'conv'; readonly name: string; readonly kernel: 1 | 3 | 7; readonly in: number; readonly out: number; readonly padding: Padding }
+  | {
+      readonly kind: 'conv';
+      readonly name: string;
+      readonly kernel: 1 | 3 | 7;
+      readonly in: number;
+      readonly out: number;
+      readonly padding: Padding;
+    }
   | { readonly kind: 'batchnorm'; readonly name: string; readonly channels: number; readonly epsilon: number }
-  | { readonly kind: 'lrn'; readonly name: string; readonly radius: number; readonly bias: number; readonly alpha: number; readonly beta: number }
+  | {
+      readonly kind: 'lrn';
+      readonly name: string;
+      readonly radius: number;
+      readonly bias: number;
+      readonly alpha: number;
+      readonly beta: number;
+    }
   | { readonly kind: 'relu'; readonly name: string }
-  | { readonly kind: 'pool'; readonly name: string; readonly pool: PoolKind; readonly size: number; readonly stride: number; readonly rounding: Rounding }
+  | {
+      readonly kind: 'pool';
+      readonly name: string;
+      readonly pool: PoolKind;
+      readonly size: number;
+      readonly stride: number;
+      readonly rounding: Rounding;
+    }
   | { readonly kind: 'flatten'; readonly name: string }
   | { readonly kind: 'dense'; readonly name: string; readonly in: number; readonly out: number }
   | { readonly kind: 'dropout'; readonly name: string; readonly rate: number }
@@ -30,4 +51,44 @@ export interface Network {
   /** False where the dense layers are left out. */
   readonly top: boolean;
   readonly layers: readonly Layer[];
+  /** What the layers were made from; as JSON it gives the same network again. */
+  readonly plan: Plan;
+}
+
+/** A convolution in a plan: its output channels where it is 3x3, or the paper's notation, `conv1-256` for a 1x1. */
+export type PlannedConv = number | `conv1-${number}` | `conv3-${number}`;
+
+/** A network in a few words; plain JSON. `blocks` is all it needs, {@link PLAN_DEFAULTS} has the rest. */
+export interface Plan {
+  /** For listings and messages. */
+  readonly name: string;
+  /** The convolutions of each block, such as `[[64, 64], [128, 128], [256, 256, "conv1-256"]]`. */
+  readonly blocks: readonly (readonly PlannedConv[])[];
+  /** The blocks, counted from 1, that end with a pool; by default all of them. */
+  readonly pools: readonly number[];
+  readonly pool: PoolKind;
+  /** Side of a pool's window, in cells. */
+  readonly poolSize: number;
+  readonly poolStride: number;
+  readonly rounding: Rounding;
+  readonly padding: Padding;
+  /** Batch normalisation between each convolution and its ReLU. */
+  readonly batchNorm: boolean;
+  /** Added to the variance by batch normalisation. */
+  readonly epsilon: number;
+  /** Local response normalisation after the first convolution's ReLU (column A-LRN). */
+  readonly lrn: boolean;
+  /** False leaves out everything after the last block. */
+  readonly top: boolean;
+  /** Widths of the hidden dense layers; the one with `classes` outputs follows them. */
+  readonly dense: readonly number[];
+  /** The dense layers as convolutions, and the mean over their map: any size from `size` up, with the same weights. */
+  readonly convolutionalTop: boolean;
+  /** Fraction of a hidden dense layer's outputs dropped while training; 0 leaves the dropout layers out. */
+  readonly dropout: number;
+  readonly classes: number;
+  /** Of the input picture. */
+  readonly channels: number;
+  /** Side of the square input that the dense layers are made for, in pixels. */
+  readonly size: number;
 }

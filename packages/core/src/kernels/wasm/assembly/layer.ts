@@ -1,0 +1,64 @@
+// One convolution as the caller (conv3x3.ts) writes it into the heap, 4 bytes a field, in this order: LAYER_FIELDS there.
+// All pointers are bytes; all arrays are float32.
+
+@unmanaged
+export class Layer {
+  /** [batch][height][width][inChannels], unpadded. */
+  input: usize;
+  /** [batch][outHeight][outWidth][outChannels]. */
+  output: usize;
+  /** What `transformFilter` or `packFilter` wrote. */
+  filter: usize;
+  /** [panels][8], zeros past outChannels. */
+  bias: usize;
+  /** The constants of `writeConstants`. */
+  constants: usize;
+  batch: i32;
+  height: i32;
+  width: i32;
+  inChannels: i32;
+  outHeight: i32;
+  outWidth: i32;
+  outChannels: i32;
+  /** Rows and columns of zeros above and left of the input. */
+  padTop: i32;
+  padLeft: i32;
+  /** 1: negative results become 0. */
+  relu: i32;
+  /** Output tiles an image is cut into, by side: first those of 6, then those of 4; the last may reach past the image. */
+  rows6: i32;
+  rows4: i32;
+  columns6: i32;
+  columns4: i32;
+  /** 64, or 36 where all tiles are of 4. */
+  points: i32;
+  /** Panels of eight output channels, and how many of them are computed between two output transforms. */
+  panels: i32;
+  blockPanels: i32;
+}
+
+// @ts-ignore: decorator
+@inline
+export function min(a: i32, b: i32): i32 {
+  return a < b ? a : b;
+}
+
+// @ts-ignore: decorator
+@inline
+export function max(a: i32, b: i32): i32 {
+  return a > b ? a : b;
+}
+
+/** Input channels as the kernels hold them: a multiple of four. */
+// @ts-ignore: decorator
+@inline
+export function padded(channels: i32): i32 {
+  return (channels + 3) & ~3;
+}
+
+/** What a negative result becomes at least: 0 after a ReLU, anything otherwise. */
+// @ts-ignore: decorator
+@inline
+export function floorOf(layer: Layer): v128 {
+  return layer.relu ? f32x4.splat(0) : f32x4.splat(-Infinity);
+}

@@ -1,0 +1,222 @@
+import { throwIfAborted, VggError } from '@vgg/errors';
+import { countOf, DTYPE_BYTES, toFloat32 } from '../dtype.js';
+import type { DType, Format, TensorInfo, WeightFile } from '../format.js';
+import { type Json, member, parseJson } from '../json.js';
+import type { ReadOptions, Source } from '../source.js';
+import { isPlainName } from '../sources/checks.js';
+import { absentTensor } from './tensors.js';
+import { type Group, layOutShards, readSpan } from './tfjs-shards.js';
+
+/** VGG-16's model.json is 18 KB. */
+const MAX_JSON = 16 * 2 ** 20;
+/** A layer's config is about ten deep, nested models a little more. */
+const MAX_DEPTH = 64;
+/** VGG-16 in shards of 4 MiB has 141; one of 1 MiB shards 530. */
+const MAX_SHARDS = 8192;
+/** Shards asked for at the same time. */
+const CONCURRENCY = 8;
+
+/**
+ * A tfjs layers-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that hold a
+ * group's bytes end to end (https://www.tensorflow.org/js/guide/save_load).
+ * Where shards are missing, every tensor whose bytes are wholly known is served, and the others are marked absent.
+ */
+export const tfjsLayers: Format = {
+  id: 'tfjs-layers',
+  title: 'TensorFlow.js layers model',
+  match(head) {
+    const text = new TextDecoder().decode(head);
+    return /^\uFEFF?\s*\{/.test(text) && /"(modelTopology|weightsManifest)"/.test(text);
+  },
+  open: openTfjs,
+};
+
+interface Quantization {
+  dtype: 'uint8' | 'uint16' | 'float16';
+  scale: number;
+  min: number;
+}
+
+interface Entry {
+  info: TensorInfo;
+  group: Group;
+  /** Bytes within the group. */
+  start: number;
+  end: number;
+  quantization?: Quantization;
+}
+
+async function openTfjs(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
+  const who = source.name;
+  if (source.size > MAX_JSON) throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_JSON} bytes of JSON, received ${source.size}`);
+  const json = parseJson(await source.read(0, source.size, options), { who, maxBytes: MAX_JSON, maxDepth: MAX_DEPTH });
+  const manifest = member(json, 'weightsManifest');
+  if (!Array.isArray(manifest)) {
+    throw new VggError('VGG_FORMAT', `${who}: expected a "weightsManifest" list, as in a tfjs model.json, received JSON without one`);
+  }
+  const parsed = manifest.map((group) => ({ paths: readPaths(group, who), weights: readSpecs(group, who) }));
+  checkUnique(parsed.flatMap(({ paths }) => paths), 'shard', who);
+  checkUnique(parsed.flatMap(({ weights }) => weights.map(({ name }) => name)), 'tensor', who);
+
+  const shards = await openShards(source, parsed.flatMap(({ paths }) => paths), options);
+  const close = async () => {
+    await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
+    await source.close?.();
+  };
+  const entries = new Map<string, Entry>();
+  try {
+    for (const { paths, weights } of parsed) {
+      const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
+      const group = layOutShards(paths.map((path) => ({ path, source: shards.get(path) })), total, who);
+      let at = 0;
+      for (const { name, shape, dtype, bytes, quantization } of weights) {
+        const missing = group.missing(at, at + bytes);
+        const absence = `missing ${missing.length === 1 ? 'shard' : 'shards'} ${missing.join(', ')}`;
+        const info: TensorInfo = { name, shape, dtype, present: missing.length === 0, ...(missing.length > 0 && { absence }) };
+        entries.set(name, { info, group, start: at, end: at + bytes, ...(quantization && { quantization }) });
+        at += bytes;
+      }
+    }
+  } catch (error) {
+    await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
+    throw error;
+  }
+  return {
+    format: 'tfjs-layers',
+    tensors: new Map([...entries].map(([name, { info }]) => [name, info])),
+    metadata: metadataOf(json),
+    async read(name, read = {}) {
+      throwIfAborted(read.signal, who);
+      const entry = entries.get(name);
+      if (!entry) throw absentTensor(who, name);
+      if (!entry.info.present) {
+        throw new VggError('VGG_WEIGHTS_MISSING', `${who}: tensor "${name}" is not there (${entry.info.absence}); fetch these files`);
+      }
+      return dequantize(await readSpan(entry.group, entry.start, entry.end, read), entry.info.dtype, entry.quantization);
+    },
+    close,
+  };
+}
+
+function readPaths(group: Json, who: string): string[] {
+  const paths = member(group, 'paths');
+  if (!Array.isArray(paths) || paths.length > MAX_SHARDS) {
+    throw new VggError('VGG_FORMAT', `${who}: expected each weightsManifest group to list up to ${MAX_SHARDS} "paths", received otherwise`);
+  }
+  return paths.map((path) => {
+    const plain = typeof path === 'string' ? path.replace(/^\.\//, '') : '';
+    if (isPlainName(plain)) return plain;
+    throw new VggError(
+      'VGG_INTEGRITY',
+      `${who}: expected shards to be plain file names beside it, received ${JSON.stringify(path).slice(0, 100)}; paths, "..", and other hosts are refused`,
+    );
+  });
+}
+
+interface Spec {
+  name: string;
+  shape: number[];
+  dtype: DType;
+  bytes: number;
+  quantization?: Quantization;
+}
+
+const DTYPES: ReadonlyMap<unknown, DType> = new Map<unknown, DType>([
+  ['float32', 'float32'],
+  ['float16', 'float16'],
+  ['int32', 'int32'],
+  ['uint8', 'uint8'],
+  ['uint16', 'uint16'],
+  ['bool', 'bool'],
+]);
+
+function readSpecs(group: Json, who: string): Spec[] {
+  const weights = member(group, 'weights');
+  if (!Array.isArray(weights)) throw new VggError('VGG_FORMAT', `${who}: expected each weightsManifest group to list its "weights", received otherwise`);
+  return weights.map((spec) => {
+    const name = member(spec, 'name');
+    const shape = member(spec, 'shape');
+    if (typeof name !== 'string' || !Array.isArray(shape)) {
+      throw new VggError('VGG_FORMAT', `${who}: expected each weight to have a "name" and a "shape", received ${JSON.stringify(spec).slice(0, 100)}`);
+    }
+    const label = `${who}: tensor "${name}"`;
+    const dtype = DTYPES.get(member(spec, 'dtype'));
+    if (!dtype) throw new VggError('VGG_FORMAT', `${label}: expected a numeric dtype, received ${JSON.stringify(member(spec, 'dtype'))}`);
+    const quantization = readQuantization(member(spec, 'quantization'), label);
+    const bytes = countOf(shape as number[], label) * DTYPE_BYTES[quantization?.dtype ?? dtype];
+    return { name, shape: shape as number[], dtype, bytes, ...(quantization && { quantization }) };
+  });
+}
+
+function readQuantization(json: Json | undefined, label: string): Quantization | undefined {
+  if (json === undefined || json === null) return undefined;
+  const dtype = member(json, 'dtype');
+  if (dtype === 'float16') return { dtype, scale: 1, min: 0 };
+  const scale = member(json, 'scale');
+  const min = member(json, 'min');
+  if ((dtype !== 'uint8' && dtype !== 'uint16') || typeof scale !== 'number' || typeof min !== 'number') {
+    throw new VggError('VGG_FORMAT', `${label}: expected quantization to uint8, uint16 or float16, received ${JSON.stringify(json).slice(0, 100)}`);
+  }
+  return { dtype, scale, min };
+}
+
+/** `value = stored * scale + min`, as tfjs does; integers are rounded back to integers. */
+function dequantize(bytes: Uint8Array, dtype: DType, quantization?: Quantization): Float32Array {
+  const values = toFloat32(bytes, quantization?.dtype ?? dtype);
+  if (!quantization || quantization.dtype === 'float16') return values;
+  const { scale, min } = quantization;
+  const whole = dtype !== 'float32';
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]! * scale + min;
+    values[i] = whole ? Math.round(value) : value;
+  }
+  return values;
+}
+
+function checkUnique(names: readonly string[], what: string, who: string): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) throw new VggError('VGG_INTEGRITY', `${who}: expected each ${what} once, received "${name}" twice`);
+    seen.add(name);
+  }
+}
+
+async function openShards(source: Source, paths: readonly string[], options: ReadOptions): Promise<Map<string, Source | undefined>> {
+  if (paths.length > MAX_SHARDS) throw new VggError('VGG_FORMAT', `${source.name}: expected at most ${MAX_SHARDS} shards, received ${paths.length}`);
+  const shards = new Map<string, Source | undefined>();
+  const queue = [...paths];
+  const work = async () => {
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      throwIfAborted(options.signal, source.name);
+      shards.set(path, await source.sibling?.(path, options));
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: CONCURRENCY }, work));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) {
+    await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
+    throw failed.reason;
+  }
+  return shards;
+}
+
+/** What the file says of itself, in short; the whole topology as text under `model_config`, as Keras calls it. */
+function metadataOf(json: Json): Map<string, string> {
+  const metadata = new Map<string, string>();
+  const topology = member(json, 'modelTopology');
+  for (const [from, key] of [
+    [json, 'format'],
+    [json, 'generatedBy'],
+    [json, 'convertedBy'],
+    [topology, 'keras_version'],
+    [topology, 'backend'],
+  ] as const) {
+    const value = member(from, key);
+    if (typeof value === 'string') metadata.set(key, value);
+  }
+  const config = member(topology, 'model_config') ?? topology;
+  if (config) metadata.set('model_config', JSON.stringify(config));
+  const own = member(json, 'userDefinedMetadata');
+  for (const [key, value] of Object.entries(own ?? {})) metadata.set(key, typeof value === 'string' ? value : JSON.stringify(value));
+  return metadata;
+}

@@ -1,0 +1,81 @@
+import { VggError } from '@vgg/errors';
+import type { ReadOptions, Source } from '../source.js';
+
+/** What the tfjs converter cuts groups into; the last shard of a group is the rest. */
+const USUAL_SHARD = 4 * 2 ** 20;
+
+export interface Shard {
+  path: string;
+  /** Undefined where the file is not there. */
+  source: Source | undefined;
+}
+
+/** A group's bytes: its shards end to end. */
+export interface Group {
+  parts: { path: string; source: Source; start: number; end: number }[];
+  /** The shards that the bytes from `start` to `end` need and that are not there. */
+  missing(start: number, end: number): string[];
+}
+
+/**
+ * Places a group's shards in its `total` bytes. With all of them there any sizes will do that add up. With some missing the others'
+ * places follow only if all but the last are of one size, as every known writer makes them; that is checked, never assumed.
+ *
+ * @throws VggError `VGG_INTEGRITY`, naming the shard of a wrong length
+ */
+export function layOutShards(shards: readonly Shard[], total: number, who: string): Group {
+  const sum = shards.reduce((bytes, { source }) => bytes + (source?.size ?? 0), 0);
+  const complete = shards.every(({ source }) => source !== undefined);
+  if (complete && sum === total) return groupOf(shards, shards.map(({ source }) => source!.size));
+  const size = commonSize(shards, total);
+  const last = shards.length - 1;
+  const sizes = shards.map((_, i) => (i < last ? size : total - last * size));
+  for (const [i, { path, source }] of shards.entries()) {
+    if (source && source.size !== sizes[i]) {
+      throw new VggError('VGG_INTEGRITY', `${who}: expected shard "${path}" to be of ${Math.max(0, sizes[i]!)} bytes, received ${source.size}; fetch it again`);
+    }
+  }
+  if (shards.length === 0 && total > 0) {
+    throw new VggError('VGG_INTEGRITY', `${who}: expected shards for ${total} bytes of weights, received a group that lists none`);
+  }
+  return groupOf(shards, sizes);
+}
+
+/** The size of every shard but the last: the converter's own if the count fits it, else what the shards themselves say. */
+function commonSize(shards: readonly Shard[], total: number): number {
+  const count = shards.length;
+  if (count <= 1) return total;
+  const votes = new Map<number, number>();
+  for (const { source } of shards.slice(0, -1)) if (source) votes.set(source.size, (votes.get(source.size) ?? 0) + 1);
+  const usual = Math.ceil(total / USUAL_SHARD) === count ? USUAL_SHARD : undefined;
+  if (usual !== undefined && (votes.size === 0 || votes.has(usual))) return usual;
+  const [winner] = [...votes].sort((a, b) => b[1] - a[1])[0] ?? [];
+  if (winner !== undefined) return winner;
+  return usual ?? Math.floor((total - (shards.at(-1)!.source?.size ?? 0)) / (count - 1));
+}
+
+function groupOf(shards: readonly Shard[], sizes: readonly number[]): Group {
+  const placed: { path: string; source: Source | undefined; start: number; end: number }[] = [];
+  let at = 0;
+  for (const [i, shard] of shards.entries()) {
+    placed.push({ ...shard, start: at, end: at + sizes[i]! });
+    at += sizes[i]!;
+  }
+  return {
+    parts: placed.filter((part): part is (typeof placed)[number] & { source: Source } => part.source !== undefined),
+    missing: (start, end) =>
+      placed.filter((part) => part.source === undefined && part.start < end && part.end > start).map((part) => part.path),
+  };
+}
+
+/** The group's bytes from `start` to `end`, from however many shards they lie in. */
+export async function readSpan(group: Group, start: number, end: number, options: ReadOptions): Promise<Uint8Array> {
+  const parts = group.parts.filter((part) => part.start < end && part.end > start);
+  if (parts.length === 1) return parts[0]!.source.read(start - parts[0]!.start, end - start, options);
+  const out = new Uint8Array(end - start);
+  for (const part of parts) {
+    const from = Math.max(start, part.start);
+    out.set(await part.source.read(from - part.start, Math.min(end, part.end) - from, options), from - start);
+  }
+  return out;
+}

@@ -1,0 +1,53 @@
+import type { ReadOptions, Source } from '../source.js';
+import { checkRange } from './checks.js';
+
+export interface CacheOptions {
+  /** Bytes fetched at a time; reads longer than this go straight through. */
+  block?: number;
+  /** Blocks kept, the least recently used ones given up first. */
+  blocks?: number;
+}
+
+/** A page of a file system: an index read in small steps then costs one read per page it touches. */
+export const CACHE_DEFAULTS = { block: 4096, blocks: 256 };
+
+/** A source whose small reads are served from aligned blocks, so that a reader may take a few bytes at a time. */
+export function cachedSource(source: Source, options: CacheOptions = {}): Source {
+  const { block, blocks } = { ...CACHE_DEFAULTS, ...options };
+  const kept = new Map<number, Promise<Uint8Array>>();
+
+  function fetchBlock(index: number, read?: ReadOptions): Promise<Uint8Array> {
+    const known = kept.get(index);
+    kept.delete(index); // to its end: the Map's order is the order of use
+    const start = index * block;
+    const promise = known ?? source.read(start, Math.min(block, source.size - start), read);
+    kept.set(index, promise);
+    if (kept.size > blocks) kept.delete(kept.keys().next().value!);
+    if (!known) {
+      promise.catch(() => {
+        if (kept.get(index) === promise) kept.delete(index);
+      });
+    }
+    return promise;
+  }
+
+  return {
+    name: source.name,
+    size: source.size,
+    async read(offset: number, length: number, read?: ReadOptions) {
+      checkRange(source.name, source.size, offset, length);
+      if (length > block) return source.read(offset, length, read);
+      const out = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const index = Math.floor((offset + done) / block);
+        const from = offset + done - index * block;
+        const bytes = (await fetchBlock(index, read)).subarray(from, from + length - done);
+        out.set(bytes, done);
+        done += bytes.length;
+      }
+      return out;
+    },
+    sibling: source.sibling && ((name, read) => source.sibling!(name, read)),
+    close: source.close && (() => source.close!()),
+  };
+}

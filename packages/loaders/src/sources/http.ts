@@ -1,0 +1,238 @@
+import { messageOf, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import type { ReadOptions, Source } from '../source.js';
+import { bytesSource } from './bytes.js';
+import { cachedSource } from './cached.js';
+import { checkPlainName, checkRange } from './checks.js';
+
+export interface HttpOptions {
+  /** The fetch to use: for headers, proxies and tests. */
+  fetch?: typeof fetch;
+  signal?: AbortSignal;
+  /** Told of a whole download, where the server has no Range requests. */
+  onProgress?: OnProgress;
+}
+
+/** Bytes per request of an index: over a network a request costs more than 64 KiB do. */
+const BLOCK = 65536;
+/** A server without Range requests sends the whole file into memory; past this an ArrayBuffer may not be had. */
+const MAX_WHOLE = 2 ** 31;
+/** Enough for a mirror or two; more is a loop. */
+const MAX_REDIRECTS = 5;
+
+/**
+ * A source over an http(s) URL, read by Range requests, or downloaded whole where the server has none. Siblings are plain names
+ * in the same folder of the same host.
+ *
+ * @throws VggError `VGG_NOT_FOUND` (404, 410), `VGG_NETWORK` (unreachable, another status), `VGG_INTEGRITY` (other bytes than
+ * asked for), `VGG_ABORTED`
+ */
+export async function httpSource(url: string | URL, options: HttpOptions = {}): Promise<Source> {
+  return openHttp(new URL(url), options, false);
+}
+
+async function openHttp(url: URL, options: HttpOptions, sameHost: boolean): Promise<Source> {
+  const name = baseName(url);
+  const { signal } = options;
+  const request = (range: string | undefined, readSignal: AbortSignal | undefined, method = 'GET') =>
+    send(url, { range, method, signal: readSignal ?? signal, fetch: options.fetch ?? globalThis.fetch, sameHost, name });
+
+  const first = await request(`bytes=0-${BLOCK - 1}`, signal);
+  const sibling = (basename: string, read?: ReadOptions) => openSibling(url, basename, { ...options, signal: read?.signal ?? signal });
+  const empty = first.status === 416 && /^bytes \*\/0$/.test(first.headers.get('content-range') ?? '');
+  if (empty) {
+    await first.body?.cancel();
+    return { ...bytesSource(new Uint8Array(0), name), sibling };
+  }
+  const range = contentRange(first);
+  const total = range?.total ?? (first.status === 206 ? await headLength(request, signal) : undefined);
+  if (first.status === 206 && total !== undefined) {
+    const length = Math.min(BLOCK, total);
+    if (range && (range.start !== 0 || range.end !== length - 1)) await wrongRange(first, name, 0, length);
+    const head = await bodyOf(first, name, length, signal);
+    const etag = first.headers.get('etag');
+    const ranged: Source = {
+      name,
+      size: total,
+      async read(offset: number, count: number, read?: ReadOptions) {
+        throwIfAborted(read?.signal, name);
+        checkRange(name, total, offset, count);
+        if (count === 0) return new Uint8Array(0);
+        if (offset + count <= head.length) return head.slice(offset, offset + count);
+        const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal);
+        const got = contentRange(response);
+        if (response.status !== 206 || (got && (got.start !== offset || got.end !== offset + count - 1))) {
+          await wrongRange(response, name, offset, count);
+        }
+        if ((got?.total ?? total) !== total || (etag !== null && response.headers.get('etag') !== etag)) {
+          await response.body?.cancel();
+          throw new VggError('VGG_INTEGRITY', `${name}: the file changed on the server while it was read; load it again`);
+        }
+        return bodyOf(response, name, count, read?.signal ?? signal);
+      },
+    };
+    return { ...cachedSource(ranged, { block: BLOCK, blocks: 64 }), sibling };
+  }
+  if (first.status === 206) {
+    await first.body?.cancel();
+    return { ...(await whole(await request(undefined, signal), name, options)), sibling };
+  }
+  return { ...(await whole(first, name, options)), sibling };
+}
+
+async function openSibling(base: URL, basename: string, options: HttpOptions): Promise<Source | undefined> {
+  checkPlainName(base.href, basename);
+  const url = new URL(encodeURIComponent(basename), base);
+  try {
+    return await openHttp(url, options, true);
+  } catch (error) {
+    if (error instanceof VggError && error.code === 'VGG_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+interface Request {
+  range: string | undefined;
+  method: string;
+  signal: AbortSignal | undefined;
+  fetch: typeof fetch;
+  sameHost: boolean;
+  name: string;
+}
+
+async function send(url: URL, request: Request): Promise<Response> {
+  const { range, method, signal, sameHost, name } = request;
+  let at = url;
+  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    throwIfAborted(signal, name);
+    let response: Response;
+    try {
+      const headers: Record<string, string> = range === undefined ? {} : { Range: range };
+      response = await request.fetch(at, { method, headers, signal: signal ?? null, redirect: sameHost ? 'manual' : 'follow' });
+      // A page may not see where a redirect leads: it follows, under CORS, and the address is looked at afterwards.
+      if (response.type === 'opaqueredirect') response = await request.fetch(at, { method, headers, signal: signal ?? null });
+    } catch (error) {
+      throwIfAborted(signal, name);
+      throw new VggError('VGG_NETWORK', `${name}: ${url.host} could not be reached (${causeOf(error)}); check the address and the network`, {
+        cause: error,
+      });
+    }
+    const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
+    const next = location !== null ? new URL(location, at) : new URL(response.url || at);
+    if (sameHost && (next.host !== url.host || next.protocol !== url.protocol)) {
+      await response.body?.cancel();
+      throw new VggError('VGG_NETWORK', `${name}: expected it on ${url.host}, received a redirect to ${next.host}, which is refused`);
+    }
+    if (location !== null) {
+      await response.body?.cancel();
+      at = next;
+      continue;
+    }
+    if (response.ok || response.status === 416) return response;
+    await response.body?.cancel();
+    const gone = response.status === 404 || response.status === 410;
+    throw new VggError(
+      gone ? 'VGG_NOT_FOUND' : 'VGG_NETWORK',
+      `${name}: expected a file at ${url.host}${url.pathname}, received HTTP status ${response.status}; check the address`,
+    );
+  }
+  throw new VggError('VGG_NETWORK', `${name}: ${url.host} redirected more than ${MAX_REDIRECTS} times`);
+}
+
+function contentRange(response: Response): { start: number; end: number; total: number } | undefined {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
+  if (response.status !== 206 || !match) return undefined; // across origins the header may be hidden
+  return { start: Number(match[1]), end: Number(match[2]), total: Number(match[3]) };
+}
+
+async function headLength(
+  request: (range: undefined, signal: AbortSignal | undefined, method: string) => Promise<Response>,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const response = await request(undefined, signal, 'HEAD');
+  await response.body?.cancel();
+  const length = response.headers.get('content-length');
+  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
+async function wrongRange(response: Response, name: string, offset: number, length: number): Promise<never> {
+  await response.body?.cancel();
+  const got = response.headers.get('content-range') ?? `status ${response.status}`;
+  throw new VggError('VGG_INTEGRITY', `${name}: expected bytes ${offset}-${offset + length - 1}, received ${got} from the server`);
+}
+
+/** Exactly `length` bytes of a body: fewer is a cut connection, more is a server that lies. */
+async function bodyOf(response: Response, name: string, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const out = new Uint8Array(length);
+  const end = await eachChunk(response, name, signal, (chunk, at) => {
+    if (at + chunk.length > length) {
+      throw new VggError('VGG_INTEGRITY', `${name}: expected ${length} bytes, received more from the server`);
+    }
+    out.set(chunk, at);
+  });
+  if (end < length) throw new VggError('VGG_INTEGRITY', `${name}: expected ${length} bytes, received ${end}; the connection was cut`);
+  return out;
+}
+
+async function whole(response: Response, name: string, options: HttpOptions): Promise<Source> {
+  const header = response.headers.get('content-length');
+  const encoded = response.headers.get('content-encoding') !== null; // then the length is the packed one
+  const expected = header !== null && /^\d+$/.test(header) && !encoded ? Number(header) : undefined;
+  const chunks: Uint8Array[] = [];
+  const length = await eachChunk(response, name, options.signal, (chunk, at) => {
+    if (at + chunk.length > MAX_WHOLE) {
+      throw new VggError('VGG_NETWORK', `${name}: expected Range requests for a file above ${MAX_WHOLE} bytes, and the server has none`);
+    }
+    chunks.push(chunk);
+    options.onProgress?.({ stage: 'download', loaded: at + chunk.length, item: name, ...(expected !== undefined && { total: expected }) });
+  });
+  if (expected !== undefined && length < expected) {
+    throw new VggError('VGG_INTEGRITY', `${name}: expected ${expected} bytes, received ${length}; the connection was cut`);
+  }
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks.splice(0)) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytesSource(out, name);
+}
+
+async function eachChunk(
+  response: Response,
+  name: string,
+  signal: AbortSignal | undefined,
+  take: (chunk: Uint8Array, at: number) => void,
+): Promise<number> {
+  const reader = response.body?.getReader();
+  if (!reader) return 0;
+  let at = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      throwIfAborted(signal, name);
+      if (done) return at;
+      take(value, at);
+      at += value.length;
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {}); // the connection is given up either way
+    throwIfAborted(signal, name);
+    if (error instanceof VggError) throw error;
+    throw new VggError('VGG_NETWORK', `${name}: the connection broke after ${at} bytes (${causeOf(error)}); try again`, { cause: error });
+  }
+}
+
+/** Node's fetch says only "fetch failed"; what happened is in its cause. */
+function causeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return messageOf(cause);
+}
+
+function baseName(url: URL): string {
+  const last = url.pathname.split('/').pop() ?? '';
+  try {
+    return decodeURIComponent(last) || url.host;
+  } catch {
+    return last || url.host;
+  }
+}

@@ -1,0 +1,141 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Backend, type BackendName, batchNorm, conv2d, dense, lrn, pool, relu, softmax } from '@vgg/core';
+import { throwIfAborted, VggError } from '@vgg/errors';
+import type { Placement } from './placement.js';
+import type { Layer } from './plan.js';
+import type { LayerWeights } from './weight-store.js';
+
+/** One call on a backend: a layer, or a convolution or dense layer together with the ReLU behind it. */
+export interface Step {
+  readonly layer: Layer;
+  /** The ReLU computed in the same kernel. */
+  readonly fused?: Layer;
+  /** The name of what the step leaves: the ReLU's where one is fused. */
+  readonly output: string;
+  readonly placement: Placement;
+}
+
+/** The steps that compute these layers; a ReLU is fused into its layer unless somebody taps the layer before it. */
+export function steps(layers: readonly Layer[], taps: ReadonlySet<string>, placements: readonly Placement[]): Step[] {
+  const result: Step[] = [];
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i];
+    const next = layers[i + 1];
+    const fuses = (layer.kind === 'conv' || layer.kind === 'dense') && next?.kind === 'relu' && !taps.has(layer.name);
+    result.push({ layer, fused: fuses ? next : undefined, output: fuses ? next.name : layer.name, placement: placements[i] });
+    if (fuses) i++;
+  }
+  return result;
+}
+
+/** Computes one step. `x` is [N, H, W, C] for maps and [N, C] behind the flattening; differentiable in `x` and the weights. */
+export function runStep(step: Step, x: tf.Tensor, weights: LayerWeights): tf.Tensor {
+  const { layer } = step;
+  const activation = step.fused ? 'relu' : 'linear';
+  const other = (name: string) => weights.others.get(name)!;
+  switch (layer.kind) {
+    case 'conv':
+      return conv2d(x as tf.Tensor4D, weights.weight[0] as tf.Tensor4D, other('bias') as tf.Tensor1D, { activation, padding: layer.padding });
+    case 'dense':
+      return dense(x as tf.Tensor2D, weights.weight as tf.Tensor2D[], other('bias') as tf.Tensor1D, { activation });
+    case 'batchnorm':
+      return batchNorm(x as tf.Tensor4D, {
+        mean: other('mean') as tf.Tensor1D,
+        variance: other('variance') as tf.Tensor1D,
+        scale: other('scale') as tf.Tensor1D,
+        offset: other('offset') as tf.Tensor1D,
+        epsilon: layer.epsilon,
+      });
+    case 'lrn':
+      return lrn(x as tf.Tensor4D, layer);
+    case 'relu':
+      return relu(x);
+    case 'pool':
+      return pool(x as tf.Tensor4D, layer);
+    case 'flatten':
+      return tf.reshape(x, [x.shape[0], -1]);
+    case 'mean':
+      return tf.mean(x, [1, 2]);
+    case 'softmax':
+      return softmax(x as tf.Tensor2D);
+    case 'dropout':
+      return tf.clone(x);
+  }
+}
+
+/** What a forward pass needs from its model. */
+export interface ForwardContext {
+  backend(name: BackendName): Promise<Backend>;
+  weights(layer: Layer, backend: Backend): Promise<LayerWeights>;
+  signal?: AbortSignal;
+}
+
+/** How long a pass may hold the event loop before it lets others run and looks at its AbortSignal, in ms. */
+const TURN = 40;
+
+/**
+ * Runs the steps on `values` ([N, H, W, C], prepared pixels) and gives the values of every tap. Between layers it yields to the
+ * event loop, so that a page stays alive and an abort is seen; whatever happens, no tensor is left behind.
+ */
+export async function forward(
+  plan: readonly Step[],
+  values: Float32Array,
+  shape: readonly [number, number, number, number],
+  taps: ReadonlySet<string>,
+  context: ForwardContext,
+): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
+  const found = new Map<string, { shape: number[]; data: Float32Array }>();
+  let current: { backend: Backend; tensor: tf.Tensor } | undefined;
+  let turn = performance.now();
+  try {
+    for (const step of plan) {
+      throwIfAborted(context.signal, 'extract');
+      const backend = await context.backend(step.placement.backend);
+      const weights = await context.weights(step.layer, backend);
+      const before: { backend: Backend; tensor: tf.Tensor } = current ?? { backend, tensor: backend.run(() => tf.tensor4d(values, shape, 'float32')) };
+      current = before;
+      if (before.backend !== backend) {
+        // Off a GPU values can only be read asynchronously; tfjs's own synchronous move gives wrong ones.
+        const data = (await before.tensor.data()) as Float32Array;
+        before.backend.check();
+        current = { backend, tensor: backend.run(() => tf.tensor(data, before.tensor.shape, 'float32')) };
+        before.tensor.dispose();
+      }
+      const input = current.tensor;
+      const output = backend.run(() => tf.tidy(() => runStep(step, input, weights)));
+      current = { backend, tensor: output };
+      if (input !== output) input.dispose();
+      if (taps.has(step.output)) {
+        const data = (await output.data()) as Float32Array;
+        backend.check();
+        found.set(step.output, { shape: [...output.shape], data: data.slice() });
+      }
+      if (performance.now() - turn > TURN) {
+        await new Promise((resolve) => setTimeout(resolve));
+        turn = performance.now();
+      }
+    }
+    throwIfAborted(context.signal, 'extract');
+    return found;
+  } finally {
+    current?.tensor.dispose();
+  }
+}
+
+/** The same as one synchronous, differentiable computation on `x`; every step must be placed on one backend. */
+export function activations(plan: readonly Step[], x: tf.Tensor4D, taps: readonly string[], weights: ReadonlyMap<string, LayerWeights>): Record<string, tf.Tensor> {
+  const elsewhere = plan.find((step) => step.placement.backend !== plan[0].placement.backend);
+  if (elsewhere) {
+    throw new VggError(
+      'VGG_MEMORY',
+      `activations: ${elsewhere.layer.name} runs on ${elsewhere.placement.backend} (${elsewhere.placement.reason ?? plan[0].placement.reason}), and a synchronous pass cannot change backends; use a smaller picture or extract`,
+    );
+  }
+  const found: Record<string, tf.Tensor> = {};
+  let current: tf.Tensor = x;
+  for (const step of plan) {
+    current = runStep(step, current, weights.get(step.layer.name) ?? { weight: [], others: new Map() });
+    if (taps.includes(step.output)) found[step.output] = current;
+  }
+  return found;
+}

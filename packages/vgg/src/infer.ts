@@ -1,0 +1,109 @@
+import { VggError } from '@vgg/errors';
+import { ARCHITECTURES, findArchitecture, network } from './architecture.js';
+import { convOf } from './parse-plan.js';
+import type { Network, Plan, PlannedConv } from './plan.js';
+
+/** The shapes that a weight file shows of its layers, in the order they run. */
+export interface WeightShapes {
+  readonly convs: readonly { readonly kernel: number; readonly in: number; readonly out: number }[];
+  readonly batchNorm: boolean;
+  /** Empty for a file without dense layers. */
+  readonly denses: readonly { readonly in: number; readonly out: number }[];
+}
+
+type Conv = WeightShapes['convs'][number];
+
+/**
+ * The network whose layers have these shapes. Shapes do not show where the pools are, nor A-LRN (which has A's weights), so what
+ * no column of the paper has is not guessed at.
+ *
+ * @param options `name`: the architecture that the caller says it is, instead of looking for one; `source`: what the file is
+ *   called, for messages
+ * @throws VggError `VGG_ARCHITECTURE` if no column matches, several do, or the named one does not
+ */
+export function inferNetwork(shapes: WeightShapes, { name, source = 'the weights' }: { name?: string; source?: string } = {}): Network {
+  const { convs, denses, batchNorm } = shapes;
+  if (convs.length === 0) throw new VggError('VGG_ARCHITECTURE', `${source}: expected the convolutions of a VGG network, received none`);
+  const base = name === undefined ? columnOf(convs, source) : name;
+  const options = { batchNorm, channels: convs[0]!.in, ...topOf(convs, denses, base, source) };
+  const found = network(base, options);
+  const expected = found.plan.blocks.flat();
+  const odd = convs.findIndex((conv, index) => !isPlanned(conv, expected[index]));
+  if (odd >= 0) {
+    const here = expected[odd] === undefined ? 'none' : show(expected[odd]);
+    throw new VggError(
+      'VGG_ARCHITECTURE',
+      `${source}: expected ${here} as convolution ${odd + 1} of ${found.name}, received ${showConv(convs[odd]!)}; pass the \`arch\` that the weights were made for`,
+    );
+  }
+  return found;
+}
+
+function columnOf(convs: readonly Conv[], source: string): string {
+  // A-LRN has A's weights, and presets have those of the columns: the columns are what shapes can show.
+  const columns = ARCHITECTURES.filter(({ column }) => column !== undefined && column !== 'A-LRN');
+  const startsSo = columns.filter(({ plan }) => convs.every((conv, index) => isPlanned(conv, plan.blocks.flat()[index])));
+  const whole = startsSo.filter(({ plan }) => plan.blocks.flat().length === convs.length);
+  const [match, ...others] = whole.length > 0 ? whole : startsSo;
+  if (match && others.length === 0) return match.name;
+  const shown = convs.map(showConv).join(', ');
+  if (match) {
+    const names = startsSo.map((architecture) => architecture.name).join(', ');
+    throw new VggError(
+      'VGG_ARCHITECTURE',
+      `${source}: its ${convs.length} convolutions are the first of ${names}; say which with \`arch\``,
+    );
+  }
+  throw new VggError(
+    'VGG_ARCHITECTURE',
+    `${source}: expected the convolutions of a VGG column, received ${shown.length > 200 ? `${shown.slice(0, 197)}...` : shown}; say what it is with \`arch\`, such as ${JSON.stringify({ blocks: blocksOf(convs) })} if a pool follows each block`,
+  );
+}
+
+/** Dense widths, classes and input size; a file that stops before its last convolution has no top. */
+function topOf(convs: readonly Conv[], denses: WeightShapes['denses'], base: string, source: string): Partial<Plan> {
+  const [first] = denses;
+  if (!first) return { top: false };
+  const channels = convs.at(-1)!.out;
+  const side = Math.sqrt(first.in / channels);
+  const plan = findArchitecture(base)?.architecture.plan;
+  const pools = plan?.pools?.length ?? plan?.blocks.length ?? 5;
+  if (!Number.isInteger(side)) {
+    throw new VggError(
+      'VGG_ARCHITECTURE',
+      `${source}: expected a first dense layer on a square map of ${channels} channels, received ${first.in} inputs; say what it is with \`arch\``,
+    );
+  }
+  const loose = denses.findIndex((dense, index) => index > 0 && dense.in !== denses[index - 1]!.out);
+  if (loose > 0) {
+    throw new VggError(
+      'VGG_ARCHITECTURE',
+      `${source}: expected ${denses[loose - 1]!.out} inputs for dense layer ${loose + 1}, received ${denses[loose]!.in}`,
+    );
+  }
+  return { top: true, size: side * 2 ** pools, dense: denses.slice(0, -1).map((dense) => dense.out), classes: denses.at(-1)!.out };
+}
+
+function isPlanned(conv: Conv, planned: PlannedConv | undefined): boolean {
+  const expected = convOf(planned);
+  return expected !== undefined && expected.kernel === conv.kernel && expected.out === conv.out;
+}
+
+/** The likeliest blocks: new channels, new block. For a message only. */
+function blocksOf(convs: readonly Conv[]): PlannedConv[][] {
+  const blocks: PlannedConv[][] = [];
+  convs.forEach((conv, index) => {
+    if (index === 0 || conv.out !== convs[index - 1]!.out) blocks.push([]);
+    blocks.at(-1)!.push(conv.kernel === 1 ? `conv1-${conv.out}` : conv.out);
+  });
+  return blocks;
+}
+
+/** The paper's notation. */
+function show(planned: PlannedConv): string {
+  return typeof planned === 'number' ? `conv3-${planned}` : planned;
+}
+
+function showConv({ kernel, out }: Conv): string {
+  return `conv${kernel}-${out}`;
+}

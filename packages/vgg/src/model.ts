@@ -1,0 +1,388 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
+import { throwIfAborted, VggError } from '@vgg/errors';
+import type { ClassName } from './classes.js';
+import { type Classification, topClasses } from './classify.js';
+import { WordDigest } from './digest.js';
+import type { Embedded, Embedder, EmbedOptions } from './embedding.js';
+import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
+import { activations, forward, steps } from './forward.js';
+import { type ImageInput, type ImageInputs, isSingleImage, toPictures } from './images.js';
+import { prefix, resolveLayer, type TapName } from './layers.js';
+import { type Placement, place } from './placement.js';
+import type { Layer, Network } from './plan.js';
+import { normalizeRgb, type Preprocessing, type Prepared, prepare } from './preprocess.js';
+import { summarize } from './summary.js';
+import { type LayerWeights, type ReadOptions, type WeightStore, tensorNames } from './weight-store.js';
+
+/** What is known of the weights that a model runs on. */
+export interface WeightsInfo {
+  /** A published set's name, or the file's. */
+  readonly name: string;
+  /** `keras-h5`, `safetensors`, `tfjs-layers` ... */
+  readonly format: string;
+  readonly licence?: string;
+  readonly source?: string;
+  /** Tensors in the file that the network does not use. */
+  readonly unknown: readonly string[];
+}
+
+export interface ExtractOptions {
+  /** Squash pictures to size x size instead of the weights' own size rules. */
+  size?: number;
+  /** Turn pictures as their EXIF orientation says; default false. */
+  orientation?: boolean;
+  onProgress?: ReadOptions['onProgress'];
+  signal?: AbortSignal;
+}
+
+/** One picture's maps by paper name, or why there are none. */
+export type Extracted =
+  | { readonly index: number; readonly name: string; readonly features: Readonly<Record<string, FeatureMap>> }
+  | { readonly index: number; readonly name: string; readonly error: VggError };
+
+export interface ClassifyOptions extends ExtractOptions {
+  /** How many classes to name; default 5. */
+  top?: number;
+}
+
+interface ModelParts {
+  network: Network;
+  backend: Backend;
+  store: WeightStore;
+  preprocessing: Preprocessing;
+  weights: WeightsInfo;
+  classes: readonly ClassName[] | undefined;
+}
+
+/**
+ * A VGG network with its weights on a backend; made by {@link load}. Pictures are prepared as the weights want them, layers are
+ * read from the weight file when they are first needed, and the same numbers (within 1e-4 of the maximum) come on every backend.
+ *
+ * @example
+ * const map = await model.extract('cat.jpg', 'relu5_3');
+ * map.shape; // [1, 14, 14, 512]
+ */
+export class Model implements Embedder {
+  readonly network: Network;
+  readonly preprocessing: Preprocessing;
+  readonly weights: WeightsInfo;
+  /** The names that {@link classify} gives; undefined where the weights bring none. */
+  readonly classes: readonly ClassName[] | undefined;
+  readonly #backend: Backend;
+  readonly #store: WeightStore;
+  #disposed = false;
+
+  constructor(parts: ModelParts) {
+    this.network = parts.network;
+    this.preprocessing = parts.preprocessing;
+    this.weights = parts.weights;
+    this.classes = parts.classes;
+    this.#backend = parts.backend;
+    this.#store = parts.store;
+  }
+
+  /** The backend that was chosen, and why. */
+  get backend(): BackendInfo {
+    return this.#backend.info;
+  }
+
+  get weightsName(): string {
+    return this.weights.name;
+  }
+
+  /** A tap's paper name, from any alias: `block5_conv3`, `features.29` and `conv5` are `relu5_3`. @throws VggError `VGG_LAYER` */
+  resolve(layer: string): string {
+    return resolveLayer(this.network, layer);
+  }
+
+  /** The deepest pool (or else layer) whose weights are all in the file. */
+  get deepest(): string {
+    const { layers } = this.network;
+    let reach = layers.length;
+    while (reach > 0 && this.#store.missing(layers.slice(0, reach)).length > 0) reach--;
+    const reached = layers.slice(0, reach);
+    const last = reached.findLast((layer) => layer.kind === 'pool') ?? reached.at(-1);
+    if (!last) throw new VggError('VGG_WEIGHTS_MISSING', `load: ${this.weights.name} does not even hold ${tensorNames(layers[0])[0] ?? layers[0].name}`);
+    return last.name;
+  }
+
+  /** Reads the weights up to these taps now, instead of when they are first needed. */
+  async ready(layers: string | readonly string[], options: ReadOptions = {}): Promise<void> {
+    this.#alive();
+    const { layers: needed } = this.#taps([layers].flat());
+    const { size } = this.network;
+    await this.#ensure(needed, place(needed.length > 0 ? this.network : this.network, needed, 1, size, size, this.backend), options);
+  }
+
+  /** Which layer runs where for a picture of this size: all on the model's backend, but for what a GPU's buffers cannot hold. */
+  placement({ height = this.network.size, width = this.network.size, batch = 1 } = {}): Placement[] {
+    return place(this.network, this.network.layers, batch, height, width, this.backend);
+  }
+
+  async fingerprint(layer: string): Promise<string> {
+    const { layers } = this.#taps([layer]);
+    await this.ready(layer);
+    const shape = layers.map((each) => JSON.stringify({ ...each, name: each.name }));
+    return new WordDigest().text(shape.join() + this.#store.digest(layers)).hex();
+  }
+
+  /**
+   * The maps of one or more layers, before or after their ReLU by name, in one pass that stops at the deepest. One layer gives its
+   * map, several an object by paper name. Several pictures are stacked along the batch.
+   *
+   * @throws VggError `VGG_LAYER`, `VGG_INPUT`, `VGG_WEIGHTS_MISSING`, `VGG_SHAPE` (pictures that give maps of different sizes), `VGG_ABORTED`
+   * @example
+   * const { relu4_3, pool5 } = await model.extract(['a.jpg', 'b.jpg'], ['relu4_3', 'pool5']);
+   * pool5.shape; // [2, 7, 7, 512]
+   */
+  async extract(images: ImageInputs, layer: TapName, options?: ExtractOptions): Promise<FeatureMap>;
+  async extract<const T extends TapName>(images: ImageInputs, layers: readonly T[], options?: ExtractOptions): Promise<Record<T, FeatureMap>>;
+  async extract(images: ImageInputs, layers: TapName | readonly TapName[], options: ExtractOptions = {}): Promise<FeatureMap | Record<string, FeatureMap>> {
+    const wanted = [layers].flat() as string[];
+    const maps = new Map<string, FeatureMap[]>();
+    for await (const item of this.extractAll(images, wanted, options)) {
+      if ('error' in item) throw item.error;
+      for (const map of Object.values(item.features)) maps.set(map.layer, [...(maps.get(map.layer) ?? []), map]);
+    }
+    if (maps.size === 0) throw new VggError('VGG_INPUT', 'extract: expected at least one picture, received none');
+    const stacked = Object.fromEntries([...maps].map(([name, each]) => [name, stackMaps(each)]));
+    return Array.isArray(layers) ? stacked : stacked[this.resolve(wanted[0])];
+  }
+
+  /** As {@link extract}, picture by picture: order kept, micro-batched, in bounded memory; a picture that fails gives an `error` in its place. */
+  async *extractAll(images: ImageInputs, layers: readonly string[], options: ExtractOptions = {}): AsyncGenerator<Extracted> {
+    this.#alive();
+    const { signal, onProgress } = options;
+    const { taps, layers: needed } = this.#taps(layers);
+    throwIfAborted(signal, 'extract');
+    let done = 0;
+    const total = Array.isArray(images) ? images.length : isSingleImage(images) ? 1 : undefined;
+    for await (const batch of this.#batches(images, needed, options)) {
+      const extracted = await this.#run(batch, needed, taps, options);
+      for (const item of extracted) {
+        onProgress?.({ stage: 'extract', loaded: ++done, total, item: item.name });
+        yield item;
+      }
+    }
+  }
+
+  /**
+   * One vector a picture: a layer's map pooled over its cells.
+   *
+   * @example
+   * const code = await model.embed('cat.jpg', { layer: 'pool5', pooling: 'average', normalize: true });
+   * code.length; // 512
+   */
+  async embed(image: ImageInput, options?: EmbedOptions): Promise<Float32Array>;
+  async embed(images: readonly ImageInput[] | AsyncIterable<ImageInput>, options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(images: ImageInputs, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    const vectors: Float32Array[] = [];
+    for await (const item of this.embedAll(images, options)) {
+      if ('error' in item) throw item.error;
+      vectors.push(item.vector);
+    }
+    return isSingleImage(images) ? vectors[0] : vectors;
+  }
+
+  /** As {@link embed}, picture by picture; a picture that fails gives an `error` in its place. */
+  async *embedAll(images: ImageInputs, options: EmbedOptions = {}): AsyncGenerator<Embedded> {
+    const layer = this.resolve(options.layer ?? this.deepest);
+    for await (const item of this.extractAll(images, [layer], options)) {
+      if ('error' in item) yield item;
+      else {
+        const vector = poolMap(item.features[layer], options.pooling ?? 'average', options.normalize);
+        yield { index: item.index, name: item.name, vector };
+      }
+    }
+  }
+
+  /**
+   * The likeliest classes of one picture, or of each of several.
+   *
+   * @returns `{ index, wnid, label, probability, logit }`, likeliest first
+   * @throws VggError `VGG_WEIGHTS_MISSING` for weights without their dense layers
+   */
+  async classify(image: ImageInput, options?: ClassifyOptions): Promise<Classification[]>;
+  async classify(images: readonly ImageInput[] | AsyncIterable<ImageInput>, options?: ClassifyOptions): Promise<Classification[][]>;
+  async classify(images: ImageInputs, options: ClassifyOptions = {}): Promise<Classification[] | Classification[][]> {
+    const all: Classification[][] = [];
+    for await (const item of this.classifyAll(images, options)) {
+      if ('error' in item) throw item.error;
+      all.push(item.predictions);
+    }
+    return isSingleImage(images) ? all[0] : all;
+  }
+
+  /** As {@link classify}, picture by picture; a picture that fails gives an `error` in its place. */
+  async *classifyAll(
+    images: ImageInputs,
+    options: ClassifyOptions = {},
+  ): AsyncGenerator<{ index: number; name: string; predictions: Classification[] } | { index: number; name: string; error: VggError }> {
+    const scores = this.network.layers.findLast((layer) => layer.kind === 'dense' || layer.kind === 'mean');
+    if (!this.network.top || !scores) {
+      throw new VggError('VGG_WEIGHTS_MISSING', `classify: ${this.weights.name} holds ${this.network.name} without its dense layers; pass complete weights, or train a head`);
+    }
+    for await (const item of this.extractAll(images, [scores.name], options)) {
+      if ('error' in item) yield item;
+      else yield { index: item.index, name: item.name, predictions: topClasses(item.features[scores.name].data, options.top ?? 5, this.classes) };
+    }
+  }
+
+  /**
+   * The taps of prepared pixels (`x` is [N, H, W, 3], as {@link normalize} gives it) as tensors, in one synchronous computation that
+   * tfjs can differentiate; the weights up to the taps must have been read ({@link ready}). For `tf.tidy` and `tf.grad`.
+   *
+   * @example
+   * await model.ready('relu3_3');
+   * const slope = tf.grad((x) => tf.mean(model.activations(model.normalize(x), ['relu3_3']).relu3_3))(rgb);
+   */
+  activations(x: tf.Tensor4D, layers: readonly string[]): Record<string, tf.Tensor> {
+    this.#alive();
+    const { taps, layers: needed } = this.#taps(layers);
+    const [batch, height, width] = x.shape;
+    const placements = place(this.network, needed, batch, height, width, this.backend);
+    const weights = new Map<string, LayerWeights>();
+    for (const layer of needed) {
+      const held = tensorNames(layer).length > 0 ? this.#ready.get(layer.name) : undefined;
+      if (tensorNames(layer).length > 0 && !held) {
+        throw new VggError('VGG_WEIGHTS_MISSING', `activations: the weights of ${layer.name} were not read yet; call await model.ready(${JSON.stringify([...taps])}) first`);
+      }
+      if (held) weights.set(layer.name, held);
+    }
+    return this.#backend.run(() => activations(steps(needed, taps, placements), x, [...taps], weights));
+  }
+
+  /** RGB values in 0..255, [N, H, W, 3], to what the network takes: the weights' own channel order, scale and mean. Differentiable. */
+  normalize(rgb: tf.Tensor4D): tf.Tensor4D {
+    return this.#backend.run(() => normalizeRgb(rgb, this.preprocessing));
+  }
+
+  /** Frees every tensor and closes the weight file. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#ready.clear();
+    void this.#store.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Weights of the model's own backend that can be used synchronously. */
+  readonly #ready = new Map<string, LayerWeights>();
+
+  #alive(): void {
+    if (this.#disposed) throw new VggError('VGG_OPTION', 'model: it was disposed of; load it again');
+  }
+
+  #taps(layers: readonly string[]): { taps: Set<string>; layers: Layer[] } {
+    if (layers.length === 0) throw new VggError('VGG_LAYER', 'extract: expected at least one layer name, received none');
+    const taps = new Set(layers.map((layer) => this.resolve(layer)));
+    return { taps, layers: prefix(this.network, [...taps]) };
+  }
+
+  async #open(name: BackendName): Promise<Backend> {
+    return name === this.#backend.name ? this.#backend : openBackend(name);
+  }
+
+  async #ensure(layers: readonly Layer[], placements: readonly Placement[], options: ReadOptions): Promise<void> {
+    const backends = new Map<string, Backend>();
+    for (const { layer, backend } of placements) backends.set(layer, await this.#open(backend));
+    await this.#store.ensure(layers, (layer) => backends.get(layer.name)!, options);
+    for (const layer of layers) {
+      if (tensorNames(layer).length > 0 && backends.get(layer.name) === this.#backend) {
+        this.#ready.set(layer.name, await this.#store.get(layer, this.#backend));
+      }
+    }
+  }
+
+  /** Pictures prepared and grouped by size, a micro-batch at a time; failures travel in their place. */
+  async *#batches(images: ImageInputs, layers: readonly Layer[], options: ExtractOptions): AsyncGenerator<Item[]> {
+    let batch: Item[] = [];
+    let limit = 1;
+    for await (const item of toPictures(images, { orientation: options.orientation, signal: options.signal })) {
+      const next = this.#prepare(item, layers, options);
+      const first = batch.find((each) => 'prepared' in each);
+      const fits = !('prepared' in next) || !first || !('prepared' in first) || (first.prepared.width === next.prepared.width && first.prepared.height === next.prepared.height);
+      if (batch.length > 0 && (!fits || batch.length >= limit)) {
+        yield batch;
+        batch = [];
+      }
+      if ('prepared' in next) limit = this.#microBatch(layers, next.prepared);
+      batch.push(next);
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  #prepare(item: PictureItem, layers: readonly Layer[], options: ExtractOptions): Item {
+    const { index, name } = item;
+    if ('error' in item) return item;
+    try {
+      const prepared = prepare(item.picture, this.preprocessing, { size: options.size, minimum: minimumSide(this.network) });
+      const flat = layers.find((layer) => layer.kind === 'flatten');
+      const { size } = this.network;
+      if (flat && (prepared.width !== size || prepared.height !== size)) {
+        throw new VggError(
+          'VGG_SHAPE',
+          `${name}: the dense layers of ${this.network.name} take ${size}x${size} pictures, received ${prepared.width}x${prepared.height}; leave size out, or load with convolutionalTop`,
+        );
+      }
+      return { index, name, prepared };
+    } catch (error) {
+      if (error instanceof VggError) return { index, name, error };
+      throw error;
+    }
+  }
+
+  /** As many pictures as keep a layer short (an abort is seen between layers) and its maps small. */
+  #microBatch(layers: readonly Layer[], { height, width }: { height: number; width: number }): number {
+    const rows = summarize({ ...this.network, layers }, { height, width }).rows;
+    const work = Math.max(...rows.map((row) => row.macs));
+    const bytes = Math.max(...rows.map((row) => row.activationBytes));
+    const { limits } = this.backend;
+    const room = Math.min(256 * 2 ** 20, limits?.maxBindingBytes ?? Number.POSITIVE_INFINITY);
+    return Math.max(1, Math.min(32, Math.floor(2e9 / work), Math.floor(room / bytes)));
+  }
+
+  async #run(batch: readonly Item[], layers: readonly Layer[], taps: ReadonlySet<string>, { signal, onProgress }: ExtractOptions): Promise<Extracted[]> {
+    const good = batch.filter((item): item is PreparedItem => 'prepared' in item);
+    if (good.length === 0) return batch as Extracted[];
+    const { width, height } = good[0].prepared;
+    const values = new Float32Array(good.length * height * width * 3);
+    good.forEach((item, i) => void values.set(item.prepared.data, i * height * width * 3));
+    const placements = place(this.network, layers, good.length, height, width, this.backend);
+    await this.#ensure(layers, placements, { signal, onProgress });
+    const plan = steps(layers, taps, placements);
+    const maps = await forward(plan, values, [good.length, height, width, 3], taps, {
+      backend: (name) => this.#open(name),
+      weights: (layer, backend) => (tensorNames(layer).length > 0 ? this.#store.get(layer, backend) : NO_WEIGHTS),
+      signal,
+    });
+    return batch.map((item) => {
+      if (!('prepared' in item)) return item as Extracted;
+      const place = good.indexOf(item);
+      const features: Record<string, FeatureMap> = {};
+      for (const [layer, { shape, data }] of maps) {
+        const length = data.length / good.length;
+        features[layer] = { layer, shape: [1, ...shape.slice(1)], data: good.length === 1 ? data : data.slice(place * length, (place + 1) * length) };
+      }
+      return { index: item.index, name: item.name, features };
+    });
+  }
+}
+
+const NO_WEIGHTS: Promise<LayerWeights> = Promise.resolve({ weight: [], others: new Map() });
+
+type PictureItem = Awaited<ReturnType<ReturnType<typeof toPictures>['next']>>['value'];
+interface PreparedItem {
+  index: number;
+  name: string;
+  prepared: Prepared;
+}
+type Item = PreparedItem | { index: number; name: string; error: VggError };
+
+/** The smallest side whose last map still has a cell: every pool halves it. */
+function minimumSide(network: Network): number {
+  return network.layers.reduce((side, layer) => (layer.kind === 'pool' ? side * layer.stride : side), 1);
+}
