@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from './scripts/find-chromium.ts';
@@ -5,6 +6,10 @@ import { wasmInline } from './scripts/wasm-inline.ts';
 
 // One spec serves both platforms: *.test.ts runs in Node and in Chromium, *.node.test.ts and *.web.test.ts in one of them.
 const specs = ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts'];
+
+// Chromium brings a Vulkan driver that runs on the CPU; with it Node has WebGPU too.
+const SOFTWARE_VULKAN = '/usr/lib/chromium/vk_swiftshader_icd.json';
+if (!process.env.VK_ICD_FILENAMES && existsSync(SOFTWARE_VULKAN)) process.env.VK_ICD_FILENAMES = SOFTWARE_VULKAN;
 
 const node: TestProjectConfiguration = {
   plugins: [wasmInline()],

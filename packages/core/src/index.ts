@@ -1,1 +1,17 @@
-export {};
+export { type Backend, type BackendInfo, type BackendMemory, type OpenBackendOptions, openBackend } from './backend.js';
+export { type BackendWish, planBackends, type Step } from './choose.js';
+export { type AdapterLike, currentEnvironment, type Environment, type GpuLike } from './environment.js';
+export { registerGradients } from './gradients.js';
+export { KERNELS, type KernelRow } from './kernels/registry.js';
+export { type BatchNormParameters, batchNorm } from './ops/batch-norm.js';
+export { type Conv2dOptions, conv2d } from './ops/conv2d.js';
+export { type DenseOptions, dense } from './ops/dense.js';
+export { globalPool } from './ops/global-pool.js';
+export { l2Normalize } from './ops/l2-normalize.js';
+export { LRN_DEFAULTS, type LrnOptions, lrn } from './ops/lrn.js';
+export { type PoolOptions, pool } from './ops/pool.js';
+export { relu } from './ops/relu.js';
+export { bindingLimit } from './ops/shapes.js';
+export { softmax } from './ops/softmax.js';
+export { type RowBlock, splitRows } from './ops/split-rows.js';
+export { type AdapterReport, BACKENDS, type BackendName, type BackendReport, probeBackends } from './probe.js';

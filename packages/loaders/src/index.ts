@@ -1,2 +1,15 @@
-export * from './format.js';
-export * from './source.js';
+export { canonicalise, canonicalTensors, type MappedTensor, type Mapping, readCanonical } from './canonical.js';
+export { describeShapes, type FileShapes } from './describe.js';
+export type { DType, Format, TensorInfo, TensorToWrite, WeightFile } from './format.js';
+export { FORMATS } from './formats/index.js';
+export { decodeNpy, encodeNpy, type NpyArray, npyHeader } from './formats/npy.js';
+export { type SafetensorsOptions, writeSafetensors } from './formats/safetensors.js';
+export { detectNaming } from './names/naming.js';
+export { type OpenWeightsOptions, openWeights } from './open.js';
+export type { ReadOptions, Source } from './source.js';
+export { blobSource, filesSource } from './sources/blob.js';
+export { bytesSource } from './sources/bytes.js';
+export { cachedSource } from './sources/cached.js';
+export { checkRange, isPlainName } from './sources/checks.js';
+export { type HttpOptions, httpSource } from './sources/http.js';
+export type { Naming, Part, WeightSpec } from './spec.js';

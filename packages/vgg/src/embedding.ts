@@ -34,6 +34,8 @@ export interface Embedder {
   readonly weightsName: string;
   /** A digest of the network and its weights up to a tap (read now if they were not yet): equal for equal features, whatever file they came from. */
   fingerprint(layer: string): Promise<string>;
+  /** The deepest pool (or else layer) that the weights reach: the default tap. */
+  readonly deepest: string;
   /** The tap's paper name. */
   resolve(layer: string): string;
   /** Vectors of many pictures, in order, micro-batched; a picture that cannot be read gives an `error` in its place. */

@@ -80,7 +80,7 @@ const TURN = 40;
 export async function forward(
   plan: readonly Step[],
   values: Float32Array,
-  shape: readonly [number, number, number, number],
+  shape: [number, number, number, number],
   taps: ReadonlySet<string>,
   context: ForwardContext,
 ): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
@@ -96,8 +96,7 @@ export async function forward(
       current = before;
       if (before.backend !== backend) {
         // Off a GPU values can only be read asynchronously; tfjs's own synchronous move gives wrong ones.
-        const data = (await before.tensor.data()) as Float32Array;
-        before.backend.check();
+        const data = await before.backend.read(before.tensor);
         current = { backend, tensor: backend.run(() => tf.tensor(data, before.tensor.shape, 'float32')) };
         before.tensor.dispose();
       }
@@ -106,8 +105,7 @@ export async function forward(
       current = { backend, tensor: output };
       if (input !== output) input.dispose();
       if (taps.has(step.output)) {
-        const data = (await output.data()) as Float32Array;
-        backend.check();
+        const data = await backend.read(output);
         found.set(step.output, { shape: [...output.shape], data: data.slice() });
       }
       if (performance.now() - turn > TURN) {

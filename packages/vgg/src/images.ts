@@ -75,13 +75,20 @@ export type Decode = (image: unknown, options: DecodeOptions) => Promise<Picture
  * @throws VggError `VGG_ABORTED` once `signal` is aborted; whatever the iterable itself throws
  * @example for await (const { name, picture, error } of toPictures(['a.jpg', 'b.jpg'], io.decode)) console.log(name, picture?.width ?? error.message);
  */
-export async function* toPictures(inputs: ImageInputs, decode: Decode, options: PicturesOptions = {}): AsyncGenerator<PictureItem, void, undefined> {
+export async function* toPictures(
+  inputs: ImageInputs,
+  decode: Decode,
+  options: PicturesOptions = {},
+): AsyncGenerator<PictureItem, void, undefined> {
   const { ahead = 4, signal, ...rules } = options;
-  if (!(Number.isInteger(ahead) && ahead > 0)) throw new VggError('VGG_OPTION', `toPictures: expected a whole number above 0 as ahead, received ${ahead}`);
+  if (!(Number.isInteger(ahead) && ahead > 0))
+    throw new VggError('VGG_OPTION', `toPictures: expected a whole number above 0 as ahead, received ${ahead}`);
   throwIfAborted(signal, 'toPictures');
   const own = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
-    own.signal.addEventListener('abort', () => reject(new VggError('VGG_ABORTED', 'toPictures: stopped by its AbortSignal', { cause: own.signal.reason })));
+    own.signal.addEventListener('abort', () =>
+      reject(new VggError('VGG_ABORTED', 'toPictures: stopped by its AbortSignal', { cause: own.signal.reason })),
+    );
   });
   aborted.catch(() => {});
   const abort = () => own.abort(signal?.reason);
@@ -91,22 +98,28 @@ export async function* toPictures(inputs: ImageInputs, decode: Decode, options: 
   const waiting: Promise<PictureItem>[] = [];
   let asked: Promise<IteratorResult<Entry>> | undefined;
   let ended = false;
+  let failure: { cause: unknown } | undefined;
   let index = 0;
   try {
     while (!ended || waiting.length > 0) {
       if (!ended && waiting.length < ahead) asked ??= Promise.resolve(source.next());
-      const next = asked?.then((result) => ({ result }));
+      const next = asked?.then(
+        (result) => ({ result }),
+        (cause: unknown) => ({ failure: { cause } }),
+      );
       const first = waiting[0];
       const done = await Promise.race([aborted, ...(first === undefined ? [] : [first]), ...(next === undefined ? [] : [next])]);
-      if (!('result' in done)) {
+      if ('index' in done) {
         waiting.shift();
         yield done;
         continue;
       }
       asked = undefined;
-      if (done.result.done) ended = true;
-      else waiting.push(settle(done.result.value, index++, decode, { ...rules, signal: own.signal }));
+      if ('failure' in done) failure = done.failure;
+      ended = 'failure' in done || done.result.done === true;
+      if (!ended && 'result' in done) waiting.push(settle(done.result.value, index++, decode, { ...rules, signal: own.signal }));
     }
+    if (failure !== undefined) throw failure.cause;
   } finally {
     signal?.removeEventListener('abort', abort);
     if (!own.signal.aborted) own.abort();
@@ -126,13 +139,17 @@ async function settle(entry: Entry, index: number, decode: Decode, options: Deco
   try {
     return { index, name, picture: await (entry.decode?.(name) ?? decode(entry.input, { ...options, name })) };
   } catch (error) {
-    return { index, name, error: isVggError(error) ? error : new VggError('VGG_INPUT', `decode: ${name}: ${messageOf(error)}`, { cause: error }) };
+    return {
+      index,
+      name,
+      error: isVggError(error) ? error : new VggError('VGG_INPUT', `decode: ${name}: ${messageOf(error)}`, { cause: error }),
+    };
   }
 }
 
 /** One input or many, as an iterator; a batch tensor counts as many. */
 function entries(inputs: ImageInputs): Iterator<Entry> | AsyncIterator<Entry> {
-  if (isTensor(inputs) && inputs.shape.length === 4) return batch(inputs);
+  if (isTensor(inputs) && !isOneImage(inputs)) return batch(inputs);
   if (isOneImage(inputs)) return [{ input: inputs }].values();
   return each(inputs as Iterable<unknown> | AsyncIterable<unknown>);
 }
@@ -146,9 +163,10 @@ async function* each(inputs: Iterable<unknown> | AsyncIterable<unknown>): AsyncG
   for await (const input of inputs) yield { input };
 }
 
-/** True for what is one picture although it can be iterated: texts, bytes, streams of bytes. */
-function isOneImage(value: unknown): boolean {
+/** True for what is one picture: also texts, bytes and streams of bytes, which could be iterated, but not a batch tensor of several. */
+export function isOneImage(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
+  if (isTensor(value)) return value.shape.length !== 4 || value.shape[0] === 1;
   if (ArrayBuffer.isView(value) || isByteStream(value)) return true;
   return !(Symbol.iterator in value || Symbol.asyncIterator in value);
 }

@@ -17,16 +17,25 @@ type Conv = WeightShapes['convs'][number];
  * The network whose layers have these shapes. Shapes do not show where the pools are, nor A-LRN (which has A's weights), so what
  * no column of the paper has is not guessed at.
  *
- * @param options `name`: the architecture that the caller says it is, instead of looking for one; `source`: what the file is
- *   called, for messages
- * @throws VggError `VGG_ARCHITECTURE` if no column matches, several do, or the named one does not
+ * @param options `name`: what the caller says it is (a name, a plan or its JSON), instead of looking for one; `source`: what the
+ *   file is called, for messages
+ * @throws VggError `VGG_ARCHITECTURE` if no column matches, several do, or the one that the caller named does not
+ * @example
+ * inferNetwork({ convs: [{ kernel: 3, in: 3, out: 64 }, ...], denses: [], batchNorm: true }).name; // 'vgg16_bn'
  */
-export function inferNetwork(shapes: WeightShapes, { name, source = 'the weights' }: { name?: string; source?: string } = {}): Network {
+export function inferNetwork(
+  shapes: WeightShapes,
+  { name, source = 'the weights' }: { name?: Parameters<typeof network>[0]; source?: string } = {},
+): Network {
   const { convs, denses, batchNorm } = shapes;
   if (convs.length === 0) throw new VggError('VGG_ARCHITECTURE', `${source}: expected the convolutions of a VGG network, received none`);
-  const base = name === undefined ? columnOf(convs, source) : name;
-  const options = { batchNorm, channels: convs[0]!.in, ...topOf(convs, denses, base, source) };
-  const found = network(base, options);
+  const base = network(name ?? columnOf(convs, source));
+  if (base.batchNorm && !batchNorm) {
+    throw new VggError('VGG_ARCHITECTURE', `${source}: expected batch normalisation as ${base.name} has, received weights without`);
+  }
+  const isRow = typeof name !== 'object' && findArchitecture(base.name) !== undefined;
+  const top: Partial<Plan> = denses.length === 0 ? { top: false } : isRow ? topOf(convs, denses, base.plan, source) : {};
+  const found = network(isRow ? base.name : base.plan, { batchNorm, channels: convs[0]!.in, ...top });
   const expected = found.plan.blocks.flat();
   const odd = convs.findIndex((conv, index) => !isPlanned(conv, expected[index]));
   if (odd >= 0) {
@@ -60,14 +69,11 @@ function columnOf(convs: readonly Conv[], source: string): string {
   );
 }
 
-/** Dense widths, classes and input size; a file that stops before its last convolution has no top. */
-function topOf(convs: readonly Conv[], denses: WeightShapes['denses'], base: string, source: string): Partial<Plan> {
-  const [first] = denses;
-  if (!first) return { top: false };
+/** Dense widths, classes and input size of one of the family. */
+function topOf(convs: readonly Conv[], denses: WeightShapes['denses'], plan: Plan, source: string): Partial<Plan> {
+  const [first] = denses as [WeightShapes['denses'][number]];
   const channels = convs.at(-1)!.out;
   const side = Math.sqrt(first.in / channels);
-  const plan = findArchitecture(base)?.architecture.plan;
-  const pools = plan?.pools?.length ?? plan?.blocks.length ?? 5;
   if (!Number.isInteger(side)) {
     throw new VggError(
       'VGG_ARCHITECTURE',
@@ -81,7 +87,12 @@ function topOf(convs: readonly Conv[], denses: WeightShapes['denses'], base: str
       `${source}: expected ${denses[loose - 1]!.out} inputs for dense layer ${loose + 1}, received ${denses[loose]!.in}`,
     );
   }
-  return { top: true, size: side * 2 ** pools, dense: denses.slice(0, -1).map((dense) => dense.out), classes: denses.at(-1)!.out };
+  return {
+    top: true,
+    size: side * plan.poolStride ** plan.pools.length,
+    dense: denses.slice(0, -1).map((dense) => dense.out),
+    classes: denses.at(-1)!.out,
+  };
 }
 
 function isPlanned(conv: Conv, planned: PlannedConv | undefined): boolean {

@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { Layer, Network } from './plan.js';
 import { didYouMean } from './suggest.js';
-import type { LayerName } from './tap-names.js';
+import type { TapName } from './tap-names.js';
 
 /**
  * The names that a network's features can be asked by, in the order they are computed: the paper's 37 in VGG-16.
@@ -27,7 +27,7 @@ export function tapNames(network: Pick<Network, 'layers'>): string[] {
  * @example
  * resolveLayer(network('vgg16'), 'features.29'); // 'relu5_3'
  */
-export function resolveLayer(network: Pick<Network, 'layers' | 'name'>, name: LayerName): string {
+export function resolveLayer(network: Pick<Network, 'layers' | 'name'>, name: TapName): string {
   const aliases = aliasesOf(network.layers);
   const found = aliases.get(normalized(String(name)));
   if (found !== undefined) return found;
@@ -49,7 +49,7 @@ export function aliasesFor(network: Pick<Network, 'layers'>, layer: string): str
  * The layers up to the deepest of the taps, in the order they run; nothing after it need be read or computed.
  * @throws VggError `VGG_LAYER` for an unknown tap, or none
  */
-export function prefix(network: Pick<Network, 'layers' | 'name'>, taps: readonly LayerName[]): Layer[] {
+export function prefix(network: Pick<Network, 'layers' | 'name'>, taps: readonly TapName[]): Layer[] {
   if (taps.length === 0) throw new VggError('VGG_LAYER', `${network.name}: expected at least one layer, received none`);
   const names = taps.map((tap) => resolveLayer(network, tap));
   const deepest = Math.max(...names.map((name) => network.layers.findIndex((layer) => layer.name === name)));
@@ -134,4 +134,5 @@ function examples(taps: readonly string[]): string {
     .join(', ');
 }
 
+export type { PaperTap, TapName } from './tap-names.js';
 export { weightSpecs } from './weight-specs.js';

@@ -1,17 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
+import { io } from '#io';
 import type { ClassName } from './classes.js';
 import { type Classification, topClasses } from './classify.js';
 import { WordDigest } from './digest.js';
 import type { Embedded, Embedder, EmbedOptions } from './embedding.js';
 import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
 import { activations, forward, steps } from './forward.js';
-import { type ImageInput, type ImageInputs, isSingleImage, toPictures } from './images.js';
+import { type ImageInput, type ImageInputs, isOneImage, type PictureItem, toPictures } from './images.js';
 import { prefix, resolveLayer, type TapName } from './layers.js';
 import { type Placement, place } from './placement.js';
 import type { Layer, Network } from './plan.js';
-import { normalizeRgb, type Preprocessing, type Prepared, prepare } from './preprocess.js';
+import { normalizeRgb } from './normalize.js';
+import { type Prepared, prepare } from './preprocess.js';
+import type { Preprocessing } from './preprocessing.js';
 import { summarize } from './summary.js';
 import { type LayerWeights, type ReadOptions, type WeightStore, tensorNames } from './weight-store.js';
 
@@ -112,7 +115,7 @@ export class Model implements Embedder {
     this.#alive();
     const { layers: needed } = this.#taps([layers].flat());
     const { size } = this.network;
-    await this.#ensure(needed, place(needed.length > 0 ? this.network : this.network, needed, 1, size, size, this.backend), options);
+    await this.#ensure(needed, place(this.network, needed, 1, size, size, this.backend), options);
   }
 
   /** Which layer runs where for a picture of this size: all on the model's backend, but for what a GPU's buffers cannot hold. */
@@ -123,8 +126,7 @@ export class Model implements Embedder {
   async fingerprint(layer: string): Promise<string> {
     const { layers } = this.#taps([layer]);
     await this.ready(layer);
-    const shape = layers.map((each) => JSON.stringify({ ...each, name: each.name }));
-    return new WordDigest().text(shape.join() + this.#store.digest(layers)).hex();
+    return new WordDigest().text(JSON.stringify(layers) + this.#store.digest(layers)).hex();
   }
 
   /**
@@ -157,7 +159,7 @@ export class Model implements Embedder {
     const { taps, layers: needed } = this.#taps(layers);
     throwIfAborted(signal, 'extract');
     let done = 0;
-    const total = Array.isArray(images) ? images.length : isSingleImage(images) ? 1 : undefined;
+    const total = Array.isArray(images) ? images.length : isOneImage(images) ? 1 : undefined;
     for await (const batch of this.#batches(images, needed, options)) {
       const extracted = await this.#run(batch, needed, taps, options);
       for (const item of extracted) {
@@ -182,7 +184,7 @@ export class Model implements Embedder {
       if ('error' in item) throw item.error;
       vectors.push(item.vector);
     }
-    return isSingleImage(images) ? vectors[0] : vectors;
+    return isOneImage(images) ? vectors[0] : vectors;
   }
 
   /** As {@link embed}, picture by picture; a picture that fails gives an `error` in its place. */
@@ -211,7 +213,7 @@ export class Model implements Embedder {
       if ('error' in item) throw item.error;
       all.push(item.predictions);
     }
-    return isSingleImage(images) ? all[0] : all;
+    return isOneImage(images) ? all[0] : all;
   }
 
   /** As {@link classify}, picture by picture; a picture that fails gives an `error` in its place. */
@@ -235,7 +237,8 @@ export class Model implements Embedder {
    *
    * @example
    * await model.ready('relu3_3');
-   * const slope = tf.grad((x) => tf.mean(model.activations(model.normalize(x), ['relu3_3']).relu3_3))(rgb);
+   * const mean = (rgb) => tf.mean(model.activations(model.normalize(rgb), ['relu3_3']).relu3_3);
+   * const slope = model.run(() => tf.grad(mean)(rgb));
    */
   activations(x: tf.Tensor4D, layers: readonly string[]): Record<string, tf.Tensor> {
     this.#alive();
@@ -251,6 +254,11 @@ export class Model implements Embedder {
       if (held) weights.set(layer.name, held);
     }
     return this.#backend.run(() => activations(steps(needed, taps, placements), x, [...taps], weights));
+  }
+
+  /** Runs synchronous tfjs code with the model's backend as the active one: gradients of {@link activations} belong in here. */
+  run<T>(compute: () => T): T {
+    return this.#backend.run(compute);
   }
 
   /** RGB values in 0..255, [N, H, W, 3], to what the network takes: the weights' own channel order, scale and mean. Differentiable. */
@@ -301,7 +309,7 @@ export class Model implements Embedder {
   async *#batches(images: ImageInputs, layers: readonly Layer[], options: ExtractOptions): AsyncGenerator<Item[]> {
     let batch: Item[] = [];
     let limit = 1;
-    for await (const item of toPictures(images, { orientation: options.orientation, signal: options.signal })) {
+    for await (const item of toPictures(images, io.decode, { orientation: options.orientation, signal: options.signal })) {
       const next = this.#prepare(item, layers, options);
       const first = batch.find((each) => 'prepared' in each);
       const fits = !('prepared' in next) || !first || !('prepared' in first) || (first.prepared.width === next.prepared.width && first.prepared.height === next.prepared.height);
@@ -317,9 +325,9 @@ export class Model implements Embedder {
 
   #prepare(item: PictureItem, layers: readonly Layer[], options: ExtractOptions): Item {
     const { index, name } = item;
-    if ('error' in item) return item;
+    if (item.error) return { index, name, error: item.error };
     try {
-      const prepared = prepare(item.picture, this.preprocessing, { size: options.size, minimum: minimumSide(this.network) });
+      const prepared = prepare(item.picture, this.preprocessing, { size: options.size, minimum: minimumSide(this.network), name });
       const flat = layers.find((layer) => layer.kind === 'flatten');
       const { size } = this.network;
       if (flat && (prepared.width !== size || prepared.height !== size)) {
@@ -374,7 +382,6 @@ export class Model implements Embedder {
 
 const NO_WEIGHTS: Promise<LayerWeights> = Promise.resolve({ weight: [], others: new Map() });
 
-type PictureItem = Awaited<ReturnType<ReturnType<typeof toPictures>['next']>>['value'];
 interface PreparedItem {
   index: number;
   name: string;

@@ -47,7 +47,8 @@ export function arrange(picture: Picture, preprocessing: Preprocessing, options:
   const { size, minimum = 1, name = 'the picture' } = options;
   if (size !== undefined && !(Number.isInteger(size) && size > 0))
     throw new VggError('VGG_OPTION', `prepare: expected a whole number of pixels as size, received ${size}`);
-  const sized = size === undefined ? applyRules(picture, preprocessing, name) : resize(picture, size, size, preprocessing.resize.filter ?? 'bilinear');
+  const sized =
+    size === undefined ? applyRules(picture, preprocessing, name) : resize(picture, size, size, preprocessing.resize.filter ?? 'bilinear');
   if (sized.width < minimum || sized.height < minimum) {
     const least = size === undefined ? `pass size: ${Math.max(minimum, 32)} or more to enlarge it` : `pass a size of ${minimum} or more`;
     throw new VggError(

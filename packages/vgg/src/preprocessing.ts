@@ -42,7 +42,14 @@ const shorterThenCrop = { resize: { mode: 'shorter', size: 256, filter: 'bilinea
 /** The reference pipelines by name. */
 export const PREPROCESSINGS: Readonly<Record<PreprocessingName, Preprocessing>> = {
   /** `load_img(target_size=(224, 224))`, whose default filter is nearest, then `vgg16.preprocess_input`. */
-  keras: { name: 'keras', resize: { mode: 'squash', size: 224, filter: 'nearest' }, channelOrder: 'bgr', scale: 1, mean: BGR_MEAN, std: ONES },
+  keras: {
+    name: 'keras',
+    resize: { mode: 'squash', size: 224, filter: 'nearest' },
+    channelOrder: 'bgr',
+    scale: 1,
+    mean: BGR_MEAN,
+    std: ONES,
+  },
   /** Oxford's own: shorter side 256, centre crop 224, minus the mean pixel. */
   caffe: { name: 'caffe', ...shorterThenCrop, channelOrder: 'bgr', scale: 1, mean: BGR_MEAN, std: ONES },
   /** `VGG16_Weights.IMAGENET1K_V1.transforms()` on a Pillow image. */
@@ -50,7 +57,14 @@ export const PREPROCESSINGS: Readonly<Record<PreprocessingName, Preprocessing>> 
   /** `vgg16.tv_in1k`: crop_pct 0.875, bilinear, ImageNet mean and deviation; the same numbers as torchvision's. */
   timm: { name: 'timm', ...shorterThenCrop, ...IMAGENET },
   /** Keras's mode `tf`: 224 x 224, values from -1 to 1. */
-  tf: { name: 'tf', resize: { mode: 'squash', size: 224, filter: 'nearest' }, channelOrder: 'rgb', scale: 1 / 127.5, mean: ONES, std: ONES },
+  tf: {
+    name: 'tf',
+    resize: { mode: 'squash', size: 224, filter: 'nearest' },
+    channelOrder: 'rgb',
+    scale: 1 / 127.5,
+    mean: ONES,
+    std: ONES,
+  },
   /** The pixels as they are: any size, RGB, 0..255. */
   none: { name: 'none', resize: { mode: 'none' }, channelOrder: 'rgb', scale: 1, mean: [0, 0, 0], std: ONES },
 };
@@ -68,8 +82,8 @@ export function parsePreprocessing(from: unknown): Preprocessing {
     return parsePreprocessing(parseJson(from));
   }
   const fields = record(from, 'preprocessing');
-  const resizeRule = parseResize(fields['resize']);
-  const side = fields['crop'] === undefined || fields['crop'] === null ? undefined : pixels(fields['crop'], 'crop');
+  const resizeRule = parseResize(fields.resize);
+  const side = fields.crop === undefined || fields.crop === null ? undefined : pixels(fields.crop, 'crop');
   if (side !== undefined && resizeRule.mode !== 'none' && side > resizeRule.size)
     wrong('crop', `at most the resize's ${resizeRule.size} pixels`, side);
   const { name, channelOrder } = fields;
@@ -80,9 +94,9 @@ export function parsePreprocessing(from: unknown): Preprocessing {
     resize: resizeRule,
     ...(side === undefined ? {} : { crop: side }),
     channelOrder,
-    scale: positive(fields['scale'], 'scale'),
-    mean: three(fields['mean'], 'mean', finite),
-    std: three(fields['std'], 'std', positive),
+    scale: positive(fields.scale, 'scale'),
+    mean: three(fields.mean, 'mean', finite),
+    std: three(fields.std, 'std', positive),
   };
 }
 
@@ -106,7 +120,8 @@ function parseResize(value: unknown): ResizeRule {
   if (mode !== 'letterbox') return wrong('resize.mode', "'squash', 'shorter', 'letterbox' or 'none'", mode);
   const rule = { mode, size: pixels(size, 'resize.size'), filter: parseFilter(filter) } as const;
   if (fill === undefined) return rule;
-  if (!(Number.isInteger(fill) && (fill as number) >= 0 && (fill as number) <= 255)) wrong('resize.fill', 'a whole number from 0 to 255', fill);
+  if (!(Number.isInteger(fill) && (fill as number) >= 0 && (fill as number) <= 255))
+    wrong('resize.fill', 'a whole number from 0 to 255', fill);
   return { ...rule, fill: fill as number };
 }
 
@@ -120,7 +135,8 @@ function record(value: unknown, field: string): Record<string, unknown> {
 }
 
 function pixels(value: unknown, field: string): number {
-  if (!(Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_INPUT)) wrong(field, `whole pixels from 1 to ${MAX_INPUT}`, value);
+  if (!(Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_INPUT))
+    wrong(field, `whole pixels from 1 to ${MAX_INPUT}`, value);
   return value as number;
 }
 

@@ -20,7 +20,8 @@ const KERNELS: Readonly<Record<Exclude<Filter, 'nearest'>, Kernel>> = {
     weight: (x) => {
       const angle = Math.abs(x) * Math.PI;
       if (x === 0) return 1;
-      return Math.abs(x) >= 1 ? 0 : (Math.sin(angle) / angle) * (0.54 + 0.46 * Math.cos(angle));
+      // Pillow's two constants are single precision.
+      return Math.abs(x) >= 1 ? 0 : (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle));
     },
   },
   // Keys 1981 with a = -0.5.
@@ -49,7 +50,8 @@ export const FILTERS: readonly Filter[] = ['nearest', 'box', 'bilinear', 'hammin
 export function resize(picture: Picture, width: number, height: number, filter: Filter): Picture {
   if (!isSide(width) || !isSide(height))
     throw new VggError('VGG_INPUT', `resize: expected whole sizes from 1 to ${MAX_SIDE} pixels, received ${width} x ${height}`);
-  if (!FILTERS.includes(filter)) throw new VggError('VGG_OPTION', `resize: expected one of ${FILTERS.join(', ')} as filter, received ${filter}`);
+  if (!FILTERS.includes(filter))
+    throw new VggError('VGG_OPTION', `resize: expected one of ${FILTERS.join(', ')} as filter, received ${filter}`);
   if (width === picture.width && height === picture.height) return { width, height, data: picture.data.slice() };
   if (filter === 'nearest') return nearest(picture, width, height);
   let { data } = picture;
@@ -108,7 +110,7 @@ function weights(from: number, to: number, kernel: Kernel): Weights {
 
 function clip(sum: number): number {
   const value = sum >> FRACTION;
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+  return value < 0 ? 0 : Math.min(value, 255);
 }
 
 /** Horizontal pass: [height, width, 3] -> [height, size, 3]. */
@@ -124,9 +126,9 @@ function columns(data: Uint8Array, width: number, height: number, { size, stride
       const end = x * stride + count[x]!;
       for (let i = x * stride; i < end; i++, from += 3) {
         const weight = values[i]!;
-        red += data[from]! * weight;
-        green += data[from + 1]! * weight;
-        blue += data[from + 2]! * weight;
+        red = (red + Math.imul(data[from]!, weight)) | 0;
+        green = (green + Math.imul(data[from + 1]!, weight)) | 0;
+        blue = (blue + Math.imul(data[from + 2]!, weight)) | 0;
       }
       output[to] = clip(red);
       output[to + 1] = clip(green);
@@ -146,7 +148,7 @@ function rows(data: Uint8Array, width: number, { size, stride, first, count, val
     for (let i = 0; i < count[y]!; i++) {
       const weight = values[y * stride + i]!;
       const from = (first[y]! + i) * length;
-      for (let x = 0; x < length; x++) sums[x]! += data[from + x]! * weight;
+      for (let x = 0; x < length; x++) sums[x] = sums[x]! + Math.imul(data[from + x]!, weight);
     }
     const to = y * length;
     for (let x = 0; x < length; x++) output[to + x] = clip(sums[x]!);

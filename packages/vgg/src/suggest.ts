@@ -1,13 +1,16 @@
-/** Levenshtein's edit distance: the fewest insertions, deletions and substitutions from `a` to `b`. */
+/** The fewest insertions, deletions, substitutions and swaps of neighbours from `a` to `b` (Damerau 1964, optimal alignment). */
 export function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
     for (let column = 1; column <= b.length; column++) {
       const substituted = previous[column - 1]! + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(substituted, previous[column]! + 1, current[column - 1]! + 1));
+      current[column] = Math.min(substituted, previous[column]! + 1, current[column - 1]! + 1);
+      const isSwap = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      if (isSwap) current[column] = Math.min(current[column]!, before[column - 2]! + 1);
     }
-    previous = current;
+    [before, previous] = [previous, current];
   }
   return previous[b.length]!;
 }

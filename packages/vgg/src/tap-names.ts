@@ -2,7 +2,7 @@ type Step = '1_1' | '1_2' | '2_1' | '2_2' | '3_1' | '3_2' | '3_3' | '3_4' | '4_1
 type Block = 1 | 2 | 3 | 4 | 5;
 
 /** The paper's names in the networks of the family: `conv5_3` is before its ReLU, `relu5_3` after it, `conv5` the block's last activation. */
-export type TapName =
+export type PaperTap =
   | `conv${Step}`
   | `bn${Step}`
   | `relu${Step}`
@@ -18,5 +18,5 @@ export type TapName =
   | 'mean'
   | 'prob';
 
-/** A {@link TapName}, which editors complete, or any alias of Keras, torchvision, timm or Caffe. */
-export type LayerName = TapName | (string & Record<never, never>);
+/** A layer by name: a {@link PaperTap}, which editors complete, or any alias of Keras, torchvision, timm or Caffe. */
+export type TapName = PaperTap | (string & Record<never, never>);

@@ -1,21 +1,12 @@
+import type { WeightSpec } from '@vgg/loaders';
 import type { Layer } from './plan.js';
-
-/** What the weights of one layer look like: the table that a file's tensors are matched against. */
-export interface LayerWeights {
-  readonly name: string;
-  readonly kind: 'conv' | 'dense' | 'batchnorm';
-  /** HWIO, [in, out], or [channels]. */
-  readonly shape: readonly number[];
-  /** Of the first dense layer: the map that its inputs were flattened from, which some formats flatten as [c, h, w]. */
-  readonly flattenedFrom?: readonly [height: number, width: number, channels: number];
-}
 
 /**
  * The layer table of a network, or of its {@link prefix}, for reading weights. A top made of convolutions lists its layers as the
  * dense ones they are stored as: `fc6` [25088, 4096] holds the values of the filter [7, 7, 512, 4096] in the same order.
  */
-export function weightSpecs({ layers }: { readonly layers: readonly Layer[] }): LayerWeights[] {
-  const specs: LayerWeights[] = [];
+export function weightSpecs({ layers }: { readonly layers: readonly Layer[] }): WeightSpec[] {
+  const specs: WeightSpec[] = [];
   let channels = 0;
   let isFirstDense = true;
   for (const layer of layers) {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, BackendName } from '@vgg/core';
 import { splitRows } from '@vgg/core';
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
-import { type CanonicalMapping, readCanonical, type WeightFile } from '@vgg/loaders';
+import { type Mapping, readCanonical, type WeightFile } from '@vgg/loaders';
 import { WordDigest } from './digest.js';
 import type { Layer } from './plan.js';
 
@@ -35,7 +35,7 @@ export class WeightStore {
 
   constructor(
     readonly file: WeightFile,
-    readonly mapping: CanonicalMapping,
+    readonly mapping: Mapping,
   ) {}
 
   /** Reads what these layers still lack. @throws VggError `VGG_WEIGHTS_MISSING` naming each tensor that the file does not hold */
@@ -69,10 +69,9 @@ export class WeightStore {
   /** Which canonical tensors these layers need and the file does not hold, each with the reason. */
   missing(layers: readonly Layer[]): { name: string; reason: string }[] {
     return layers.flatMap(tensorNames).flatMap((name) => {
-      const entry = this.mapping.tensors.get(name);
-      if (!entry) return [{ name, reason: 'not in the file' }];
-      const info = this.file.tensors.get(entry.source);
-      return info?.present ? [] : [{ name, reason: info?.absence ?? 'its bytes are not there' }];
+      const mapped = this.mapping.tensors.get(name);
+      if (!mapped) return [{ name, reason: 'not in the file' }];
+      return mapped.present ? [] : [{ name, reason: mapped.absence ?? 'its bytes are not there' }];
     });
   }
 
@@ -123,7 +122,7 @@ export class WeightStore {
         const { shape } = this.mapping.tensors.get(name)!;
         const part = name.slice(layer.name.length + 1);
         backend.run(() => {
-          if (part === 'weight') weight.push(...blocks(values, shape, layer, backend));
+          if (part === 'weight') weight.push(...blocks(values, layer, backend));
           else others.set(part, tf.tensor(values, [...shape], 'float32'));
         });
       }
@@ -136,14 +135,15 @@ export class WeightStore {
   }
 }
 
-function blocks(values: Float32Array, shape: readonly number[], layer: Layer, backend: Backend): tf.Tensor[] {
+function blocks(values: Float32Array, layer: Layer, backend: Backend): tf.Tensor[] {
   const limits = backend.info.limits;
-  if (layer.kind !== 'dense' || !limits) return [tf.tensor(values, [...shape], 'float32')];
+  // A dense layer run as a convolution holds the same values in the same order.
+  if (layer.kind === 'conv') return [tf.tensor4d(values, [layer.kernel, layer.kernel, layer.in, layer.out], 'float32')];
+  if (layer.kind !== 'dense') return [];
+  if (!limits) return [tf.tensor2d(values, [layer.in, layer.out], 'float32')];
   const limit = Math.min(limits.maxBindingBytes, limits.maxBufferBytes);
-  let row = 0;
-  return splitRows(layer.in, layer.out, limit).map((rows) => {
-    const block = values.subarray(row * layer.out, (row + rows) * layer.out);
-    row += rows;
+  return splitRows(layer.in, layer.out, limit).map(({ start, rows }) => {
+    const block = values.subarray(start * layer.out, (start + rows) * layer.out);
     return tf.tensor(block.length === values.length ? values : block.slice(), [rows, layer.out], 'float32');
   });
 }

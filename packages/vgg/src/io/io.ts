@@ -1,5 +1,6 @@
 import type { Source } from '@vgg/loaders';
 import type { DecodeOptions } from '../images.js';
+import type { Skipped } from '../photographs.js';
 import type { Picture } from '../picture.js';
 
 /** The few things that differ between Node and a page; `#io` picks `node.ts` or `web.ts`. */
@@ -11,8 +12,10 @@ export interface Io {
   decode(image: unknown, options: DecodeOptions): Promise<Picture>;
   /** Writes a file under a temporary name and renames it when whole; in a page, offers it as a download. */
   writeFile(target: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
+  /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
+  listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
   /** A running hash. */
-  hash(algorithm: 'md5' | 'sha256' | 'sha384'): Hash;
+  hash(algorithm: HashAlgorithm): Hash;
   /** Where published weight files are kept between runs. */
   readonly cache: WeightCache;
   /** A setting from the environment (`VGG_BACKEND`) or, in a page, from the URL (`?vgg-backend=`). */
@@ -24,6 +27,7 @@ export interface OpenOptions {
   fetch?: typeof fetch;
   signal?: AbortSignal;
 }
+export type HashAlgorithm = 'md5' | 'sha256' | 'sha384';
 export interface Hash {
   update(bytes: Uint8Array): void;
   /** Lower-case hexadecimal. */
@@ -34,8 +38,39 @@ export interface WeightCache {
   /** Where it is, for people. */
   readonly where: string;
   get(key: string): Promise<Source | undefined>;
-  /** Bytes already kept of an unfinished download, to resume from. */
-  partial(key: string): Promise<{ size: number; append(bytes: Uint8Array): Promise<void>; read(offset: number, length: number): Promise<Uint8Array>; finish(): Promise<Source>; discard(): Promise<void>; close(): Promise<void> }>;
+  /**
+   * Bytes already kept of an unfinished download, to resume from; none for a new one. Until it is closed it is this caller's alone:
+   * another caller, in another process too, waits for it.
+   * @throws VggError `VGG_OUTPUT` if there is no room for `bytes`, or nowhere to keep them; `VGG_ABORTED` while waiting
+   */
+  partial(key: string, options?: { signal?: AbortSignal; bytes?: number }): Promise<PartialFile>;
   list(): Promise<{ key: string; bytes: number }[]>;
   remove(key: string): Promise<boolean>;
+}
+
+/** A file that is being downloaded. */
+export interface PartialFile {
+  readonly size: number;
+  /** What the server said the bytes are of, as it was given to `restart`. */
+  readonly validator: string | undefined;
+  /** Forgets the bytes, and remembers the validator for those to come. */
+  restart(validator?: string): Promise<void>;
+  append(bytes: Uint8Array): Promise<void>;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Makes it a file of the cache, at once and as a whole. */
+  finish(): Promise<Source>;
+  /** Removes it without a trace. */
+  discard(): Promise<void>;
+  /** Keeps the bytes for another time and lets others have it; nothing after `finish` or `discard`. */
+  close(): Promise<void>;
+}
+
+/** What lies below a folder of class folders. */
+export interface FolderListing {
+  readonly name: string;
+  /** The folders directly in it, by name, empty ones too. */
+  readonly folders: readonly string[];
+  /** All files but dot files; `parts` is the path below the folder, `['ants', 'nested', '1.jpg']`. */
+  readonly files: readonly { readonly image: string; readonly parts: readonly string[] }[];
+  readonly skipped: readonly Skipped[];
 }

@@ -37,15 +37,24 @@ export function fromRaw(image: RawImage, name: string): Picture {
   const { width, height } = image;
   const bytes = image.data instanceof ArrayBuffer ? new Uint8Array(image.data) : image.data;
   if (bytes.BYTES_PER_ELEMENT !== 1 || bytes instanceof Int8Array)
-    throw new VggError('VGG_INPUT', `decode: ${name}: expected 8-bit pixels in a Uint8Array, received ${bytes.constructor.name}; scale them to 0..255`);
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected 8-bit pixels in a Uint8Array, received ${bytes.constructor.name}; scale them to 0..255`,
+    );
   if (!isSize(width) || !isSize(height))
     throw new VggError('VGG_INPUT', `decode: ${name}: expected a width and height of whole pixels, received ${width} x ${height}`);
   const channels = image.channels ?? bytes.length / (width * height);
   if (channels !== 1 && channels !== 3 && channels !== 4)
-    throw new VggError('VGG_INPUT', `decode: ${name}: expected 1, 3 or 4 channels, received ${channels} (${bytes.length} bytes for ${width} x ${height})`);
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected 1, 3 or 4 channels, received ${channels} (${bytes.length} bytes for ${width} x ${height})`,
+    );
   const expected = width * height * channels;
   if (bytes.length !== expected)
-    throw new VggError('VGG_INPUT', `decode: ${name}: expected ${width} x ${height} x ${channels} = ${expected} bytes, received ${bytes.length}`);
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected ${width} x ${height} x ${channels} = ${expected} bytes, received ${bytes.length}`,
+    );
   return { width, height, data: toRgb(bytes, channels, width * height) };
 }
 
@@ -96,13 +105,19 @@ function toBytes(values: ArrayLike<number>, name: string): Uint8Array {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (!(value >= 0 && value <= 255))
-      throw new VggError('VGG_INPUT', `decode: ${name}: expected tensor values from 0 to 255, received ${value}; pass pixels before any normalisation`);
+      throw new VggError(
+        'VGG_INPUT',
+        `decode: ${name}: expected tensor values from 0 to 255, received ${value}; pass pixels before any normalisation`,
+      );
     if (value > largest) largest = value;
     if (value !== Math.round(value)) whole = false;
     bytes[i] = Math.round(value);
   }
   if (!whole && largest <= 1)
-    throw new VggError('VGG_INPUT', `decode: ${name}: expected tensor values from 0 to 255, received fractions from 0 to 1; multiply by 255`);
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected tensor values from 0 to 255, received fractions from 0 to 1; multiply by 255`,
+    );
   return bytes;
 }
 

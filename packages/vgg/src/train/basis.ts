@@ -1,5 +1,6 @@
 import type { Pace } from './pace.js';
-import { type Rows, type Standard, standardizeInto } from './standardize.js';
+import type { Rows } from './rows.js';
+import { type Standard, standardizeInto } from './standardize.js';
 
 /**
  * The examples in as few coordinates as they need. The optimum of a loss with an L2 penalty is a combination of the training examples (the
@@ -128,7 +129,8 @@ function panel(rows: Rows, standard: Standard, from: number, width: number): Flo
 function gather(rows: Rows, chosen: Int32Array): Float32Array {
   const { dimensions } = rows;
   const out = new Float32Array(chosen.length * dimensions);
-  for (let i = 0; i < chosen.length; i++) out.set(rows.vectors.subarray(chosen[i]! * dimensions, (chosen[i]! + 1) * dimensions), i * dimensions);
+  for (let i = 0; i < chosen.length; i++)
+    out.set(rows.vectors.subarray(chosen[i]! * dimensions, (chosen[i]! + 1) * dimensions), i * dimensions);
   return out;
 }
 

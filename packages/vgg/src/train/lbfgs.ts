@@ -29,8 +29,8 @@ export interface LbfgsResult {
  */
 export async function minimize(objective: Objective, start: Float64Array, options: LbfgsOptions = {}): Promise<LbfgsResult> {
   const { memory, tolerance, maxIterations } = { ...LBFGS_DEFAULTS, ...options };
-  let x = Float64Array.from(start);
-  let gradient = new Float64Array(x.length);
+  let x: Float64Array = Float64Array.from(start);
+  let gradient: Float64Array = new Float64Array(x.length);
   let value = await objective(x, gradient);
   let evaluations = 1;
   let iterations = 0;
@@ -121,7 +121,13 @@ async function lineSearch(
     const gradient = new Float64Array(x.length);
     evaluations++;
     const reached = await objective(point, gradient);
-    return { length, x: point, value: Number.isNaN(reached) ? Number.POSITIVE_INFINITY : reached, gradient, slope: dot(gradient, direction) };
+    return {
+      length,
+      x: point,
+      value: Number.isNaN(reached) ? Number.POSITIVE_INFINITY : reached,
+      gradient,
+      slope: dot(gradient, direction),
+    };
   };
   type Trial = Awaited<ReturnType<typeof at>>;
   const tooHigh = (trial: Trial) => trial.value > value + SUFFICIENT_DECREASE * trial.length * slope + noise;

@@ -3,8 +3,9 @@ import { basisOf } from './basis.js';
 import { minimize, type Objective } from './lbfgs.js';
 import { addCombinations, affine } from './matrix.js';
 import { CHUNK, type Pace } from './pace.js';
+import type { Rows } from './rows.js';
 import { type Scored, softmaxInPlace } from './softmax.js';
-import { type Rows, type Standard, standardizeInto } from './standardize.js';
+import { type Standard, standardizeInto } from './standardize.js';
 
 /** Up to this many examples, fewer than features, the problem is solved in their own basis: it costs count^2 x dimensions once. */
 const MOST_IN_BASIS = 2000;
@@ -79,7 +80,7 @@ export function logisticObjective(design: Design, labels: ArrayLike<number>, cla
       // The gradient by a logit is (probability - [class is the label]) / count.
       for (let i = 0; i < rows; i++) {
         logits[i * classes + labels[from + i]!]! -= 1;
-        for (let c = 0; c < classes; c++) biasGradient[c]! += (logits[i * classes + c]! /= count);
+        for (let c = 0; c < classes; c++) biasGradient[c]! += logits[i * classes + c]! /= count;
       }
       addCombinations(logits, 1, classes, part, rows, weightGradient, classes, width);
       await pace();

@@ -1,11 +1,5 @@
 import { CHUNK, type Pace } from './pace.js';
-
-/** Rows of features [count, dimensions], one after another. */
-export interface Rows {
-  readonly vectors: Float32Array;
-  readonly count: number;
-  readonly dimensions: number;
-}
+import type { Rows } from './rows.js';
 
 /** What a head subtracts from a feature and divides it by. */
 export interface Standard {

@@ -99,7 +99,10 @@ async function fetchBinary(url: string | URL, signal: AbortSignal | undefined): 
     throwIfAborted(signal, 'openBackend');
     failure = messageOf(error);
   }
-  throw new VggError('VGG_BACKEND', `wasm: expected the backend's binary at ${url} and ${failure}; check wasmUrl, or leave it out to use the copy in the package`);
+  throw new VggError(
+    'VGG_BACKEND',
+    `wasm: expected the backend's binary at ${url} and ${failure}; check wasmUrl, or leave it out to use the copy in the package`,
+  );
 }
 
 async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Promise<TfjsModule> {
@@ -121,7 +124,9 @@ async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Prom
       }).then(resolve, reject);
     });
   } catch (error) {
-    throw new VggError('VGG_BACKEND', `wasm: expected tfjs-backend-wasm's binary to start and it did not: ${messageOf(error)}`, { cause: error });
+    throw new VggError('VGG_BACKEND', `wasm: expected tfjs-backend-wasm's binary to start and it did not: ${messageOf(error)}`, {
+      cause: error,
+    });
   } finally {
     removeListeners();
   }
@@ -136,7 +141,8 @@ function watchListeners(): () => void {
   const before = EVENTS.map((event) => new Set<unknown>(node.listeners(event as 'uncaughtException')));
   return () => {
     EVENTS.forEach((event, i) => {
-      for (const listener of node.listeners(event as 'uncaughtException')) if (!before[i].has(listener)) node.removeListener(event, listener);
+      for (const listener of node.listeners(event as 'uncaughtException'))
+        if (!before[i].has(listener)) node.removeListener(event, listener);
     });
   };
 }

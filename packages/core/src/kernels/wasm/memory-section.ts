@@ -12,7 +12,8 @@ const SHARED = 0x02;
  */
 export function shareMemory(binary: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(binary);
-  if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) throw unusable('they are no WASM module');
+  if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d)
+    throw unusable('they are no WASM module');
   let at = 8;
   while (at < bytes.length) {
     const section = bytes[at];

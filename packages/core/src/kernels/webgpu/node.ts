@@ -25,7 +25,8 @@ async function load(): Promise<GpuLike | string> {
     dawn = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as NodeWebGpu;
   } catch (error) {
     const code = (error as { code?: string }).code;
-    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') return 'the optional package webgpu is not installed (npm install webgpu)';
+    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
+      return 'the optional package webgpu is not installed (npm install webgpu)';
     return `the optional package webgpu does not load here: ${messageOf(error)}`;
   }
   const gpu = dawn.create([]);

@@ -120,15 +120,15 @@ export function input4(s: usize, ss: usize, d: usize, ds: usize, k: usize): void
 
 // @ts-ignore: decorator
 @inline
-function finish(at: usize, value: v128, bias: v128, floor: v128): void {
+function finish(at: usize, value: v128, last: bool, bias: v128, floor: v128): void {
   // pmax keeps a NaN of its first operand.
-  v128.store(at, f32x4.pmax(f32x4.add(value, bias), floor));
+  v128.store(at, last ? f32x4.pmax(f32x4.add(value, bias), floor) : value);
 }
 
-/** Eight points to six outputs, plus a bias, and at least `floor`. */
+/** Eight points to six outputs; the last of the two passes adds the bias and lifts the result to `floor`. */
 // @ts-ignore: decorator
 @inline
-export function output6(s: usize, ss: usize, d: usize, ds: usize, k: usize, bias: v128, floor: v128): void {
+export function output6(s: usize, ss: usize, d: usize, ds: usize, k: usize, last: bool, bias: v128, floor: v128): void {
   const m0 = v128.load(s);
   const m7 = v128.load(s + ss * 7);
   let p = v128.load(s + ss);
@@ -145,22 +145,22 @@ export function output6(s: usize, ss: usize, d: usize, ds: usize, k: usize, bias
   const difHalf = f32x4.sub(p, q);
 
   const c32 = v128.load_splat<f32>(k, C32);
-  finish(d, madd(c32, sumHalf, f32x4.add(f32x4.add(m0, sum1), sum2)), bias, floor);
-  finish(d + ds * 5, f32x4.add(madd(c32, dif2, f32x4.add(m7, dif1)), difHalf), bias, floor);
+  finish(d, madd(c32, sumHalf, f32x4.add(f32x4.add(m0, sum1), sum2)), last, bias, floor);
+  finish(d + ds * 5, f32x4.add(madd(c32, dif2, f32x4.add(m7, dif1)), difHalf), last, bias, floor);
   const c16 = v128.load_splat<f32>(k, C16);
   const c2 = v128.load_splat<f32>(k, C2);
-  finish(d + ds, madd(c16, difHalf, madd(c2, dif2, dif1)), bias, floor);
-  finish(d + ds * 4, madd(c2, sumHalf, madd(c16, sum2, sum1)), bias, floor);
+  finish(d + ds, madd(c16, difHalf, madd(c2, dif2, dif1)), last, bias, floor);
+  finish(d + ds * 4, madd(c2, sumHalf, madd(c16, sum2, sum1)), last, bias, floor);
   const c8 = v128.load_splat<f32>(k, C8);
   const c4 = v128.load_splat<f32>(k, C4);
-  finish(d + ds * 2, madd(c8, sumHalf, madd(c4, sum2, sum1)), bias, floor);
-  finish(d + ds * 3, madd(c4, difHalf, madd(c8, dif2, dif1)), bias, floor);
+  finish(d + ds * 2, madd(c8, sumHalf, madd(c4, sum2, sum1)), last, bias, floor);
+  finish(d + ds * 3, madd(c4, difHalf, madd(c8, dif2, dif1)), last, bias, floor);
 }
 
-/** Six points to four outputs, plus a bias, and at least `floor`. */
+/** Six points to four outputs, likewise. */
 // @ts-ignore: decorator
 @inline
-export function output4(s: usize, ss: usize, d: usize, ds: usize, k: usize, bias: v128, floor: v128): void {
+export function output4(s: usize, ss: usize, d: usize, ds: usize, k: usize, last: bool, bias: v128, floor: v128): void {
   const m0 = v128.load(s);
   const m7 = v128.load(s + ss * 7);
   let p = v128.load(s + ss);
@@ -172,8 +172,8 @@ export function output4(s: usize, ss: usize, d: usize, ds: usize, k: usize, bias
   const sum2 = f32x4.add(p, q);
   const dif2 = f32x4.sub(p, q);
 
-  finish(d, f32x4.add(f32x4.add(m0, sum1), sum2), bias, floor);
-  finish(d + ds, madd(v128.load_splat<f32>(k, C2), dif2, dif1), bias, floor);
-  finish(d + ds * 2, madd(v128.load_splat<f32>(k, C4), sum2, sum1), bias, floor);
-  finish(d + ds * 3, f32x4.add(madd(v128.load_splat<f32>(k, C8), dif2, dif1), m7), bias, floor);
+  finish(d, f32x4.add(f32x4.add(m0, sum1), sum2), last, bias, floor);
+  finish(d + ds, madd(v128.load_splat<f32>(k, C2), dif2, dif1), last, bias, floor);
+  finish(d + ds * 2, madd(v128.load_splat<f32>(k, C4), sum2, sum1), last, bias, floor);
+  finish(d + ds * 3, f32x4.add(madd(v128.load_splat<f32>(k, C8), dif2, dif1), m7), last, bias, floor);
 }

@@ -1,0 +1,147 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Conv3x3Options, installConv3x3 } from '../packages/core/src/kernels/wasm/conv3x3.js';
+import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
+import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
+
+/** VGG-16's blocks: output channels of each convolution, a pool after each block. */
+const BLOCKS = [
+  [64, 64],
+  [128, 128],
+  [256, 256, 256],
+  [512, 512, 512],
+  [512, 512, 512],
+];
+
+interface Layer {
+  name: string;
+  filter: tf.Tensor4D;
+  bias: tf.Tensor1D;
+  pool: boolean;
+}
+
+/**
+ * Our 3x3 convolution against the one of tfjs on the same tensors, in interleaved rounds:
+ * node benchmarks/run.mjs conv3x3 [size] [blocks] [rounds] [fixed|relaxed|auto] [fast|small]
+ */
+export async function main([size = '128', blocks = '3', rounds = '7', build = 'auto', filters = 'fast']: string[]): Promise<void> {
+  const { runtime } = await instantiate({ simd: simdOf(WebAssembly) !== 'none', shared: true });
+  tf.removeBackend('wasm');
+  tf.registerBackend('wasm', () => runtime.backend, 2);
+  await tf.setBackend('wasm');
+  const options: Conv3x3Options = { ...(build === 'auto' ? {} : { build: build as 'fixed' }), filters: filters as 'fast' };
+
+  const layers: Layer[] = [];
+  let channels = 3;
+  BLOCKS.slice(0, Number(blocks)).forEach((outs, block) => {
+    outs.forEach((out, i) => {
+      // He's initialisation keeps the activations at one size.
+      const filter = tf.randomNormal([3, 3, channels, out], 0, Math.sqrt(2 / (9 * channels)), 'float32', block * 10 + i) as tf.Tensor4D;
+      layers.push({ name: `conv${block + 1}_${i + 1}`, filter, bias: tf.zeros([out]), pool: i === outs.length - 1 });
+      channels = out;
+    });
+  });
+  const image = tf.randomUniform([1, Number(size), Number(size), 3], -1, 1, 'float32', 1) as tf.Tensor4D;
+
+  const convolve = (x: tf.Tensor4D, { filter, bias }: Layer): tf.Tensor4D =>
+    tf.fused.conv2d({ x, filter, bias, strides: 1, pad: 'same', activation: 'relu' });
+  const forward = (): tf.Tensor4D =>
+    tf.tidy(() => layers.reduce((x, layer) => (layer.pool ? tf.maxPool(convolve(x, layer), 2, 2, 'valid') : convolve(x, layer)), image));
+
+  // Inputs of every layer, once, with the kernels of tfjs.
+  const inputs = layers.map(() => image);
+  let x = image;
+  layers.forEach((layer, i) => {
+    inputs[i] = x;
+    x = convolve(x, layer);
+    if (layer.pool) x = tf.maxPool(x, 2, 2, 'valid');
+  });
+  const expected = x.dataSync();
+
+  const stock: number[][] = layers.map(() => []);
+  const ours: number[][] = layers.map(() => []);
+  const whole: [number[], number[]] = [[], []];
+  let first = 0;
+  let filterBytes = 0;
+  let built = '';
+  let got: ArrayLike<number> = [];
+  for (let round = -2; round < Number(rounds); round++) {
+    const record = (times: number[], ms: number): void => {
+      if (round >= 0) times.push(ms);
+    };
+    layers.forEach((layer, i) =>
+      record(
+        stock[i],
+        time(() => convolve(inputs[i], layer).dispose()),
+      ),
+    );
+    record(
+      whole[0],
+      time(() => forward().dispose()),
+    );
+    const conv = await installConv3x3(runtime, options);
+    const setup = time(() => {
+      for (const [i, layer] of layers.entries()) convolve(inputs[i], layer).dispose();
+    });
+    if (round === -2) first = setup;
+    if (round === -1) await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let again = 0; again < (round < 0 ? 3 : 1); again++) {
+      layers.forEach((layer, i) =>
+        record(
+          ours[i],
+          time(() => convolve(inputs[i], layer).dispose()),
+        ),
+      );
+      record(
+        whole[1],
+        time(() => forward().dispose()),
+      );
+    }
+    filterBytes = conv.filterBytes();
+    built = conv.build;
+    const output = forward();
+    got = output.dataSync();
+    output.dispose();
+    conv.uninstall();
+  }
+
+  console.log(`node ${process.version}, ${size}x${size}, ${blocks} blocks, build ${built}, filters ${filters}, ${rounds} rounds, medians`);
+  console.log('layer      stock ms  ours ms   stock GFLOP/s  ours GFLOP/s');
+  layers.forEach((layer, i) => {
+    const [, height, width, ins] = inputs[i].shape;
+    const flops = 2 * 9 * height * width * ins * layer.filter.shape[3];
+    const [a, b] = [median(stock[i]), median(ours[i])];
+    console.log(
+      [
+        layer.name.padEnd(9),
+        a.toFixed(2).padStart(9),
+        b.toFixed(2).padStart(8),
+        (flops / a / 1e6).toFixed(1).padStart(13),
+        (flops / b / 1e6).toFixed(1).padStart(13),
+      ].join(' '),
+    );
+  });
+  const sum = (times: number[][]): string => times.reduce((total, each) => total + median(each), 0).toFixed(1);
+  console.log(
+    `convolutions: stock ${sum(stock)} ms, ours ${sum(ours)} ms; with pools: stock ${median(whole[0]).toFixed(1)} ms, ours ${median(whole[1]).toFixed(1)} ms`,
+  );
+  let error = 0;
+  let most = 0;
+  expected.forEach((value, i) => {
+    error = Math.max(error, Math.abs(value - got[i]));
+    most = Math.max(most, Math.abs(value));
+  });
+  console.log(
+    `first pass, with the transforms of the filters: ${first.toFixed(0)} ms; they take ${(filterBytes / 2 ** 20).toFixed(1)} MiB; difference to stock at the end: ${(error / most).toExponential(1)} of the maximum`,
+  );
+}
+
+function time(work: () => void): number {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1];
+}

@@ -1,0 +1,98 @@
+import { inspect, load, PUBLISHED_SETS } from '../vgg/vgg.js';
+import { element, megabytes } from './dom.js';
+import { dropArea } from './drop.js';
+import { fail, run } from './task.js';
+
+const FIRST_CHOICE = 'vgg16.timm_tv_in1k';
+
+/** The first section: where weights come from, loading them, and what was loaded. Hands each new model to `onModel`. */
+export function weightsSection(section, { served, onModel }) {
+  const form = section.querySelector('form');
+  const task = section.querySelector('.task');
+  const facts = section.querySelector('.facts');
+  let files = [];
+  let model;
+
+  listPublished(form, section.querySelector('#published-note'));
+  if (served) {
+    const radio = form.querySelector('[value=served]');
+    radio.closest('label').hidden = false;
+    radio.checked = true;
+    section.querySelector('#served-name').textContent = decodeURIComponent(served.split('/').at(-1));
+  }
+  const showTab = () => {
+    for (const part of form.querySelectorAll('div[data-from]')) part.hidden = part.dataset.from !== form.elements.from.value;
+  };
+  for (const radio of form.elements.from) radio.addEventListener('change', showTab);
+  showTab();
+
+  dropArea(section.querySelector('[data-drop=weights]'), (chosen) => {
+    files = chosen;
+    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    section.querySelector('#weight-files').textContent = files.length === 1 ? `${files[0].name}, ${megabytes(bytes)}` : `${files.length} files, ${megabytes(bytes)}`;
+  });
+
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const { from, published, address, backend, network } = form.elements;
+    const sources = { served: () => new URL(served, location.href), published: () => published.value, address: () => address.value, files: () => files };
+    const weights = sources[from.value]();
+    if (weights.length === 0) return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
+    const loaded = await run(task, 'Loading', (options) => open(weights, { arch: network.value.trim() || undefined, backend: backend.value, ...options }));
+    if (!loaded) return;
+    model?.dispose();
+    model = loaded.model;
+    showFacts(facts, loaded);
+    onModel(loaded.model, loaded.reach);
+  });
+}
+
+/** A model, and how far its weights reach: a file may lack its later parts. */
+async function open(weights, { arch, backend, ...options }) {
+  const model = await load(arch, { weights, backend, ...options });
+  try {
+    const { missing } = typeof weights === 'string' && !weights.includes('/') ? { missing: [] } : await inspect(weights, { arch, ...options });
+    return { model, reach: reachOf(model.network, missing) };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** The names of the layers before the first one that lacks a tensor, and that tensor. */
+function reachOf({ layers }, missing) {
+  const hole = layers.findIndex(({ name }) => missing.some((tensor) => tensor.startsWith(`${name}.`)));
+  if (hole < 0) return { layers: new Set(layers.map(({ name }) => name)) };
+  return { layers: new Set(layers.slice(0, hole).map(({ name }) => name)), missing: missing.find((tensor) => tensor.startsWith(`${layers[hole].name}.`)) };
+}
+
+/** What a page may fetch: formats that are read here, from hosts that let other origins in. */
+const FETCHABLE = PUBLISHED_SETS.filter(({ readable, cors }) => readable && cors);
+
+function listPublished(form, note) {
+  const select = form.elements.published;
+  select.append(...FETCHABLE.map(({ id, bytes, about }) => element('option', { value: id }, `${id} (${megabytes(bytes ?? about)})`)));
+  if (FETCHABLE.some(({ id }) => id === FIRST_CHOICE)) select.value = FIRST_CHOICE;
+  const describe = () => {
+    const { source, licence, urls } = FETCHABLE.find(({ id }) => id === select.value);
+    note.textContent = `${source}, from ${new URL(urls[0]).host}; licence ${licence}.`;
+  };
+  select.addEventListener('change', describe);
+  describe();
+}
+
+function showFacts(list, { model, reach }) {
+  const { backend, network, weights, preprocessing } = model;
+  const threads = backend.threads > 1 ? `, ${backend.threads} threads` : '';
+  const elsewhere = model.placement().filter((place) => place.backend !== backend.name);
+  const rows = {
+    Network: `${network.name}${network.top ? '' : ', without its dense layers'}`,
+    Weights: `${weights.name} (${weights.format})${weights.licence ? `, ${weights.licence}` : ''}`,
+    Reach: reach.missing ? `up to ${[...reach.layers].at(-1)}; ${reach.missing} is not in the file` : 'complete',
+    Pictures: `prepared as ${preprocessing.name} does`,
+    Backend: `${backend.name}${threads}: ${backend.reason}`,
+    ...(elsewhere.length > 0 ? { Elsewhere: elsewhere.map(({ layer, backend, reason }) => `${layer} on ${backend} (${reason})`).join('; ') } : {}),
+  };
+  list.replaceChildren(...Object.entries(rows).flatMap(([name, text]) => [element('dt', {}, name), element('dd', {}, text)]));
+  list.hidden = false;
+}

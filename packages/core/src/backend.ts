@@ -1,0 +1,181 @@
+import { engine, memory, setBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { absent, type BackendWish, planBackends, resolveWish, type Step } from './choose.js';
+import { type Core, type CoreOptions, openCore } from './core.js';
+import { currentEnvironment, type Environment } from './environment.js';
+import { type AdapterReport, type BackendName, type BackendReport, probeBackends } from './probe.js';
+import { selfTest } from './self-test.js';
+
+/** What a {@link Backend} is, as plain data. */
+export interface BackendInfo {
+  name: BackendName;
+  /** 1 for now: tfjs's kernels run on one thread. */
+  threads: number;
+  simd: 'none' | 'fixed' | 'relaxed';
+  /** Why this backend, and why not those before it. */
+  reason: string;
+  /** Every backend that was looked at, in order, with what was found. */
+  steps: Step[];
+  /** What choosing it costs, where that is much: plain JavaScript, a software adapter. */
+  warning?: string;
+  adapter?: AdapterReport;
+  /** Whether the adapter is a program on the CPU. */
+  software?: boolean;
+  /** webgpu: a tensor that is read or written by one operation may be no larger than `maxBindingBytes`. */
+  limits?: { maxBindingBytes: number; maxBufferBytes: number };
+  sharedMemory: boolean;
+}
+
+/** What a backend holds. */
+export interface BackendMemory {
+  /** Tensors and their bytes, over all backends of the process (tfjs counts them together). */
+  tensors: number;
+  bytes: number;
+  /** wasm: the size of its heap, which grows and never shrinks; webgpu: the bytes of the buffers it keeps. */
+  heapBytes?: number;
+}
+
+/** A started backend of tfjs. Backends are started once in a process and shared by all who open them. */
+export interface Backend {
+  readonly name: BackendName;
+  readonly info: BackendInfo;
+  /**
+   * Runs a synchronous function with this backend as tfjs's active one, and puts the former one back.
+   *
+   * @throws VggError `VGG_OPTION` when the function returns a promise: what runs after its first `await` would run elsewhere
+   */
+  run<T>(fn: () => T): T;
+  /**
+   * @throws VggError `VGG_BACKEND` or `VGG_MEMORY` when the device was lost or raised an error since this handle's last check,
+   * so that its results are void
+   */
+  check(): void;
+  /** Waits until the device has done all that was asked of it, then checks. */
+  settle(): Promise<void>;
+  /** A tensor's values, checked: never the zeros that tfjs gives after a device error. */
+  read(tensor: Tensor): Promise<Float32Array>;
+  memory(): BackendMemory;
+}
+
+export interface OpenBackendOptions extends CoreOptions {
+  signal?: AbortSignal;
+  /** Stands in for what the engine offers; for tests. */
+  environment?: Environment;
+}
+
+/**
+ * Starts a backend. `auto` takes the first of webgpu (a graphics adapter whose numbers pass a small test), wasm and cpu, and
+ * `info.steps` says why the others were not taken; a backend asked for by name is that one or an error.
+ *
+ * @throws VggError `VGG_BACKEND` when a named backend is not there, with the reason and what to do
+ * @throws VggError `VGG_OPTION` when the wish names no backend
+ * @example
+ * const backend = await openBackend('auto');
+ * backend.info.reason; // 'WASM with relaxed SIMD (webgpu: the optional package webgpu is not installed ...)'
+ */
+export async function openBackend(wish: BackendWish = 'auto', options: OpenBackendOptions = {}): Promise<Backend> {
+  throwIfAborted(options.signal, 'openBackend');
+  const environment = options.environment ?? currentEnvironment();
+  const resolved = resolveWish(wish, environment);
+  const backend = resolved === 'auto' ? await openBest(environment, options) : await openNamed(resolved, wish, environment, options);
+  throwIfAborted(options.signal, 'openBackend');
+  return backend;
+}
+
+async function openNamed(name: BackendName, wish: BackendWish, environment: Environment, options: OpenBackendOptions): Promise<Backend> {
+  const report = (await probeBackends(environment)).find((candidate) => candidate.name === name);
+  if (!report?.available) throw absent(name, report?.reason ?? 'unknown');
+  const by = wish === 'auto' ? `asked for by ${environment.wishFrom}` : 'asked for by name';
+  return handle(await openCore(report, environment, options), report, `${report.reason}, ${by}`, []);
+}
+
+async function openBest(environment: Environment, options: OpenBackendOptions): Promise<Backend> {
+  const { candidates, passedOver } = planBackends(await probeBackends(environment));
+  const steps = [...passedOver];
+  for (const report of candidates) {
+    try {
+      const core = await openCore(report, environment, options);
+      const before = steps.map((step) => `${step.name}: ${step.reason}`).join('; ');
+      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps);
+      if (report.name === 'webgpu') await selfTest(backend);
+      return backend;
+    } catch (error) {
+      if (isVggError(error, 'VGG_ABORTED')) throw error;
+      steps.push({ name: report.name, reason: messageOf(error) });
+    }
+  }
+  const all = steps.map((step) => `${step.name}: ${step.reason}`).join('; ');
+  throw new VggError('VGG_BACKEND', `openBackend: expected one of webgpu, wasm and cpu and none starts (${all})`);
+}
+
+/** One opener's view of a shared core: its own reason, and its own place in the list of faults. */
+function handle(core: Core, report: BackendReport, reason: string, passedOver: Step[]): Backend {
+  const { name } = core;
+  const readFaults = core.faults.reader(name);
+  const check = () => {
+    core.collect();
+    readFaults();
+  };
+  return {
+    name,
+    info: {
+      name,
+      threads: 1,
+      simd: report.simd ?? 'none',
+      reason,
+      steps: [...passedOver, { name, reason: `taken: ${report.reason}` }],
+      ...warningOf(report),
+      ...(report.adapter && { adapter: report.adapter, software: report.software === true }),
+      ...(core.limits && { limits: core.limits }),
+      sharedMemory: core.sharedMemory,
+    },
+    run: (fn) => {
+      const result = runOn(name, fn);
+      // On wasm a failed operator is known at once; elsewhere this costs two comparisons.
+      check();
+      return result;
+    },
+    check,
+    settle: async () => {
+      await core.settle();
+      check();
+    },
+    read: async (tensor) => {
+      check();
+      const data = await tensor.data<'float32'>();
+      await core.settle();
+      check();
+      return data;
+    },
+    memory: () => {
+      const { numTensors, numBytes } = runOn(name, () => memory());
+      const heapBytes = core.heapBytes?.();
+      return { tensors: numTensors, bytes: numBytes, ...(heapBytes !== undefined && { heapBytes }) };
+    },
+  };
+}
+
+function runOn<T>(name: BackendName, fn: () => T): T {
+  const former = engine().backendName;
+  // For a backend that has been started, setBackend has done all its work before it returns.
+  if (former !== name) void setBackend(name);
+  try {
+    const result = fn();
+    if (result instanceof Promise) {
+      throw new VggError(
+        'VGG_OPTION',
+        'Backend.run: expected a function that returns its result, received one that returns a promise; await outside of run',
+      );
+    }
+    return result;
+  } finally {
+    if (former && former !== name && engine().registry[former]) void setBackend(former);
+  }
+}
+
+function warningOf(report: BackendReport): { warning?: string } {
+  if (report.name === 'cpu') return { warning: `the cpu backend is slow: ${report.reason}` };
+  if (report.software) return { warning: `webgpu runs on ${report.reason}` };
+  if (report.name === 'wasm' && report.simd === 'none') return { warning: report.reason };
+  return {};
+}

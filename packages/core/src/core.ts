@@ -1,0 +1,101 @@
+import { engine } from '@tensorflow/tfjs-core';
+import { absent } from './choose.js';
+import type { Environment } from './environment.js';
+import { Faults } from './faults.js';
+import type { BackendName, BackendReport } from './probe.js';
+
+/** Options of the start itself; a backend that runs already is not changed by them. */
+export interface CoreOptions {
+  /** wasm: the bytes of tfjs-backend-wasm-simd.wasm, in place of those in the package. */
+  wasmBinary?: ArrayBuffer | Uint8Array;
+  /** wasm: an address to fetch them from. */
+  wasmUrl?: string | URL;
+  /** webgpu: bind no more than this at once although the adapter could. */
+  maxBindingBytes?: number;
+  signal?: AbortSignal;
+}
+
+/** A started backend, one in a process. */
+export interface Core {
+  name: BackendName;
+  faults: Faults;
+  sharedMemory: boolean;
+  limits?: { maxBindingBytes: number; maxBufferBytes: number };
+  /** Brings faults that the backend keeps to itself into `faults`. */
+  collect(): void;
+  settle(): Promise<void>;
+  heapBytes?(): number;
+}
+
+const cores = new Map<BackendName, Promise<Core>>();
+
+/** The one running core of a name, started now if need be; a failed start is forgotten, and a lost device is replaced. */
+export async function openCore(report: BackendReport, environment: Environment, options: CoreOptions): Promise<Core> {
+  const { name } = report;
+  const running = cores.get(name);
+  if (running) {
+    const core = await running;
+    if (!core.faults.lost) return core;
+    if (cores.get(name) === running) cores.delete(name);
+    return openCore(report, environment, options);
+  }
+  const starting = START[name](report, environment, options);
+  cores.set(name, starting);
+  try {
+    return await starting;
+  } catch (error) {
+    cores.delete(name);
+    throw error;
+  }
+}
+
+const START: Record<BackendName, (report: BackendReport, environment: Environment, options: CoreOptions) => Promise<Core>> = {
+  async webgpu(report, environment, options) {
+    const gpu = await environment.gpu();
+    if (typeof gpu === 'string') throw absent('webgpu', gpu);
+    const { openDevice } = await import('./kernels/webgpu/device.js');
+    const faults = new Faults();
+    const device = await openDevice(gpu, faults.report, options);
+    return {
+      name: report.name,
+      faults,
+      sharedMemory: false,
+      limits: { maxBindingBytes: device.limits.maxStorageBufferBindingSize, maxBufferBytes: device.limits.maxBufferSize },
+      collect() {},
+      settle: device.settle,
+      heapBytes: device.bytes,
+    };
+  },
+
+  async wasm(report, _environment, options) {
+    const { openWasm } = await import('./kernels/wasm/open.js');
+    const { wasmBinary, wasmUrl, signal } = options;
+    const { runtime, complaints } = await openWasm({
+      simd: report.simd !== 'none',
+      shared: report.sharedMemory === true,
+      ...(wasmBinary && { wasmBinary }),
+      ...(wasmUrl && { wasmUrl }),
+      ...(signal && { signal }),
+    });
+    const faults = new Faults();
+    return {
+      name: 'wasm',
+      faults,
+      sharedMemory: runtime.shared,
+      collect() {
+        for (const message of complaints.splice(0))
+          faults.report({ kind: /out of memory|OOM|status 6/i.test(message) ? 'memory' : 'error', message });
+      },
+      settle: async () => {},
+      heapBytes: () => runtime.memory.buffer.byteLength,
+    };
+  },
+
+  async cpu() {
+    await import('@tensorflow/tfjs-backend-cpu');
+    // In Node tfjs greets on first use with an advertisement for its native package.
+    const backend = engine().findBackend('cpu') as unknown as { firstUse?: boolean };
+    backend.firstUse = false;
+    return { name: 'cpu', faults: new Faults(), sharedMemory: false, collect() {}, settle: async () => {} };
+  },
+};

@@ -1,0 +1,97 @@
+// Filters as the kernels read them, made once for each filter. The source is [3][3][inChannels][outChannels].
+
+import { min, padded } from './layer';
+
+/**
+ * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone): U = G g G^T in float64, rounded once.
+ * Output: [block of panels][point][panel][padded channel][8], zeros where there is no channel.
+ * `work`: 896 bytes, 64-byte aligned.
+ */
+export function transformFilter(
+  filter: usize,
+  output: usize,
+  work: usize,
+  inChannels: i32,
+  outChannels: i32,
+  points: i32,
+  blockPanels: i32,
+): void {
+  const panels = (outChannels + 7) / 8;
+  const panelBytes = <usize>padded(inChannels) * 32;
+  for (let panel = 0; panel < panels; panel++) {
+    const block = panel - (panel % blockPanels);
+    const stride = <usize>min(blockPanels, panels - block) * panelBytes;
+    const first = output + <usize>(block * points) * panelBytes + <usize>(panel - block) * panelBytes;
+    const width = <usize>min(8, outChannels - panel * 8) * 4;
+    for (let channel = 0; channel < padded(inChannels); channel++) {
+      memory.fill(work, 0, 288);
+      if (channel < inChannels) {
+        for (let tap = 0; tap < 9; tap++) {
+          memory.copy(work + <usize>tap * 32, filter + <usize>((tap * inChannels + channel) * outChannels + panel * 8) * 4, width);
+        }
+      }
+      for (let pair: usize = 0; pair < 4; pair++) {
+        transformPair(work + pair * 8, work + 320, first + <usize>channel * 32 + pair * 8, stride, points == 36);
+      }
+    }
+  }
+}
+
+/** Two output channels of one input channel. `taps`: nine pairs 32 bytes apart. `middle`: 8 x 3 pairs of float64. */
+function transformPair(taps: usize, middle: usize, output: usize, stride: usize, fours: bool): void {
+  for (let x: usize = 0; x < 3; x++) {
+    const g0 = f64x2.promote_low_f32x4(v128.load64_zero(taps + x * 32));
+    const g1 = f64x2.promote_low_f32x4(v128.load64_zero(taps + x * 32 + 96));
+    const g2 = f64x2.promote_low_f32x4(v128.load64_zero(taps + x * 32 + 192));
+    points3(g0, g1, g2, middle + x * 16, 48);
+  }
+  for (let y: usize = 0; y < 8; y++) {
+    if (fours && (y == 5 || y == 6)) continue;
+    const at = middle + y * 48;
+    // The row is not needed after it is read: its eight points overwrite a row of their own behind the others.
+    const row = middle + 384;
+    points3(v128.load(at), v128.load(at, 16), v128.load(at, 32), row, 16);
+    for (let x: usize = 0; x < 8; x++) {
+      if (fours && (x == 5 || x == 6)) continue;
+      v128.store64_lane(output, f32x4.demote_f64x2_zero(v128.load(row + x * 16)), 0);
+      output += stride;
+    }
+  }
+}
+
+/** The rows of G: a filter of three taps at 0, 1, -1, 2, -2, 1/2, -1/2 and infinity. */
+// @ts-ignore: decorator
+@inline
+function points3(g0: v128, g1: v128, g2: v128, d: usize, ds: usize): void {
+  const ninth = f64x2.splat(-2.0 / 9.0);
+  const even = f64x2.mul(ninth, f64x2.add(g0, g2));
+  const odd = f64x2.mul(ninth, g1);
+  v128.store(d, g0);
+  v128.store(d + ds, f64x2.add(even, odd));
+  v128.store(d + ds * 2, f64x2.sub(even, odd));
+  const r90 = f64x2.splat(1.0 / 90.0);
+  const r45 = f64x2.splat(1.0 / 45.0);
+  const even2 = f64x2.add(f64x2.mul(r90, g0), f64x2.mul(f64x2.splat(2.0 / 45.0), g2));
+  const odd2 = f64x2.mul(r45, g1);
+  v128.store(d + ds * 3, f64x2.add(even2, odd2));
+  v128.store(d + ds * 4, f64x2.sub(even2, odd2));
+  const evenHalf = f64x2.add(f64x2.mul(r45, g0), f64x2.mul(f64x2.splat(1.0 / 180.0), g2));
+  const oddHalf = f64x2.mul(r90, g1);
+  v128.store(d + ds * 5, f64x2.add(evenHalf, oddHalf));
+  v128.store(d + ds * 6, f64x2.sub(evenHalf, oddHalf));
+  v128.store(d + ds * 7, g2);
+}
+
+/** The filter of the direct kernel: [panel][9 * inChannels][8], zeros where there is no channel. */
+export function packFilter(filter: usize, output: usize, inChannels: i32, outChannels: i32): void {
+  const panels = (outChannels + 7) / 8;
+  const rows = inChannels * 9;
+  memory.fill(output, 0, <usize>(panels * rows) * 32);
+  for (let panel = 0; panel < panels; panel++) {
+    const width = <usize>min(8, outChannels - panel * 8) * 4;
+    for (let row = 0; row < rows; row++) {
+      memory.copy(output, filter + <usize>(row * outChannels + panel * 8) * 4, width);
+      output += 32;
+    }
+  }
+}

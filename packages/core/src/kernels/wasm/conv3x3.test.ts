@@ -1,0 +1,421 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { VggError } from '@vgg/errors';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referenceConv2d } from '../reference.js';
+import { type Conv3x3, type Conv3x3Options, installConv3x3 } from './conv3x3.js';
+import { cutSide, stripRows } from './conv3x3-plan.js';
+import { simdOf } from './features.js';
+import { instantiate } from './instantiate.js';
+import type { WasmRuntime } from './runtime.js';
+
+type Shape = [batch: number, height: number, width: number, inChannels: number, outChannels: number];
+/** Of the largest output. Normal numbers reach 9e-6 at the corners of a 6x6 tile as a rule, and 1.1e-5 now and then; their median is 2e-7. */
+const LIMIT = 1.5e-5;
+
+/** A runtime that counts the bytes it has handed out, and can be told to be full. */
+interface CountingRuntime extends WasmRuntime {
+  blocks: Map<number, number>;
+  /** Allocations until the heap is full. */
+  left: number;
+}
+
+async function openRuntime(shared: boolean): Promise<CountingRuntime> {
+  const { runtime } = await instantiate({ simd: true, shared });
+  const blocks = new Map<number, number>();
+  const counting: CountingRuntime = {
+    ...runtime,
+    blocks,
+    left: Infinity,
+    malloc(bytes) {
+      if (counting.left-- <= 0) throw new VggError('VGG_MEMORY', 'the heap is full');
+      const pointer = runtime.malloc(bytes);
+      blocks.set(pointer, bytes);
+      return pointer;
+    },
+    free(pointer) {
+      if (!blocks.delete(pointer)) throw new Error(`${pointer} is not allocated`);
+      runtime.free(pointer);
+    },
+  };
+  return counting;
+}
+
+function taken(runtime: CountingRuntime): number {
+  return [...runtime.blocks.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+async function useBackend(runtime: WasmRuntime): Promise<void> {
+  if (tf.findBackendFactory('wasm')) tf.removeBackend('wasm');
+  tf.registerBackend('wasm', () => runtime.backend, 2);
+  await tf.setBackend('wasm');
+}
+
+let seed = 1;
+function random(shape: number[], scale = 1): tf.Tensor4D {
+  return tf.randomNormal(shape as [number, number, number, number], 0, scale, 'float32', seed++) as tf.Tensor4D;
+}
+
+/** Largest error of a convolution, over the largest output. */
+function errorOf([batch, height, width, ins, outs]: Shape, { relu = false, bias = false, fused = true, valid = false } = {}): number {
+  return tf.tidy(() => {
+    const x = random([batch, height, width, ins]);
+    const filter = random([3, 3, ins, outs]);
+    const offset = bias ? (random([outs]) as unknown as tf.Tensor1D) : undefined;
+    const pad = valid ? 'valid' : 'same';
+    const y = fused
+      ? tf.fused.conv2d({ x, filter, bias: offset, strides: 1, pad, activation: relu ? 'relu' : 'linear' })
+      : tf.conv2d(x, filter, 1, pad);
+    const expected = referenceConv2d(
+      { data: x.dataSync(), shape: x.shape },
+      { data: filter.dataSync(), shape: filter.shape },
+      fused ? (offset?.dataSync() ?? null) : null,
+      { activation: relu && fused ? 'relu' : 'linear', padding: valid ? 'valid' : 'zero' },
+    );
+    expect(y.shape).toEqual(expected.shape);
+    return difference(y.dataSync(), expected.data);
+  });
+}
+
+function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let error = 0;
+  let most = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (!Number.isFinite(actual[i])) return Infinity;
+    error = Math.max(error, Math.abs(actual[i] - expected[i]));
+    most = Math.max(most, Math.abs(expected[i]));
+  }
+  return error === 0 ? 0 : error / most;
+}
+
+const RELAXED = simdOf(WebAssembly) === 'relaxed';
+const VARIANTS: [string, boolean, Conv3x3Options][] = [
+  ['shared heap', true, { build: 'fixed' }],
+  ['heap of its own, small filters', false, { build: 'fixed', filters: 'small' }],
+  ...(RELAXED ? [['fused multiply-add', true, { build: 'relaxed' }] as [string, boolean, Conv3x3Options]] : []),
+];
+
+describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: %s', (_, shared, options) => {
+  let conv: Conv3x3;
+  let runtime: CountingRuntime;
+  beforeAll(async () => {
+    runtime = await openRuntime(shared);
+    await useBackend(runtime);
+    conv = await installConv3x3(runtime, options);
+  });
+  afterAll(() => tf.removeBackend('wasm'));
+
+  it('runs on the heap it was given', () => {
+    expect(runtime.memory.buffer instanceof SharedArrayBuffer).toBe(shared);
+    expect(conv.build).toBe(options.build);
+  });
+
+  it.each<Shape>([
+    [1, 1, 1, 1, 1],
+    [1, 2, 1, 5, 3],
+    [1, 3, 3, 4, 8],
+    [2, 4, 5, 7, 9],
+    [3, 7, 13, 65, 17],
+    [1, 8, 8, 128, 8],
+    [2, 14, 14, 70, 72],
+    [1, 31, 33, 20, 33],
+    [1, 70, 70, 8, 8],
+    [1, 50, 49, 3, 64],
+    [2, 9, 97, 1, 5],
+    [1, 6, 6, 200, 9],
+  ])('batch %i, %i x %i, %i to %i channels', (...shape) => {
+    expect(errorOf(shape, { relu: true, bias: true })).toBeLessThan(LIMIT);
+    expect(errorOf(shape, { fused: false })).toBeLessThan(LIMIT);
+  });
+
+  it('any shape, with and without bias, relu and padding', () => {
+    const side = fc.integer({ min: 1, max: 70 });
+    const channels = fc.integer({ min: 1, max: 96 });
+    const flags = fc.record({ relu: fc.boolean(), bias: fc.boolean(), fused: fc.boolean(), valid: fc.boolean() });
+    const shapes = fc
+      .tuple(fc.integer({ min: 1, max: 3 }), side, side, channels, channels)
+      .filter(([n, h, w, i, o]) => n * h * w * i * o < 1_500_000);
+    fc.assert(
+      fc.property(shapes, flags, (shape, use) => {
+        fc.pre(!use.valid || Math.min(shape[1], shape[2]) > 2);
+        expect(errorOf(shape, use)).toBeLessThan(LIMIT);
+      }),
+      { numRuns: 60, seed: 7 },
+    );
+  });
+
+  it.each([1, 3, 4, 9])('explicit padding, %i channels', (ins) => {
+    const pad: [[number, number], [number, number], [number, number], [number, number]] = [
+      [0, 0],
+      [0, 3],
+      [2, 1],
+      [0, 0],
+    ];
+    tf.tidy(() => {
+      const x = random([2, 9, 11, ins]);
+      const filter = random([3, 3, ins, 10]);
+      const y = tf.conv2d(x, filter, 1, pad);
+      const wide = tf.pad(x, pad);
+      const expected = referenceConv2d(
+        { data: wide.dataSync(), shape: wide.shape },
+        { data: filter.dataSync(), shape: filter.shape },
+        null,
+        { padding: 'valid' },
+      );
+      expect(y.shape).toEqual(expected.shape);
+      expect(difference(y.dataSync(), expected.data)).toBeLessThan(LIMIT);
+    });
+  });
+
+  it('a whole block of VGG stays within the limit', () => {
+    const error = tf.tidy(() => {
+      let x = random([1, 24, 24, 3]);
+      let expected = { data: x.dataSync() as ArrayLike<number>, shape: x.shape as number[] };
+      for (const [ins, outs] of [
+        [3, 64],
+        [64, 64],
+        [64, 64],
+        [64, 64],
+      ]) {
+        const filter = random([3, 3, ins, outs], Math.sqrt(2 / (9 * ins)));
+        expected = referenceConv2d(expected, { data: filter.dataSync(), shape: filter.shape }, null, { activation: 'relu' });
+        x = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', activation: 'relu' });
+      }
+      return difference(x.dataSync(), expected.data);
+    });
+    expect(error).toBeLessThan(LIMIT);
+  });
+});
+
+describe('installConv3x3', () => {
+  let runtime: CountingRuntime;
+  let conv: Conv3x3;
+  const stock = ['Conv2D', 'FusedConv2D'].map((name) => tf.getKernel(name, 'wasm').kernelFunc);
+  const kernels = () => ['Conv2D', 'FusedConv2D'].map((name) => tf.getKernel(name, 'wasm').kernelFunc);
+  beforeAll(async () => {
+    runtime = await openRuntime(true);
+    await useBackend(runtime);
+    conv = await installConv3x3(runtime);
+  });
+  afterAll(() => tf.removeBackend('wasm'));
+
+  it('installs once for a backend, and says what it covers', async () => {
+    expect(await installConv3x3(runtime, { filters: 'small' })).toBe(conv);
+    expect(conv.coverage).toContain('3x3');
+    expect(kernels()).not.toContain(stock[0]);
+    expect(kernels()).not.toContain(stock[1]);
+  });
+
+  it('chooses fused multiply-add where the engine has it', async () => {
+    if (RELAXED) return;
+    expect(conv.build).toBe('fixed');
+    const other = await openRuntime(true);
+    await expect(installConv3x3(other, { build: 'relaxed' })).rejects.toMatchObject({ name: 'VggError', code: 'VGG_BACKEND' });
+    expect(taken(other)).toBe(0);
+  });
+
+  it('leaves everything else to tfjs', () => {
+    const before = conv.filterBytes();
+    tf.tidy(() => {
+      const x = random([1, 12, 12, 8]);
+      const filter = random([3, 3, 8, 8]);
+      const plain = tf.conv2d(x, filter, 1, 'same');
+      const after = conv.filterBytes();
+      expect(after).toBeGreaterThan(before);
+      const strided = tf.conv2d(x, filter, 2, 'same');
+      const picked = tf.stridedSlice(plain, [0, 1, 1, 0], [1, 12, 12, 8], [1, 2, 2, 1]);
+      expect(difference(strided.dataSync(), picked.dataSync())).toBeLessThan(LIMIT);
+      const six = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', activation: 'relu6' });
+      expect(difference(six.dataSync(), tf.clipByValue(plain, 0, 6).dataSync())).toBeLessThan(LIMIT);
+      const dilated = tf.conv2d(x, filter, 1, 'same', 'NHWC', 2);
+      expect(dilated.shape).toEqual([1, 12, 12, 8]);
+      const larger = tf.conv2d(x, random([5, 5, 8, 8]), 1, 'same');
+      expect(larger.shape).toEqual([1, 12, 12, 8]);
+      expect(conv.filterBytes()).toBe(after);
+    });
+  });
+
+  it('gives gradients as tfjs does', () => {
+    tf.tidy(() => {
+      const x = random([1, 6, 6, 8]);
+      const filter = random([3, 3, 8, 8]);
+      // The gradient with respect to the input is the convolution with the filter turned round.
+      const dy = random([1, 6, 6, 8]);
+      const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]) as tf.Tensor4D;
+      const byConvolution = tf.conv2d(dy, turned, 1, 'same');
+      const stockGradient = tf
+        .engine()
+        .runKernel(
+          'Conv2DBackpropInput',
+          { dy, filter },
+          { strides: 1, pad: 'same', dataFormat: 'NHWC', inputShape: x.shape },
+        ) as tf.Tensor;
+      expect(difference(byConvolution.dataSync(), stockGradient.dataSync())).toBeLessThan(LIMIT);
+    });
+  });
+
+  it('gives the same bits every time, whatever ran between', () => {
+    tf.tidy(() => {
+      const x = random([2, 37, 23, 40]);
+      const filter = random([3, 3, 40, 24]);
+      const first = tf.conv2d(x, filter, 1, 'same').dataSync().slice();
+      errorOf([1, 20, 20, 64, 64]);
+      expect(tf.conv2d(x, filter, 1, 'same').dataSync()).toEqual(first);
+      expect(tf.conv2d(x, filter.clone(), 1, 'same').dataSync()).toEqual(first);
+    });
+  });
+
+  it.each([NaN, Infinity, -Infinity])('never hides %s', (value) => {
+    for (const ins of [3, 8]) {
+      tf.tidy(() => {
+        const x = random([1, 15, 14, ins]);
+        const data = x.dataSync().slice();
+        data[((7 * 14 + 6) * ins + 1) % data.length] = value;
+        const broken = tf.tensor4d(data, x.shape);
+        const filter = random([3, 3, ins, 9]);
+        const { data: expected } = referenceConv2d({ data, shape: x.shape }, { data: filter.dataSync(), shape: filter.shape }, null);
+        expect(expected.some((each) => !Number.isFinite(each))).toBe(true);
+        const linear = tf.conv2d(broken, filter, 1, 'same').dataSync();
+        const relu = tf.fused.conv2d({ x: broken, filter, strides: 1, pad: 'same', activation: 'relu' }).dataSync();
+        expected.forEach((truth, i) => {
+          if (Number.isFinite(truth)) return;
+          expect(Number.isFinite(linear[i])).toBe(false);
+          if (truth !== -Infinity) expect(Number.isFinite(relu[i])).toBe(false);
+        });
+        // Far from the value nothing has happened.
+        expect(Number.isFinite(linear[linear.length - 1])).toBe(true);
+      });
+    }
+  });
+
+  it('tells filters of one data and different shapes apart', () => {
+    tf.tidy(() => {
+      const filter = random([3, 3, 8, 16]);
+      const other = tf.reshape(filter, [3, 3, 16, 8]) as tf.Tensor4D;
+      const x = random([1, 5, 5, 8]);
+      const z = random([1, 5, 5, 16]);
+      for (const [input, used] of [
+        [x, filter],
+        [z, other],
+      ]) {
+        const y = tf.conv2d(input, used, 1, 'same');
+        const expected = referenceConv2d(
+          { data: input.dataSync(), shape: input.shape },
+          { data: used.dataSync(), shape: used.shape },
+          null,
+        );
+        expect(difference(y.dataSync(), expected.data)).toBeLessThan(LIMIT);
+      }
+    });
+  });
+
+  it('keeps a transformed filter as long as the data of the filter, and no longer', () => {
+    const before = taken(runtime);
+    const filterBytes = conv.filterBytes();
+    const filter = random([3, 3, 16, 16]);
+    const alias = filter.clone();
+    const x = random([1, 8, 8, 16]);
+    tf.conv2d(x, filter, 1, 'same').dispose();
+    expect(conv.filterBytes()).toBe(filterBytes + 64 * 16 * 16 * 4 + 64);
+    filter.dispose();
+    expect(conv.filterBytes()).toBeGreaterThan(filterBytes);
+    alias.dispose();
+    expect(conv.filterBytes()).toBe(filterBytes);
+    expect(taken(runtime)).toBe(before);
+    x.dispose();
+  });
+
+  it('1,000 convolutions leave heap and tensors as they were', () => {
+    const work = (): void => {
+      tf.tidy(() => {
+        const x = random([1, 9, 8, 8]);
+        tf.fused.conv2d({ x, filter: random([3, 3, 8, 8]), bias: tf.ones([8]), strides: 1, pad: 'same', activation: 'relu' });
+        tf.conv2d(random([1, 6, 6, 3]), random([3, 3, 3, 8]), 1, 'same');
+      });
+    };
+    for (let i = 0; i < 10; i++) work();
+    const before = [
+      taken(runtime),
+      conv.filterBytes(),
+      tf.memory().numTensors,
+      runtime.backend.numDataIds(),
+      runtime.memory.buffer.byteLength,
+    ];
+    for (let i = 0; i < 500; i++) work();
+    expect([
+      taken(runtime),
+      conv.filterBytes(),
+      tf.memory().numTensors,
+      runtime.backend.numDataIds(),
+      runtime.memory.buffer.byteLength,
+    ]).toEqual(before);
+  });
+
+  it.each([0, 1, 2])('a heap that is full after %i allocations is an error that leaves nothing behind', (allocations) => {
+    const x = random([1, 40, 40, 70]);
+    const filter = random([3, 3, 70, 70]);
+    const before = [conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()];
+    runtime.left = allocations;
+    const bytes = taken(runtime);
+    let thrown: unknown;
+    try {
+      tf.conv2d(x, filter, 1, 'same').dispose();
+    } catch (error) {
+      thrown = error;
+    }
+    runtime.left = Infinity;
+    if (thrown) expect(thrown).toMatchObject({ name: 'VggError', code: 'VGG_MEMORY' });
+    expect(thrown !== undefined).toBe(allocations < 2);
+    if (thrown) {
+      expect(taken(runtime)).toBeLessThanOrEqual(bytes);
+      expect([conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()]).toEqual(before);
+    }
+    const y = tf.conv2d(x, filter, 1, 'same');
+    const expected = referenceConv2d({ data: x.dataSync(), shape: x.shape }, { data: filter.dataSync(), shape: filter.shape }, null);
+    expect(difference(y.dataSync(), expected.data)).toBeLessThan(LIMIT);
+    tf.dispose([x, filter, y]);
+  });
+
+  it('gives tfjs its kernels back when the backend goes, and frees everything', async () => {
+    const filter = random([3, 3, 8, 8]);
+    tf.conv2d(random([1, 4, 4, 8]), filter, 1, 'same');
+    expect(taken(runtime)).toBeGreaterThan(0);
+    tf.removeBackend('wasm');
+    expect(taken(runtime)).toBe(0);
+    expect(kernels()).toEqual(stock);
+    const next = await openRuntime(true);
+    await useBackend(next);
+    const again = await installConv3x3(next);
+    expect(again).not.toBe(conv);
+    expect(errorOf([1, 8, 8, 8, 8])).toBeLessThan(LIMIT);
+    again.uninstall();
+    again.uninstall();
+    expect(taken(next)).toBe(0);
+    expect(kernels()).toEqual(stock);
+  });
+});
+
+describe('the plan', () => {
+  it('cuts even sides without a partial tile, and every side at no more than the cost of sixes', () => {
+    for (let length = 1; length <= 300; length++) {
+      const { six, four } = cutSide(length);
+      expect(six * 6 + four * 4).toBeGreaterThanOrEqual(length);
+      expect(six * 6 + four * 4 - length).toBeLessThan(4);
+      if (length % 2 === 0 && length >= 4) expect(six * 6 + four * 4).toBe(length);
+      expect(six * 8 + four * 6).toBeLessThanOrEqual(Math.ceil(length / 6) * 8);
+    }
+    expect(cutSide(14)).toEqual({ six: 1, four: 2 });
+    expect(cutSide(224)).toEqual({ six: 36, four: 2 });
+    expect(cutSide(9, true)).toEqual({ six: 0, four: 3 });
+  });
+
+  it('makes strips of at least one row and at most all', () => {
+    for (const rows of [1, 2, 22, 38, 400])
+      for (const perRow of [1, 3, 38])
+        for (const channels of [5, 64, 128, 512]) {
+          const strip = stripRows(rows, perRow, channels);
+          expect(strip).toBeGreaterThanOrEqual(1);
+          expect(strip).toBeLessThanOrEqual(rows);
+        }
+  });
+});

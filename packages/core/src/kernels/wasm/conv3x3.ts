@@ -1,0 +1,104 @@
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
+import { VggError } from '@vgg/errors';
+import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
+import { type Conv3x3Build, loadConv3x3 } from './conv3x3-module.js';
+import type { WasmRuntime } from './runtime.js';
+
+/** Options of {@link installConv3x3}. */
+export interface Conv3x3Options {
+  /** The build of the kernels; without it the faster one is found by measuring. */
+  build?: Conv3x3Build;
+  /**
+   * `fast` keeps 7.1 floats for each weight of a filter, `small` 4 with tiles of 4 alone, about a fifth slower. Default: `fast`.
+   */
+  filters?: 'fast' | 'small';
+}
+
+/** A running {@link installConv3x3}. */
+export interface Conv3x3 {
+  /** What is served; everything else goes to the kernels of tfjs. */
+  readonly coverage: string;
+  readonly build: Conv3x3Build;
+  /** Bytes of the heap that the transformed filters take now. */
+  filterBytes(): number;
+  /** Gives tfjs its kernels back and frees everything. `backend.dispose()` does it too. */
+  uninstall(): void;
+}
+
+const COVERAGE = 'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu';
+
+const KERNELS = ['Conv2D', 'FusedConv2D'];
+
+const installed = new WeakMap<BackendWasm, Promise<Conv3x3>>();
+
+/**
+ * Serves the 3x3 convolutions of tfjs's wasm backend with our own kernels: Winograd's minimal filtering with tiles of 6 and 4
+ * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels. They work on tfjs's tensors in place.
+ *
+ * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter must not change in
+ * place. Results are the same from run to run, within 1e-5 of the largest output. An input that is not finite gives an output that is
+ * not finite, or 0 behind a ReLU where the true output is -Infinity; it can spread to the other outputs of its tile.
+ *
+ * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the wished-for build; `VGG_MEMORY` when the heap is full.
+ *   The convolutions themselves throw `VGG_MEMORY` too, and keep nothing then
+ */
+export function installConv3x3(runtime: WasmRuntime, options: Conv3x3Options = {}): Promise<Conv3x3> {
+  let running = installed.get(runtime.backend);
+  if (!running) {
+    running = install(runtime, options);
+    installed.set(runtime.backend, running);
+    running.catch(() => installed.delete(runtime.backend));
+  }
+  return running;
+}
+
+async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<Conv3x3> {
+  const stock = KERNELS.map((name) => {
+    const config = getKernel(name, 'wasm');
+    if (config) return config;
+    throw new VggError(
+      'VGG_BACKEND',
+      `conv3x3: expected tfjs's ${name} on the wasm backend and it is not registered; import the backend first`,
+    );
+  });
+  const { build, kernels } = await loadConv3x3(runtime, options.build);
+  const engine = new Conv3x3Engine(runtime, kernels, options.filters === 'small');
+  const ours = stock.map((config) => {
+    const kernelFunc: KernelFunc = (args) => {
+      const call = engine.accept(args as unknown as ConvArguments);
+      return call ? engine.run(call) : config.kernelFunc(args);
+    };
+    // A set-up function has run with the backend's own initialisation.
+    return { ...config, kernelFunc };
+  });
+  ours.forEach(swapKernel);
+
+  const { backend } = runtime;
+  const { disposeData, dispose } = backend;
+  backend.disposeData = (dataId: DataId, force?: boolean) => {
+    const released = disposeData.call(backend, dataId, force);
+    if (released) engine.forget(dataId);
+    return released;
+  };
+  const uninstall = (): void => {
+    if (!installed.delete(backend)) return;
+    stock.forEach((config, i) => {
+      // Not when someone has put a kernel of their own before ours; it falls back to tfjs's all the same, see `accept`.
+      if (getKernel(config.kernelName, 'wasm')?.kernelFunc === ours[i].kernelFunc) swapKernel(config);
+    });
+    backend.disposeData = disposeData;
+    backend.dispose = dispose;
+    engine.dispose();
+  };
+  backend.dispose = () => {
+    uninstall();
+    dispose.call(backend);
+  };
+  return { coverage: COVERAGE, build, filterBytes: () => engine.filterBytes, uninstall };
+}
+
+function swapKernel(config: KernelConfig): void {
+  unregisterKernel(config.kernelName, config.backendName);
+  registerKernel(config);
+}

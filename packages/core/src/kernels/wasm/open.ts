@@ -1,0 +1,46 @@
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { engine, registerBackend, removeBackend } from '@tensorflow/tfjs-core';
+import { messageOf } from '@vgg/errors';
+import { fillWasmKernels } from './fill.js';
+import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
+
+/**
+ * Makes tfjs's `wasm` backend ours: instantiated by us, its faults filled, our own kernels put in.
+ * A `wasm` backend that the program had started before is kept, since its tensors live in it.
+ *
+ * @throws VggError `VGG_BACKEND` when the binary does not start
+ */
+export async function openWasm(options: InstantiateOptions): Promise<Instantiated> {
+  const running = engine().registry.wasm as BackendWasm | undefined;
+  const opened = running ? adopt(running) : await instantiateShared(options);
+  if (!running) {
+    // tfjs's own factory would look for a .wasm file by address; ours is ready, so tfjs starts it without a promise.
+    if (engine().findBackendFactory('wasm')) removeBackend('wasm');
+    registerBackend('wasm', () => opened.runtime.backend, 2);
+    engine().findBackend('wasm');
+  }
+  fillWasmKernels();
+  // Our own kernels are installed here: `await installConv3x3(opened.runtime)`.
+  return opened;
+}
+
+/** Shared where that was wished; an engine that refuses so large a shared memory gets an ordinary one. */
+async function instantiateShared(options: InstantiateOptions): Promise<Instantiated> {
+  if (!options.shared) return instantiate(options);
+  try {
+    return await instantiate(options);
+  } catch (error) {
+    if (!/memory/i.test(messageOf(error))) throw error;
+    return instantiate({ ...options, shared: false });
+  }
+}
+
+function adopt(backend: BackendWasm): Instantiated {
+  const { asm, _malloc, _free } = backend.wasm as unknown as {
+    asm: { memory: WebAssembly.Memory };
+    _malloc(bytes: number): number;
+    _free(pointer: number): void;
+  };
+  const shared = typeof SharedArrayBuffer !== 'undefined' && asm.memory.buffer instanceof SharedArrayBuffer;
+  return { runtime: { backend, memory: asm.memory, shared, malloc: (bytes) => _malloc(bytes) >>> 0, free: _free }, complaints: [] };
+}

@@ -1,0 +1,36 @@
+import { engine, type NamedTensorMap, type Tensor } from '@tensorflow/tfjs-core';
+
+/** An operation with its own gradient. */
+export interface Differentiable<Names extends string> {
+  /** The tensors it depends on; the gradient answers by the same names. */
+  inputs: Record<Names, Tensor>;
+  /** Computes the result, on a stopped tape; `save` keeps tensors for the gradient. */
+  forward(save: (tensors: Tensor[]) => void): Tensor;
+  /** From the gradient of the result, how to compute that of each input; only those that are wanted are called. */
+  gradient(dy: Tensor, saved: Tensor[]): Record<Names, () => Tensor>;
+}
+
+interface Runner {
+  runKernelFunc(invocation: {
+    forwardFunc(backend: unknown, save: (tensors: Tensor[]) => void): Tensor;
+    backwardsFunc(dy: Tensor, saved: Tensor[]): Record<string, () => Tensor>;
+    inputs: NamedTensorMap;
+  }): Tensor;
+}
+
+/**
+ * Runs an operation whose gradient is ours, as `tf.customGrad` does, and through the same entry of tfjs. `customGrad` itself computes
+ * the gradients of all inputs, so that the gradient of a picture would pay for those of all frozen filters as well.
+ */
+export function differentiable<Names extends string>(operation: Differentiable<Names>): Tensor {
+  return (engine() as unknown as Runner).runKernelFunc({
+    forwardFunc: (_backend, save) => operation.forward(save),
+    backwardsFunc: (dy, saved) => operation.gradient(dy, saved),
+    inputs: operation.inputs,
+  });
+}
+
+/** Runs a kernel of the active backend that gives one tensor. */
+export function kernel(name: string, inputs: Record<string, Tensor>, attributes: object): Tensor {
+  return engine().runKernel(name, inputs as NamedTensorMap, attributes as never) as Tensor;
+}

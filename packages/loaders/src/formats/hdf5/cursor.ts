@@ -1,0 +1,88 @@
+import { VggError } from '@vgg/errors';
+
+/** Reads little-endian fields one after another, and refuses to pass the end. */
+export interface Cursor {
+  /** Bytes from the start. */
+  at: number;
+  readonly end: number;
+  u8(): number;
+  u16(): number;
+  u32(): number;
+  /** An unsigned integer of 1 to 8 bytes. */
+  uint(bytes: number): number;
+  /** An offset within the file; undefined where the file says that there is none (all bits set). */
+  address(): number | undefined;
+  /** A length, in the file's own size of lengths. */
+  length(): number;
+  bytes(count: number): Uint8Array;
+  skip(count: number): void;
+  /** Four characters that every structure of this kind begins with. */
+  signature(expected: string): void;
+}
+
+export interface FieldSizes {
+  readonly who: string;
+  readonly offsetSize: number;
+  readonly lengthSize: number;
+}
+
+export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldSizes): Cursor {
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const take = (count: number): number => {
+    const at = self.at;
+    if (count < 0 || at + count > data.length) throw corrupt(who, `a structure of ${data.length} bytes ends early`);
+    self.at = at + count;
+    return at;
+  };
+  const self: Cursor = {
+    at: 0,
+    end: data.length,
+    u8: () => view.getUint8(take(1)),
+    u16: () => view.getUint16(take(2), true),
+    u32: () => view.getUint32(take(4), true),
+    uint(bytes) {
+      const at = take(bytes);
+      let value = 0;
+      for (let i = bytes - 1; i >= 0; i--) value = value * 256 + data[at + i]!;
+      if (value > Number.MAX_SAFE_INTEGER) throw corrupt(who, 'a number is past any file');
+      return value;
+    },
+    address() {
+      const at = take(offsetSize);
+      for (let i = 0; i < offsetSize; i++) {
+        if (data[at + i] !== 255) {
+          self.at = at;
+          return self.uint(offsetSize);
+        }
+      }
+      return undefined;
+    },
+    length: () => self.uint(lengthSize),
+    bytes(count) {
+      const at = take(count);
+      return data.subarray(at, at + count);
+    },
+    skip: (count) => void take(count),
+    signature(expected) {
+      const found = String.fromCharCode(...self.bytes(4));
+      if (found !== expected) throw corrupt(who, `expected ${expected}, received ${JSON.stringify(found)}`);
+    },
+  };
+  return self;
+}
+
+/** The error for a file that breaks the format's own rules. */
+export function corrupt(who: string, what: string): VggError {
+  return new VggError('VGG_INTEGRITY', `${who}: expected a whole HDF5 file, received one that is cut or corrupt (${what}); fetch it again`);
+}
+
+/** The error for a file that is sound, with something that this reader does not take, and why. */
+export function refused(who: string, what: string): VggError {
+  return new VggError('VGG_FORMAT', `${who}: ${what}`);
+}
+
+/** Text of a name or value: UTF-8, up to the first NUL. */
+export function textOf(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}

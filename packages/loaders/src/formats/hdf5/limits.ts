@@ -1,0 +1,33 @@
+/**
+ * What the reader accepts of a stranger's file. A VGG's .h5 has about 60 objects, three deep, in 50 KB of metadata; the limits leave room
+ * for any real network and none for a file that is made to exhaust memory or time.
+ */
+
+/** Bytes of metadata read for one index or one dataset. */
+export const MAX_METADATA = 64 * 2 ** 20;
+/** Bytes of one structure: attributes of a model's whole configuration are the largest. */
+export const MAX_STRUCTURE = 16 * 2 ** 20;
+/** Groups and datasets of one file. */
+export const MAX_OBJECTS = 65536;
+/** Groups within groups: Keras nests models about ten deep. */
+export const MAX_DEPTH = 32;
+/** Messages of one object: each attribute is one. */
+export const MAX_MESSAGES = 4096;
+/** Continuations of one object header. */
+export const MAX_CONTINUATIONS = 1024;
+/** Levels of a B-tree: four hold millions of entries. */
+export const MAX_LEVELS = 16;
+/** Entries of one group or attribute list. */
+export const MAX_ENTRIES = 65536;
+/** Chunks of one dataset: h5py cuts fc6 of VGG-16 (411 MB) into some 4000. */
+export const MAX_CHUNKS = 65536;
+/** Bytes of one unpacked chunk: h5py makes them of 1 MiB at most, by hand one chunk may be a whole tensor. */
+export const MAX_CHUNK_BYTES = 512 * 2 ** 20;
+/** Filters of one dataset; there are three kinds we know. */
+export const MAX_FILTERS = 8;
+/** Deflate packs 1032 bytes into one at best (RFC 1951: 258 bytes in two bits). */
+export const MAX_DEFLATE_RATIO = 1032;
+/** Bytes of one attribute's value. */
+export const MAX_ATTRIBUTE = 16 * 2 ** 20;
+/** Strings of one attribute: layer names, weight names. */
+export const MAX_STRINGS = 65536;

@@ -1,0 +1,187 @@
+import { throwIfAborted, VggError } from '@vgg/errors';
+import type { Format, TensorInfo, WeightFile } from '../format.js';
+import type { ReadOptions, Source } from '../source.js';
+import { cachedSource } from '../sources/cached.js';
+import type { Attribute } from './hdf5/attributes.js';
+import { type Dataset, readValues } from './hdf5/dataset.js';
+import { findSuperblock, openHdf5 } from './hdf5/file.js';
+import { readTree, type Tree } from './hdf5/tree.js';
+import { absentTensor } from './tensors.js';
+
+/**
+ * Keras's HDF5 files, of three layouts: weights-only (`layer_names` at the root: Keras's published VGG files, in which `keras_version` may be
+ * missing), full model (the same under `model_weights`, the network's text in `model_config`), and Keras 3's `.weights.h5`
+ * (`layers/<class>/vars/0`). Tensors are named `block1_conv1/kernel` in all of them.
+ */
+export const kerasH5: Format = {
+  id: 'keras-h5',
+  title: 'Keras HDF5',
+  match: (head) => findSuperblock(head) !== undefined,
+  open: openKeras,
+};
+
+/** State of training, which no one needs to run a network: not even looked at. */
+const SKIPPED = /^(optimizer|optimizer_weights|_optimizer|metrics|compiled_metrics|loss_tracker)(\/|$)/;
+
+/** A dataset under its tidy name. */
+interface Named {
+  name: string;
+  path: string;
+}
+
+async function openKeras(original: Source, options: ReadOptions = {}): Promise<WeightFile> {
+  const source = cachedSource(original);
+  const who = source.name;
+  const file = await openHdf5(source, options);
+  const tree = await readTree(file, (path) => SKIPPED.test(path));
+  const top = tree.groups.has('model_weights') ? 'model_weights' : '';
+  const listed = tree.groups.get(top)?.has('layer_names') || tree.groups.get(top)?.has('layer_names0');
+  const named = listed ? legacyNames(tree, top, who) : checkpointNames(tree);
+  const tensors = new Map<string, TensorInfo>();
+  const datasets = new Map<string, Dataset>();
+  for (const { name, path } of uniqueNames(named, tree)) {
+    const dataset = tree.datasets.get(path)!;
+    datasets.set(name, dataset);
+    tensors.set(name, { name, shape: dataset.shape, dtype: dataset.dtype, present: true, ...(name !== path && { storedAs: path }) });
+  }
+  if (tensors.size === 0) {
+    const [path, why] = [...tree.unreadable][0] ?? [];
+    const found = path === undefined ? 'no numbers' : `only "${path}": ${why}`;
+    throw new VggError('VGG_FORMAT', `${who}: expected an HDF5 file with weights, as Keras saves them, received one with ${found}`);
+  }
+  return {
+    format: 'keras-h5',
+    tensors,
+    metadata: metadataOf(tree, top),
+    async read(name, read = {}) {
+      throwIfAborted(read.signal, who);
+      const dataset = datasets.get(name);
+      if (!dataset) throw absentTensor(who, name);
+      return readValues(file, dataset, read);
+    },
+    close: async () => original.close?.(),
+  };
+}
+
+/** An attribute of strings, which Keras splits into `name0`, `name1` ... where it passes 64 KB. */
+function stringList(attributes: ReadonlyMap<string, Attribute> | undefined, name: string): string[] {
+  const whole = attributes?.get(name);
+  if (whole !== undefined) return Array.isArray(whole) ? whole.map(String) : [];
+  const parts: string[] = [];
+  for (let i = 0; ; i++) {
+    const part = attributes?.get(`${name}${i}`);
+    if (!Array.isArray(part)) return parts;
+    parts.push(...part.map(String));
+  }
+}
+
+/** Layers as `layer_names` lists them, and their weights as each group's `weight_names` does. */
+function legacyNames(tree: Tree, top: string, who: string): Named[] {
+  const named: Named[] = [];
+  for (const layer of stringList(tree.groups.get(top), 'layer_names')) {
+    const group = join(top, layer);
+    const weights = stringList(tree.groups.get(group), 'weight_names');
+    const owners = new Set(weights.map((weight) => weight.slice(0, Math.max(0, weight.lastIndexOf('/')))));
+    for (const weight of weights) {
+      const path = join(group, weight);
+      const unreadable = tree.unreadable.get(path);
+      if (unreadable !== undefined) throw new VggError('VGG_FORMAT', `${who}: expected numbers in "${path}", but ${unreadable}`);
+      if (!tree.datasets.has(path)) throw new VggError('VGG_INTEGRITY', `${who}: layer "${layer}" names the weight "${weight}", and the file has none such`);
+      // A nested model's weights are each under their own layer; a layer's own may have any prefix.
+      const owner = owners.size > 1 ? weight.slice(0, weight.lastIndexOf('/')) : layer;
+      named.push({ name: `${owner}/${partName(weight)}`, path });
+    }
+  }
+  return named;
+}
+
+/** `kernel` of `block1_conv1/kernel:0` and of Keras 1's `block1_conv1_W_1:0`. */
+function partName(weight: string): string {
+  const last = weight.slice(weight.lastIndexOf('/') + 1).replace(/:\d+$/, '');
+  const old = /_(W|b|gamma|beta|running_mean|running_std)(?:_\d+)?$/.exec(last)?.[1];
+  return (old && OLD_PARTS.get(old)) ?? last;
+}
+
+/** Keras 1 kept the variance under the name `running_std`. */
+const OLD_PARTS: ReadonlyMap<string, string> = new Map([
+  ['W', 'kernel'],
+  ['b', 'bias'],
+  ['gamma', 'gamma'],
+  ['beta', 'beta'],
+  ['running_mean', 'moving_mean'],
+  ['running_std', 'moving_variance'],
+]);
+
+const VARS = /^(?:.*\/)?(?:layers|_layer_checkpoint_dependencies)\/([^/]+)\/vars\/(\d+)$/;
+/** The variables of a batch normalisation, in the order in which Keras makes them. */
+const NORMALISATION = ['gamma', 'beta', 'moving_mean', 'moving_variance'];
+
+/** Keras 3 calls groups by class and number, in the network's order, and keeps the layer's own name as an attribute of `vars`. */
+function checkpointNames(tree: Tree): Named[] {
+  const paths = [...tree.datasets.keys()].sort(naturally);
+  const ranks = new Map<string, number[]>();
+  for (const path of paths) {
+    const group = path.slice(0, path.lastIndexOf('/'));
+    ranks.set(group, [...(ranks.get(group) ?? []), tree.datasets.get(path)!.shape.length]);
+  }
+  return paths.map((path) => {
+    const match = VARS.exec(path);
+    if (!match) return { name: path, path };
+    const group = path.slice(0, path.lastIndexOf('/'));
+    const own = tree.groups.get(group)?.get('name');
+    const part = variableName(ranks.get(group)!, Number(match[2]));
+    return { name: `${typeof own === 'string' && own !== '' ? own : match[1]}/${part}`, path };
+  });
+}
+
+function variableName(ranks: readonly number[], index: number): string {
+  const matrices = ranks.filter((rank) => rank >= 2).length;
+  if (matrices === 0 && ranks.length === NORMALISATION.length) return NORMALISATION[index]!;
+  if (matrices === 1 && ranks[0]! >= 2 && ranks.length <= 2) return index === 0 ? 'kernel' : 'bias';
+  return `vars/${index}`;
+}
+
+/** Names used twice (a layer of the same name in two nested models) give way to the whole path. */
+function uniqueNames(named: readonly Named[], tree: Tree): Named[] {
+  const counts = new Map<string, number>();
+  for (const { name } of named) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const listed = new Set(named.map(({ path }) => path));
+  const rest = [...tree.datasets.keys()].filter((path) => !listed.has(path)).map((path) => ({ name: path, path }));
+  const seen = new Set<string>();
+  return [...named, ...rest].flatMap(({ name, path }) => {
+    if (seen.has(path)) return []; // listed twice: one dataset
+    seen.add(path);
+    return [{ name: (counts.get(name) ?? 0) > 1 ? path : name, path }];
+  });
+}
+
+/** Compares text with the numbers in it taken as numbers: `conv2d`, `conv2d_1`, `conv2d_2`, `conv2d_10`. */
+function naturally(a: string, b: string): number {
+  const [left, right] = [a.split('/'), b.split('/')];
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    const [nameA, numberA] = splitNumber(left[i]!);
+    const [nameB, numberB] = splitNumber(right[i]!);
+    if (nameA !== nameB) return nameA < nameB ? -1 : 1;
+    if (numberA !== numberB) return numberA - numberB;
+  }
+  return left.length - right.length;
+}
+
+function splitNumber(text: string): [string, number] {
+  const match = /^(.*?)_?(\d+)$/.exec(text);
+  return match ? [match[1]!, Number(match[2])] : [text, -1];
+}
+
+function metadataOf(tree: Tree, top: string): Map<string, string> {
+  const metadata = new Map<string, string>();
+  for (const group of new Set([top, ''])) {
+    for (const [key, value] of tree.groups.get(group) ?? []) {
+      if (typeof value === 'string') metadata.set(key, value);
+    }
+  }
+  return metadata;
+}
+
+function join(group: string, name: string): string {
+  return group === '' ? name : `${group}/${name}`;
+}

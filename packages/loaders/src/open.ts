@@ -1,0 +1,63 @@
+import { throwIfAborted, VggError } from '@vgg/errors';
+import type { Format, WeightFile } from './format.js';
+import { FORMATS } from './formats/index.js';
+import type { ReadOptions, Source } from './source.js';
+
+export interface OpenWeightsOptions extends ReadOptions {
+  /** The formats to try, in this order; all of them by default. */
+  formats?: readonly Format[];
+}
+
+/** What a format may look at to know its files. */
+const HEAD = 4096;
+
+/**
+ * Opens a weight file, known by its content and not by its name: the index is read, no values. The source then belongs to the file: it is
+ * closed with it, or here if this fails.
+ *
+ * @throws VggError `VGG_FORMAT` if it is no weight file, `VGG_INTEGRITY` if it is cut or corrupt, `VGG_ABORTED`
+ * @example
+ * const file = await openWeights(bytesSource(bytes));
+ * file.tensors.get('block1_conv1/kernel') // { shape: [3, 3, 3, 64], dtype: 'float32', ... }
+ */
+export async function openWeights(source: Source, options: OpenWeightsOptions = {}): Promise<WeightFile> {
+  const { signal, formats = FORMATS } = options;
+  try {
+    throwIfAborted(signal, source.name);
+    const head = await source.read(0, Math.min(HEAD, source.size), options);
+    const format = formats.find((candidate) => candidate.match(head, source));
+    if (format) return await format.open(source, signal ? { signal } : {});
+    const known = formats.map(({ title }) => title).join(', ');
+    throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${known}), received ${describeBytes(head)}`);
+  } catch (error) {
+    await source.close?.();
+    throw error;
+  }
+}
+
+/** What other files begin with, as people call them. */
+const SIGNATURES: readonly [string, string][] = [
+  ['PK\x03\x04', 'a zip archive (a PyTorch .pth, a .keras or an .npz), which is not supported yet'],
+  ['\x80\x02\x8a\x0a', 'a PyTorch pickle, which is not supported yet'],
+  ['\x93NUMPY', 'a NumPy array'],
+  ['MATLAB 5.0', 'a MATLAB file'],
+  ['\x1f\x8b', 'a gzip archive; unpack it first'],
+  ['\xff\xd8\xff', 'a JPEG picture'],
+  ['\x89PNG', 'a PNG picture'],
+  ['GIF8', 'a GIF picture'],
+  ['%PDF', 'a PDF document'],
+  ['version https://git-lfs', 'a Git LFS pointer; fetch the file it stands for'],
+];
+
+function describeBytes(head: Uint8Array): string {
+  if (head.length === 0) return 'an empty file';
+  const latin = String.fromCharCode(...head.subarray(0, 32));
+  const known = SIGNATURES.find(([signature]) => latin.startsWith(signature));
+  if (known) return known[1];
+  if (head.every((byte) => byte >= 0x20 || (byte >= 9 && byte <= 13))) {
+    const text = new TextDecoder().decode(head).trim();
+    if (/^<(!doctype|html)/i.test(text)) return 'a web page; is the address right?';
+    return /^[[{]/.test(text) ? 'JSON that names no weights' : 'text';
+  }
+  return 'bytes of an unknown kind';
+}

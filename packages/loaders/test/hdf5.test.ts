@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { bytesSource } from '../src/index.js';
+import { readValues } from '../src/formats/hdf5/dataset.js';
+import { fletcher32, lookup3 } from '../src/formats/hdf5/checksum.js';
+import { openHdf5 } from '../src/formats/hdf5/file.js';
+import { readTree } from '../src/formats/hdf5/tree.js';
+import { fixture, open, ramp, refuses } from './helpers.js';
+
+async function tree(name: string) {
+  const file = await openHdf5(bytesSource(fixture(name), name));
+  return { file, ...(await readTree(file)) };
+}
+
+describe.each(['earliest.h5', 'latest.h5'])('%s, written by h5py', (name) => {
+  test('every number type in both byte orders, every layout and filter', async () => {
+    const { file, datasets } = await tree(name);
+    expect(datasets.size).toBe(17 + 2 + 10 + 2 + 300);
+    for (const [path, dataset] of datasets) {
+      const unsigned = /^type .*u\d$/.test(path);
+      expect([...(await readValues(file, dataset))], path).toEqual(ramp(dataset.count, unsigned));
+    }
+    expect(datasets.get('scalar')!.shape).toEqual([]);
+    expect(datasets.get('empty')!.shape).toEqual([0, 4]);
+    expect(datasets.get('type big f8')).toMatchObject({ dtype: 'float64', littleEndian: false, shape: [5, 3] });
+    expect(datasets.get('type little f2')).toMatchObject({ dtype: 'float16', littleEndian: true });
+    expect(datasets.get('many/weight 299')!.shape).toEqual([2]);
+  });
+
+  test('attributes: text of fixed and variable length, numbers, and those it leaves out', async () => {
+    const { groups } = await tree(name);
+    expect(Object.fromEntries(groups.get('attributes')!)).toEqual({
+      fixed: ['one', 'three', 'über'],
+      vlen: ['one', 'three', 'über', ''],
+      text: 'a text',
+      bytes: 'some bytes',
+      number: 2.5,
+      numbers: [1, -2, 3],
+    });
+    const many = groups.get('many attributes')!;
+    expect(many.size).toBe(40);
+    expect(many.get('attribute 39')).toBe('value 39');
+  });
+});
+
+test('a file behind a user block', async () => {
+  const { file, datasets } = await tree('userblock.h5');
+  expect([...(await readValues(file, datasets.get('layer/kernel')!))]).toEqual(ramp(12));
+});
+
+test.each([
+  ['external-link.h5', 'VGG_FORMAT', /"bias".*external link/],
+  ['external-link-latest.h5', 'VGG_FORMAT', /"kernel".*external link/],
+  ['soft-link.h5', 'VGG_FORMAT', /"bias".*soft link/],
+  ['external-storage.h5', 'VGG_FORMAT', /"kernel".*external storage/],
+  ['virtual.h5', 'VGG_FORMAT', /virtual/],
+  ['lzf.h5', 'VGG_FORMAT', /lzf/],
+  ['growing.h5', 'VGG_FORMAT', /may grow/],
+  ['references.h5', 'VGG_FORMAT', /reference/],
+  ['committed.h5', 'VGG_FORMAT', /committed/],
+  ['cycle.h5', 'VGG_INTEGRITY', /contains itself/],
+  ['unwritten.h5', 'VGG_INTEGRITY', /never written/],
+] as const)('%s is refused as %s', (name, code, text) => refuses(open(name), code, text));
+
+test('a broken checksum of a chunk is an error, not other weights', async () => {
+  const bytes = fixture('earliest.h5');
+  const { file, datasets } = await tree('earliest.h5');
+  const dataset = datasets.get('filters/fletcher32')!;
+  const reads: number[] = [];
+  const spied = { ...file, source: { ...file.source, read: (at: number, n: number) => (reads.push(at), file.source.read(at, n)) } };
+  await readValues(spied, dataset);
+  bytes[reads.at(-1)! + 5]! ^= 1; // inside the last chunk
+  const again = await openHdf5(bytesSource(bytes, 'changed.h5'));
+  const changed = (await readTree(again)).datasets.get('filters/fletcher32')!;
+  await refuses(readValues(again, changed), 'VGG_INTEGRITY', /checksum of a chunk/);
+});
+
+test('checksums agree with the published vectors', () => {
+  // driver5 of lookup3.c: hashlittle("", 0, 0) and hashlittle("Four score and seven years ago", 30, 0).
+  expect(lookup3(new Uint8Array(0))).toBe(0xdeadbeef);
+  expect(lookup3(new TextEncoder().encode('Four score and seven years ago'))).toBe(0x17770551);
+  // Sums by hand: words 1, 2, 3 give 6 and 1 + 3 + 6 = 10; an odd byte is the high half of a word.
+  expect(fletcher32(new Uint8Array([0, 1, 0, 2, 0, 3]))).toBe((10 << 16) | 6);
+  expect(fletcher32(new Uint8Array([0, 1, 2]))).toBe((514 << 16) | 513);
+});

@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { isVggError, type VggErrorCode } from '@vgg/errors';
+import { expect } from 'vitest';
+import { bytesSource, openWeights, type Source, type WeightFile } from '../src/index.js';
+
+const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
+/** Real files that are not part of the repository. */
+export const DATA = fileURLToPath(new URL('../../../../shared/data/', import.meta.url));
+export const HAS_DATA = existsSync(DATA);
+
+export function fixture(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(FIXTURES + name));
+}
+
+export function open(name: string): Promise<WeightFile> {
+  return openWeights(bytesSource(fixture(name), name));
+}
+
+/** The values that make_h5.py writes. */
+export function ramp(count: number, unsigned = false): number[] {
+  return Array.from({ length: count }, (_, i) => ((37 * i) % 101) - (unsigned ? 0 : 50));
+}
+
+/** Rejects with a VggError of this code, in one sentence that holds this text. */
+export async function refuses(work: Promise<unknown> | (() => unknown), code: VggErrorCode, text: string | RegExp): Promise<void> {
+  const error = await Promise.resolve(typeof work === 'function' ? (async () => work())() : work).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(isVggError(error), String(error)).toBe(true);
+  expect((error as Error & { code: string }).code).toBe(code);
+  expect((error as Error).message).toMatch(text);
+  expect((error as Error).message).not.toContain('\n');
+}
+
+/** A source that counts what is read through it. */
+export function counted(source: Source): Source & { reads: number; bytes: number } {
+  const self = {
+    ...source,
+    reads: 0,
+    bytes: 0,
+    read(offset: number, length: number, options?: { signal?: AbortSignal }) {
+      self.reads++;
+      self.bytes += length;
+      return source.read(offset, length, options);
+    },
+  };
+  return self;
+}
+
+/** A small seeded generator (mulberry32), so that every run tests the same. */
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

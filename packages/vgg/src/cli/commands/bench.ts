@@ -1,0 +1,165 @@
+import { openBackend } from '@vgg/core';
+import { throwIfAborted, VggError } from '@vgg/errors';
+import { canonicalise } from '@vgg/loaders';
+import { network as makeNetwork } from '../../architecture.js';
+import { openNetworkWeights } from '../../open-weights.js';
+import type { Layer, Network } from '../../plan.js';
+import { type Summary, summarize } from '../../summary.js';
+import { weightSpecs } from '../../weight-specs.js';
+import { WeightStore } from '../../weight-store.js';
+import { archOf } from '../arch.js';
+import { passes } from '../bench-passes.js';
+import { type Context, command } from '../command.js';
+import { UsageError } from '../exit.js';
+import { ARCH_DEFAULT, MODEL_FLAGS } from '../open-model.js';
+import { normal, randomWeights } from '../random-weights.js';
+import { bytes, facts } from '../text.js';
+
+/** What a report is made of now and then: each of this many runs gets a line. */
+const EVERY = 10;
+
+export const bench = command({
+  name: 'bench',
+  about: 'measures how long a network takes for a batch of random pictures, in ms',
+  args: '',
+  details:
+    'Pictures are normal with deviation 0.1. Mean, (population) standard deviation, median and least are over the measured runs, after the warm-up; reading the result back is part of a run. forward-backward measures the gradients of sum(x^2)/2 of the last layer before the softmax for every parameter.',
+  least: 0,
+  most: 0,
+  flags: {
+    arch: { ...MODEL_FLAGS.arch, defaultText: `what the weights are of, else ${ARCH_DEFAULT}` },
+    weights: { ...MODEL_FLAGS.weights, defaultText: 'random values by --seed' },
+    batch: { type: 'integer', value: 'N', least: 1, most: 4096, about: 'pictures a batch', default: 1 },
+    size: { type: 'integer', value: 'N', least: 1, most: 16384, about: 'pictures of N x N', defaultText: "the network's own, 224" },
+    mode: { type: 'choice', choices: ['forward', 'forward-backward'], about: 'what is measured', default: 'forward' },
+    runs: { type: 'integer', value: 'N', least: 1, most: 1_000_000, about: 'measured batches', default: 10 },
+    warmup: { type: 'integer', value: 'N', least: 0, most: 1_000_000, about: 'batches before them', default: 3 },
+    part: {
+      type: 'choice',
+      choices: ['features', 'all'],
+      about: 'the convolutions, or the dense layers too',
+      defaultText: 'all at the size the dense layers are made for, else features',
+    },
+  },
+  examples: [
+    ['vgg bench --arch vgg16 --runs 20', 'VGG-16 on one picture, with random weights'],
+    ['vgg bench --batch 32 --warmup 10 --runs 100 --json', 'the protocol of the classical TensorFlow benchmark'],
+  ],
+  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part }, context) {
+    const { options, signal, warn } = context;
+    const backend = await openBackend(options.backend ?? 'auto', { signal });
+    if (backend.info.warning) warn(backend.info.warning);
+    const { network, store, name } = await open(arch, weights, context);
+    try {
+      const side = size ?? network.size;
+      const layers = chosen(network, side, part, context);
+      const summary = summarize({ ...network, layers }, { height: side, width: side });
+      const values = normal(batch * side * side * network.channels, 0.1, options.seed);
+      const pass = await passes[mode]({ network, layers, store, backend, values, shape: [batch, side, side, network.channels], context });
+      const times: number[] = [];
+      try {
+        for (let run = -warmup; run < runs; run++) {
+          throwIfAborted(signal, 'bench');
+          const start = performance.now();
+          await pass.run();
+          const time = performance.now() - start;
+          if (run >= 0) times.push(time);
+          if (run >= 0 && (run + 1) % EVERY === 0) warn(`run ${run + 1} of ${runs}: ${time.toFixed(1)} ms`);
+        }
+      } finally {
+        pass.dispose();
+      }
+      const { mean, sd, median, min } = statistics(times);
+      const gflops = (operations(summary, mode) * batch) / mean / 1e6;
+      const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+      const json = {
+        architecture: network.name,
+        weights: name,
+        backend: backend.name,
+        simd: backend.info.simd,
+        threads: backend.info.threads,
+        mode,
+        part: layers.length === network.layers.length ? 'all' : 'features',
+        batch,
+        size: side,
+        runs,
+        warmup,
+        mean,
+        sd,
+        median,
+        min,
+        gflops,
+        imagesPerSecond: (1000 * batch) / mean,
+        peakMemoryBytes,
+        heapBytes: backend.memory().heapBytes,
+        times,
+      };
+      return {
+        json,
+        text: () =>
+          facts([
+            ['network', `${network.name}, ${json.part}, ${batch} x ${side} x ${side} x ${network.channels}, ${mode}, ${name} weights`],
+            [
+              'backend',
+              `${backend.name}, ${backend.info.threads === 1 ? '1 thread' : `${backend.info.threads} threads`}, simd ${backend.info.simd}`,
+            ],
+            ['mean', `${mean.toFixed(1)} ms +/- ${sd.toFixed(1)} ms a batch, over ${runs} runs after ${warmup}`],
+            ['median', `${median.toFixed(1)} ms`],
+            ['least', `${min.toFixed(1)} ms`],
+            ['speed', `${gflops.toFixed(1)} GFLOP/s, ${json.imagesPerSecond.toFixed(2)} pictures a second`],
+            ['peak memory', bytes(peakMemoryBytes)],
+          ]),
+      };
+    } finally {
+      await store.dispose();
+    }
+  },
+});
+
+async function open(
+  arch: string | undefined,
+  weights: string | undefined,
+  { options, signal, onProgress }: Context,
+): Promise<{ network: Network; store: WeightStore; name: string }> {
+  const named = await archOf(arch);
+  if (weights !== undefined) {
+    const { network, file, mapping, name } = await openNetworkWeights(named, { weights, signal, onProgress }, true);
+    return { network, store: new WeightStore(file, mapping), name };
+  }
+  const network = makeNetwork(named ?? ARCH_DEFAULT);
+  const file = randomWeights(network, options.seed);
+  return { network, store: new WeightStore(file, canonicalise(file, weightSpecs(network))), name: 'random' };
+}
+
+/** The layers of a part; the dense ones fit one size only. */
+function chosen(network: Network, side: number, part: 'features' | 'all' | undefined, { warn }: Context): Layer[] {
+  const end = network.layers.findIndex(({ name }) => name === 'flatten' || name.startsWith('fc'));
+  const features = end < 0 ? [...network.layers] : network.layers.slice(0, end);
+  const fits = side === network.size || !network.layers.some(({ kind }) => kind === 'flatten');
+  if (part === 'all' && !network.top)
+    throw new VggError(
+      'VGG_WEIGHTS_MISSING',
+      `bench --part all: these weights hold ${network.name} without its dense layers; use --part features`,
+    );
+  if (part === 'all' && !fits)
+    throw new UsageError(
+      `vgg bench --part all: the dense layers of ${network.name} take ${network.size} x ${network.size}, received --size ${side}; use --part features`,
+    );
+  if (part === undefined && !fits)
+    warn(`--size ${side}: measuring the features only, since the dense layers take ${network.size} x ${network.size}`);
+  return part === 'features' || !fits ? features : [...network.layers];
+}
+
+/** A multiply-accumulate is two operations; going backwards takes as many for the inputs (but not of the first layer) and as many for the filters. */
+function operations({ rows, macs }: Summary, mode: 'forward' | 'forward-backward'): number {
+  return 2 * (mode === 'forward' ? macs : 3 * macs - rows[0].macs);
+}
+
+/** In two passes: the difference of the mean square and the squared mean can round below zero. */
+function statistics(times: readonly number[]): { mean: number; sd: number; median: number; min: number } {
+  const mean = times.reduce((a, b) => a + b, 0) / times.length;
+  const sd = Math.sqrt(times.reduce((sum, time) => sum + (time - mean) ** 2, 0) / times.length);
+  const sorted = [...times].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return { mean, sd, median: sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2, min: sorted[0] };
+}

@@ -1,0 +1,58 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { openBackend, probeBackends } from '@vgg/core';
+import { io } from '#io';
+import { command } from '../command.js';
+import { bytes, facts, table } from '../text.js';
+
+export const doctor = command({
+  name: 'doctor',
+  about: 'shows what this machine offers, which backend would be chosen and why, and why not the others',
+  args: '',
+  least: 0,
+  most: 0,
+  flags: {},
+  examples: [
+    ['vgg doctor', 'the backends of this machine'],
+    ['vgg doctor --backend webgpu', 'is WebGPU there? (exit code 5 if not)'],
+  ],
+  async run(_args, _values, { options, signal }) {
+    const backends = await probeBackends();
+    const { info } = await openBackend(options.backend ?? 'auto', { signal }).catch((error: unknown) => {
+      throw Object.assign(error as Error, { details: { backends } });
+    });
+    const wasm = backends.find(({ name }) => name === 'wasm');
+    const machine = {
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      cache: io.cache.where,
+    };
+    return {
+      json: {
+        chosen: info.name,
+        reason: info.reason,
+        simd: wasm?.simd ?? 'none',
+        threads: info.threads,
+        steps: info.steps,
+        backends,
+        ...machine,
+      },
+      text: () =>
+        [
+          facts([
+            ['chosen', info.name],
+            ['because', info.reason],
+            ['threads', String(info.threads)],
+            ['node', `${machine.node} on ${machine.platform}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}`],
+            ['weights cache', machine.cache],
+          ]),
+          '',
+          table(
+            ['backend', 'available', 'what was found'],
+            backends.map(({ name, available, reason }) => [name, available ? 'yes' : 'no', reason]),
+          ),
+        ].join('\n'),
+    };
+  },
+});

@@ -1,0 +1,67 @@
+import { isVggError, VggError } from '@vgg/errors';
+import { load } from '../load.js';
+import type { Model } from '../model.js';
+import type { Plan } from '../plan.js';
+import { ARCH_HELP, archOf } from './arch.js';
+import type { Context, Flags } from './command.js';
+
+/** Options of every command that runs a network. */
+export const MODEL_FLAGS = {
+  weights: {
+    type: 'string',
+    value: 'FILE|URL|NAME',
+    about: 'a weight file, or a published set (vgg weights lists them)',
+    defaultText: 'the published set, fetched once',
+  },
+  arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights are of, else vgg16' },
+  offline: { type: 'boolean', about: 'fetch nothing: use the files at hand and the cache' },
+} as const satisfies Flags;
+
+/** The architecture where neither the command line nor the weights name one. */
+export const ARCH_DEFAULT = 'vgg16';
+
+/** Loads the model that `--weights`, `--arch` and the options of every command ask for; the caller disposes of it. */
+export async function openModel(
+  {
+    weights,
+    arch,
+    offline,
+    layers,
+    classes,
+  }: { weights?: string; arch?: string; offline?: boolean; layers?: readonly string[]; classes?: string },
+  { options, signal, onProgress, warn }: Context,
+): Promise<Model> {
+  const named: string | Plan | undefined = (await archOf(arch)) ?? (weights === undefined ? ARCH_DEFAULT : undefined);
+  const model = await load(named, {
+    weights,
+    layers,
+    classes,
+    backend: options.backend,
+    offline: offline || undefined,
+    signal,
+    onProgress,
+    onWarning: warn,
+  }).catch((error: unknown) => {
+    if (weights === undefined && isVggError(error, 'VGG_NETWORK')) {
+      const more = /--weights/.test(error.message) ? '' : '; pass --weights FILE to use weights that are here';
+      throw new VggError(error.code, `${error.message}${more}`, { cause: error });
+    }
+    throw error;
+  });
+  const { backend } = model;
+  if (backend.warning) warn(backend.warning);
+  if (options.threads !== undefined && backend.threads !== options.threads) {
+    warn(
+      `--threads ${options.threads}: the ${backend.name} backend runs on ${backend.threads === 1 ? 'one thread' : `${backend.threads} threads`} here`,
+    );
+  }
+  return model;
+}
+
+/** The tap to work on, said on standard error where the command line leaves it open. */
+export function layerOf(model: Model, layer: string | undefined, { warn }: Context): string {
+  if (layer !== undefined) return model.resolve(layer);
+  const { deepest } = model;
+  warn(`without --layer: using ${deepest}, the deepest that ${model.weightsName} reaches`);
+  return deepest;
+}

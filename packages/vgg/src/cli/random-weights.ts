@@ -1,0 +1,38 @@
+import { canonicalTensors, type WeightFile } from '@vgg/loaders';
+import type { Network } from '../plan.js';
+import { random } from '../train/random.js';
+import { weightSpecs } from '../weight-specs.js';
+
+/**
+ * A weight file that holds nothing: each tensor's values are drawn from the seed when they are read. Filters are normal with the
+ * variance that keeps activations in range through ReLUs (He et al. 2015, "Delving Deep into Rectifiers": 2 / inputs), biases zero.
+ */
+export function randomWeights(network: Network, seed: number): WeightFile {
+  const all = weightSpecs(network).flatMap((spec) => canonicalTensors(spec));
+  const places = new Map(all.map(({ name }, i) => [name, i]));
+  return {
+    format: 'random',
+    tensors: new Map(all.map(({ name, shape }) => [name, { name, shape, dtype: 'float32', present: true }])),
+    metadata: new Map(),
+    async read(name) {
+      const { part, shape } = all[places.get(name)!];
+      const count = shape.reduce((product, side) => product * side, 1);
+      if (part !== 'weight') return new Float32Array(count).fill(part === 'scale' || part === 'variance' ? 1 : 0);
+      return normal(count, Math.sqrt((2 * shape.at(-1)!) / count), seed * 1000 + places.get(name)!);
+    },
+    async close() {},
+  };
+}
+
+/** Normally distributed values: Box and Muller 1958, "A Note on the Generation of Random Normal Deviates". */
+export function normal(count: number, deviation: number, seed: number): Float32Array {
+  const { uniform } = random(seed);
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = deviation * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    values[i] = radius * Math.cos(angle);
+    if (i + 1 < count) values[i + 1] = radius * Math.sin(angle);
+  }
+  return values;
+}

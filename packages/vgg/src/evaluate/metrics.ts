@@ -1,0 +1,75 @@
+/**
+ * Part of the examples whose label is among the `k` most probable classes; of equally probable classes the one with the lower number
+ * comes first.
+ *
+ * @param scores [count, classes], probabilities or logits
+ * @param labels class numbers, one for each row
+ * @example topAccuracy([0.2, 0.5, 0.3, 0.6, 0.3, 0.1], [2, 0], 3, 1); // 0.5
+ */
+export function topAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>, classes: number, k: number): number {
+  let hits = 0;
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i]!;
+    const own = scores[i * classes + label]!;
+    let ahead = 0;
+    for (let c = 0; c < classes; c++) {
+      const other = scores[i * classes + c]!;
+      if (other > own || (other === own && c < label)) ahead++;
+    }
+    // A score that is not a number is never right.
+    if (ahead < k && !Number.isNaN(own)) hits++;
+  }
+  return hits / labels.length;
+}
+
+/** The class with the largest score of each row, the first of equals. */
+export function mostProbable(scores: ArrayLike<number>, count: number, classes: number): Int32Array {
+  const chosen = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    let best = 0;
+    for (let c = 1; c < classes; c++) if (scores[i * classes + c]! > scores[i * classes + best]!) best = c;
+    chosen[i] = best;
+  }
+  return chosen;
+}
+
+/** How many examples of each class (row) were given each class (column). */
+export function confusionMatrix(predicted: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number[][] {
+  const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  for (let i = 0; i < labels.length; i++) matrix[labels[i]!]![predicted[i]!]!++;
+  return matrix;
+}
+
+/** Part of each class's examples (rows of a confusion matrix) that were found; `undefined` for a class without examples. */
+export function recalls(confusion: readonly (readonly number[])[]): (number | undefined)[] {
+  return confusion.map((row, c) => {
+    const examples = row.reduce((a, b) => a + b, 0);
+    return examples === 0 ? undefined : row[c]! / examples;
+  });
+}
+
+/** Mean of -log of the label's probability (natural logarithm); probabilities below float32's smallest normal number count as it. */
+export function crossEntropy(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number {
+  let sum = 0;
+  for (let i = 0; i < labels.length; i++) sum -= Math.log(Math.max(probabilities[i * classes + labels[i]!]!, 2 ** -126));
+  return sum / labels.length;
+}
+
+/**
+ * Expected calibration error: the mean distance between confidence and accuracy over bins of equal width, (i / bins, (i + 1) / bins],
+ * weighted by their examples (Guo et al. 2017, "On Calibration of Modern Neural Networks"). 0 is perfect.
+ */
+export function calibrationError(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number, bins = 15): number {
+  const confidence = new Float64Array(bins);
+  const hits = new Float64Array(bins);
+  const predicted = mostProbable(probabilities, labels.length, classes);
+  for (let i = 0; i < labels.length; i++) {
+    const own = probabilities[i * classes + predicted[i]!]!;
+    const bin = Math.min(bins - 1, Math.max(0, Math.ceil(own * bins) - 1));
+    confidence[bin]! += own;
+    if (predicted[i] === labels[i]) hits[bin]!++;
+  }
+  let sum = 0;
+  for (let b = 0; b < bins; b++) sum += Math.abs(confidence[b]! - hits[b]!);
+  return sum / labels.length;
+}

@@ -1,0 +1,106 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { blobSource, bytesSource, checkRange, filesSource, httpSource, isPlainName, type ReadOptions, type Source } from '@vgg/loaders';
+import type { OpenOptions, SourceInput } from '../io.js';
+
+/**
+ * A source over a file on disk; its siblings are the files of the same folder. The handle is opened by the first read and given
+ * back by `close`, so that a manifest may name hundreds of shards.
+ *
+ * @throws VggError `VGG_NOT_FOUND` if there is no such file, `VGG_INPUT` if it is a folder or may not be read
+ */
+export async function openFileSource(path: string): Promise<Source> {
+  const size = await sizeOf(path);
+  const name = basename(path);
+  let handle: Promise<FileHandle> | undefined;
+  return {
+    name,
+    size,
+    async read(offset: number, length: number, options?: ReadOptions) {
+      throwIfAborted(options?.signal, name);
+      checkRange(name, size, offset, length);
+      handle ??= open(path, 'r').catch((error) => {
+        handle = undefined;
+        throw fileError(path, error);
+      });
+      return readFully(await handle, name, offset, length, options?.signal);
+    },
+    async sibling(plain: string) {
+      if (!isPlainName(plain)) return undefined;
+      try {
+        return await openFileSource(join(dirname(path), plain));
+      } catch (error) {
+        if (error instanceof VggError && error.code === 'VGG_NOT_FOUND') return undefined;
+        throw error;
+      }
+    },
+    async close() {
+      const opened = handle;
+      handle = undefined;
+      await (await opened?.catch(() => undefined))?.close();
+    },
+  };
+}
+
+/** Bytes read at a time, so that an abort ends a read of hundreds of megabytes. */
+const STEP = 16 * 2 ** 20;
+
+async function readFully(handle: FileHandle, name: string, offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const out = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    throwIfAborted(signal, name);
+    const { bytesRead } = await handle.read(out, at, Math.min(STEP, length - at), offset + at);
+    if (bytesRead === 0) throw new VggError('VGG_INTEGRITY', `${name}: expected ${length} bytes at ${offset}, received ${at}; the file was cut while it was read`);
+    at += bytesRead;
+  }
+  return out;
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const found = await stat(path).catch((error) => {
+    throw fileError(path, error);
+  });
+  if (found.isDirectory()) {
+    throw new VggError('VGG_INPUT', `${path}: expected a file, received a folder; pass the weight file or the model.json in it`);
+  }
+  return found.size;
+}
+
+function fileError(path: string, error: unknown): VggError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new VggError('VGG_NOT_FOUND', `${path}: expected a file, and there is none at this path; check its spelling`, { cause: error });
+  }
+  return new VggError('VGG_INPUT', `${path}: could not be read (${code ?? messageOf(error)}); check its permissions`, { cause: error });
+}
+
+/**
+ * Opens what a user passed as a file: a path, a file: or http(s): URL, bytes, a Blob, a set of Files, or a source as it is.
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_INPUT`, `VGG_NETWORK`, `VGG_ABORTED`
+ */
+export async function openSource(from: SourceInput, options: OpenOptions = {}): Promise<Source> {
+  throwIfAborted(options.signal, 'open');
+  if (typeof from === 'string') return /^(https?|file):/i.test(from) ? openUrl(new URL(from), options) : openFileSource(from);
+  if (from instanceof URL) return openUrl(from, options);
+  if (from instanceof ArrayBuffer || from instanceof Uint8Array) return bytesSource(from);
+  if (from instanceof Blob) return blobSource(from);
+  if (isSource(from)) return from;
+  if (typeof from === 'object' && from !== null && Symbol.iterator in from) return filesSource(from);
+  throw new VggError('VGG_INPUT', `open: expected a path, URL, Blob, Files or bytes, received ${describe(from)}`);
+}
+
+function openUrl(url: URL, options: OpenOptions): Promise<Source> {
+  if (url.protocol === 'file:') return openFileSource(fileURLToPath(url));
+  if (url.protocol === 'http:' || url.protocol === 'https:') return httpSource(url, options);
+  throw new VggError('VGG_INPUT', `open: expected a file:, http: or https: URL, received ${url.protocol}`);
+}
+
+function isSource(value: unknown): value is Source {
+  return typeof value === 'object' && value !== null && 'read' in value && typeof value.read === 'function' && 'size' in value;
+}
+
+function describe(value: unknown): string {
+  return value === null ? 'null' : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+}

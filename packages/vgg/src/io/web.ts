@@ -1,0 +1,20 @@
+import type { Io } from './io.js';
+import { webCache } from './web/cache.js';
+import { listClassFolders } from './web/folders.js';
+import { hash } from './web/hash.js';
+import { decodeImage } from './web/picture.js';
+import { openSource } from './web/source.js';
+import { writeFile } from './web/write.js';
+
+/** A page's own: Blobs and Range requests, createImageBitmap, the origin private file system, URL parameters. */
+export const io: Io = {
+  platform: 'web',
+  cache: webCache(),
+  decode: decodeImage,
+  hash,
+  listClassFolders,
+  openSource,
+  /** `VGG_MIRROR` is `?vgg-mirror=`. */
+  setting: (name) => new URLSearchParams(globalThis.location?.search ?? '').get(name.toLowerCase().replaceAll('_', '-')) ?? undefined,
+  writeFile,
+};

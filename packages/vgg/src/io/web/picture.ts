@@ -1,0 +1,129 @@
+import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import type { DecodeOptions } from '../../images.js';
+import type { Picture } from '../../picture.js';
+import { checkPixels, type Encoded, inspect } from '../../pictures/encoded.js';
+import { fetchPicture } from '../../pictures/fetch-picture.js';
+import { notAPicture, readCommon } from '../../pictures/input.js';
+import { orient } from '../../pictures/orient.js';
+import { fromRaw } from '../../pictures/raw.js';
+import { bitmapPixels } from './pixels.js';
+
+const KINDS = 'an img, canvas, video, ImageData, ImageBitmap, VideoFrame, Blob, URL, bytes, { data, width, height, channels } or tensor';
+
+/** Neither the colour profile nor the alpha touches the colours. */
+const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+
+/**
+ * Any picture that a page has, as RGB pixels. Encoded bytes give the same pixels as in Node (see there); an img, canvas, video or frame
+ * gives what it holds at the time of the call, with the orientation and colours that the browser gave it. Bitmaps and frames of the
+ * caller's stay open.
+ *
+ * @throws VggError `VGG_INPUT` for what is not a whole picture of at most `maxPixels`, or may not be read; `VGG_NETWORK`, `VGG_ABORTED`
+ */
+export async function decodeImage(image: unknown, options: DecodeOptions = {}): Promise<Picture> {
+  const name = options.name ?? (typeof image === 'string' && !image.startsWith('data:') ? image : 'the picture');
+  const rules = { ...options, name };
+  throwIfAborted(options.signal, 'decode');
+  if (is(image, 'ImageData')) return fromImageData(image, rules);
+  if (is(image, 'HTMLImageElement') && !image.complete) await loaded(image, name);
+  const shown = shownSize(image, name);
+  if (shown !== undefined) {
+    checkPixels(shown.width, shown.height, rules);
+    return readAndClose(await snapshot(shown.source, name), name);
+  }
+  const common = await readCommon(image, rules);
+  if (common !== undefined && 'data' in common) return common;
+  if (common === undefined && typeof image !== 'string' && !(image instanceof URL)) throw notAPicture(image, name, KINDS);
+  const bytes = common ?? (await fetchPicture(String(image), rules));
+  throwIfAborted(options.signal, 'decode');
+  const encoded = inspect(bytes, rules);
+  const picture = await decodeEncoded(encoded, name);
+  throwIfAborted(options.signal, 'decode');
+  return options.orientation ? orient(picture, encoded.orientation) : picture;
+}
+
+/** Cross-realm `instanceof`: an element of an iframe is one too. */
+function is<Name extends keyof Instances>(value: unknown, name: Name): value is Instances[Name] {
+  return Object.prototype.toString.call(value) === `[object ${name}]`;
+}
+
+interface Instances {
+  HTMLImageElement: HTMLImageElement;
+  HTMLCanvasElement: HTMLCanvasElement;
+  OffscreenCanvas: OffscreenCanvas;
+  HTMLVideoElement: HTMLVideoElement;
+  ImageBitmap: ImageBitmap;
+  ImageData: ImageData;
+  VideoFrame: VideoFrame;
+}
+
+interface Shown {
+  readonly source: ImageBitmapSource;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A picture object of the page with its size; `undefined` for anything else. */
+function shownSize(image: unknown, name: string): Shown | undefined {
+  let shown: Shown | undefined;
+  if (is(image, 'HTMLImageElement')) shown = { source: image, width: image.naturalWidth, height: image.naturalHeight };
+  else if (is(image, 'HTMLVideoElement')) shown = { source: image, width: image.videoWidth, height: image.videoHeight };
+  else if (is(image, 'VideoFrame')) shown = { source: image, width: image.displayWidth, height: image.displayHeight };
+  else if (is(image, 'HTMLCanvasElement') || is(image, 'OffscreenCanvas') || is(image, 'ImageBitmap'))
+    shown = { source: image, width: image.width, height: image.height };
+  else return undefined;
+  const { width, height } = shown;
+  const empty = width === 0 || height === 0 || (is(image, 'HTMLVideoElement') && image.readyState < image.HAVE_CURRENT_DATA);
+  if (empty)
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected pixels, received ${EMPTY[image.constructor.name] ?? 'a picture without any'}`,
+    );
+  return shown;
+}
+
+const EMPTY: Readonly<Record<string, string>> = {
+  HTMLImageElement: 'an img that failed to load',
+  HTMLVideoElement: 'a video without a frame yet; wait for its loadeddata event',
+  ImageBitmap: 'an ImageBitmap that was closed',
+  VideoFrame: 'a VideoFrame that was closed',
+};
+
+async function loaded(image: HTMLImageElement, name: string): Promise<void> {
+  await image.decode().catch((cause: unknown) => {
+    throw new VggError('VGG_INPUT', `decode: ${name}: expected pixels, received an img that failed to load`, { cause });
+  });
+}
+
+function fromImageData({ data, width, height }: ImageData, options: DecodeOptions & { name: string }): Picture {
+  checkPixels(width, height, options);
+  return fromRaw({ data, width, height, channels: 4 }, options.name);
+}
+
+/** What the source shows now; drawing over it afterwards changes nothing. */
+function snapshot(source: ImageBitmapSource, name: string): Promise<ImageBitmap> {
+  return createImageBitmap(source, AS_STORED).catch((cause: unknown) => {
+    throw new VggError('VGG_INPUT', `decode: ${name}: could not be read (${messageOf(cause)})`, { cause });
+  });
+}
+
+async function decodeEncoded({ bytes, format, mime }: Encoded, name: string): Promise<Picture> {
+  const blob = new Blob([bytes as Uint8Array<ArrayBuffer>], { type: mime });
+  const bitmap = await createImageBitmap(blob, AS_STORED).catch((cause: unknown) => {
+    const why = messageOf(cause);
+    throw new VggError(
+      'VGG_INPUT',
+      `decode: ${name}: expected a whole ${format} picture, but its data is corrupt (${why}); get the file again`,
+      { cause },
+    );
+  });
+  return readAndClose(bitmap, name);
+}
+
+async function readAndClose(bitmap: ImageBitmap, name: string): Promise<Picture> {
+  try {
+    return await bitmapPixels(bitmap, name);
+  } finally {
+    bitmap.close();
+  }
+}

@@ -1,0 +1,87 @@
+import { type BackendName, openBackend, registerGradients } from '@vgg/core';
+import { throwIfAborted } from '@vgg/errors';
+import type { TensorInfo } from '@vgg/loaders';
+import { type ClassName, classNames } from './classes.js';
+import { prefix, resolveLayer } from './layers.js';
+import { Model } from './model.js';
+import { type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
+import type { SourceInput } from './io/io.js';
+import type { Network, Plan } from './plan.js';
+import type { Preprocessing } from './preprocessing.js';
+import { WeightStore } from './weight-store.js';
+
+export interface LoadOptions extends OpenWeightsOptions {
+  /** `auto` (the default) takes WebGPU, else WASM, else the CPU, unless the environment variable `VGG_BACKEND`, in a page `?backend=`, names one. */
+  backend?: BackendName | 'auto';
+  /** Taps whose weights are read now; the others are read when they are first asked for. */
+  layers?: string | readonly string[];
+  /** Names of the classes, instead of the published ImageNet ones: a file, or the names themselves. */
+  classes?: SourceInput | readonly ClassName[];
+}
+
+/**
+ * Opens published or own weights and gives a model that runs on this machine's best backend. Only what the wanted layers need is
+ * read, so a file whose later parts are missing serves every layer before the hole.
+ *
+ * @param arch `vgg16`, a paper's letter, a plan ...; undefined to go by the weights
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`
+ * @example
+ * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
+ * model.backend.name; // 'wasm'
+ */
+export async function load(arch?: string | Plan, options: LoadOptions = {}): Promise<Model> {
+  const { signal, onProgress } = options;
+  throwIfAborted(signal, 'load');
+  const taps = options.layers === undefined ? [] : [options.layers].flat();
+  const backend = await openBackend(options.backend ?? 'auto', { signal });
+  registerGradients();
+  throwIfAborted(signal, 'load');
+  const opened = await openNetworkWeights(arch, options, taps.some(isDenseTap));
+  const { file, network, mapping, preprocessing, name, licence, source } = opened;
+  const store = new WeightStore(file, mapping);
+  try {
+    const classes = await classNames(options.classes, network.classes, opened.set, options);
+    const model = new Model({ network, backend, store, preprocessing, classes, weights: { name, format: file.format, licence, source, unknown: mapping.unknown } });
+    if (taps.length > 0) await model.ready(taps, { signal, onProgress });
+    return model;
+  } catch (error) {
+    await store.dispose();
+    throw error;
+  }
+}
+
+/** Whether a tap lies in the dense layers, which the small published files leave out. */
+function isDenseTap(layer: string): boolean {
+  return /^((fc|relu|drop)[678]|fc[12]|prob|predictions|logits|classifier\.|pre_logits|head\.)/i.test(layer);
+}
+
+/** What a weight file holds, without reading any values. */
+export interface Inspection {
+  readonly name: string;
+  readonly format: string;
+  readonly network: Network;
+  readonly preprocessing: Preprocessing;
+  readonly licence?: string;
+  readonly source?: string;
+  readonly tensors: readonly TensorInfo[];
+  /** Canonical tensors of the network that the file does not hold. */
+  readonly missing: readonly string[];
+  /** Tensors of the file that the network does not use. */
+  readonly unknown: readonly string[];
+  /** The deepest layer that the file's weights reach. */
+  readonly reaches: string | undefined;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** Looks into a weight file: its format, network, preprocessing, tensors, and what is missing. */
+export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | Plan } = {}): Promise<Inspection> {
+  const { file, network, mapping, preprocessing, name, licence, source } = await openNetworkWeights(options.arch, { ...options, weights }, true);
+  try {
+    const store = new WeightStore(file, mapping);
+    const reaches = network.layers.findLast((layer) => store.missing(prefix(network, [resolveLayer(network, layer.name)])).length === 0)?.name;
+    const { format, metadata } = file;
+    return { name, format, network, preprocessing, licence, source, tensors: [...file.tensors.values()], missing: mapping.missing, unknown: mapping.unknown, reaches, metadata };
+  } finally {
+    await file.close();
+  }
+}

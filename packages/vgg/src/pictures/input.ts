@@ -1,0 +1,33 @@
+import { throwIfAborted, VggError } from '@vgg/errors';
+import { type DecodeOptions, isByteStream } from '../images.js';
+import type { Picture } from '../picture.js';
+import { readStream, readWhole } from './collect.js';
+import { checkPixels } from './encoded.js';
+import { fromRaw, fromTensor, isRawImage, isTensor } from './raw.js';
+
+/**
+ * What both platforms take alike: pixels and tensors become a picture, buffers, Blobs and streams become encoded bytes;
+ * `undefined` for all else. Raw pixels are copied before the first `await`, so their buffer may be reused after the call.
+ */
+export async function readCommon(image: unknown, options: DecodeOptions & { name: string }): Promise<Picture | Uint8Array | undefined> {
+  throwIfAborted(options.signal, 'decode');
+  if (image instanceof ArrayBuffer) return new Uint8Array(image);
+  if (ArrayBuffer.isView(image)) return new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
+  if (isRawImage(image)) {
+    checkPixels(image.width, image.height, options);
+    return fromRaw(image, options.name);
+  }
+  if (isTensor(image)) return fromTensor(image, options.name);
+  if (typeof Blob !== 'undefined' && image instanceof Blob) {
+    const read = async (offset: number, length: number) => new Uint8Array(await image.slice(offset, offset + length).arrayBuffer());
+    return readWhole({ size: image.size, read }, options);
+  }
+  if (isByteStream(image)) return readStream(image, options);
+  return undefined;
+}
+
+/** The error for an input that is no picture of any kind. */
+export function notAPicture(image: unknown, name: string, kinds: string): VggError {
+  const kind = image === null ? 'null' : typeof image === 'object' ? (image.constructor?.name ?? 'an object') : typeof image;
+  return new VggError('VGG_INPUT', `decode: ${name}: expected ${kinds}, received ${kind}`);
+}

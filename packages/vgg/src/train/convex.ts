@@ -1,0 +1,101 @@
+import type { HistoryEntry } from './history.js';
+import { minimize } from './lbfgs.js';
+import { designOf, type L2Trial, logisticObjective, scoreLinear, searchL2 } from './linear.js';
+import { entryOf, type Trained } from './minibatch.js';
+import type { Net } from './net.js';
+import type { Pace } from './pace.js';
+import { type LabelledRows, pickRows } from './rows.js';
+import { stratifiedSplit } from './split.js';
+import { type Standard, standardOf } from './standardize.js';
+
+export interface ConvexOptions {
+  /** The L2 strength; left out it is chosen on the validation examples, or on a part of the training examples held out for it. */
+  l2?: number;
+  /** Most steps of the final fit. */
+  epochs: number;
+  /** Decides which examples are held out. */
+  seed: number;
+  onEpoch?: (entry: HistoryEntry) => void | Promise<void>;
+  /** After each strength that was tried. */
+  onTrial?: (trial: L2Trial, index: number) => void;
+}
+
+export interface ConvexTrained extends Trained {
+  readonly l2: number;
+  /** What the held-out examples said of the chosen strength, where there was no validation. */
+  readonly heldOut?: { readonly images: number; readonly valLoss: number; readonly valAccuracy: number };
+  /** False where the steps ended before the optimum. */
+  readonly converged: boolean;
+}
+
+/** Part of the training examples that chooses the L2 strength where there is no validation. */
+const HELD_OUT = 0.2;
+/** The strength where no example can be held out. */
+const L2_DEFAULT = 0.1;
+/** Of the gradient of a loss near 1: the weights are then good to about six digits. */
+const TOLERANCE = 1e-6;
+/** A gradient above this after the last step is worth a warning. */
+const FAR = 1e-3;
+
+/** Fits the linear softmax head to its optimum by L-BFGS, for an L2 strength that is given or chosen on examples not fitted. */
+export async function trainConvex(
+  train: LabelledRows,
+  validation: LabelledRows | undefined,
+  standard: Standard,
+  classes: number,
+  options: ConvexOptions,
+  pace: Pace,
+): Promise<ConvexTrained> {
+  const { labels, count } = train;
+  const design = await designOf(train, standard, pace);
+  const held = validation && { x: await design.project(validation), labels: validation.labels };
+  let chosen: L2Trial | undefined;
+  let heldOut: ConvexTrained['heldOut'];
+  if (options.l2 === undefined && held) {
+    chosen = lowest(await searchL2(design, labels, held, classes, pace, options.onTrial));
+  } else if (options.l2 === undefined) {
+    const split = stratifiedSplit(labels, classes, HELD_OUT, options.seed);
+    if (split.held.length > 0) {
+      const fitted = pickRows(train, split.fitted);
+      const out = pickRows(train, split.held);
+      const partial = await designOf(fitted, await standardOf(fitted, pace), pace);
+      const rest = { x: await partial.project(out), labels: out.labels };
+      chosen = lowest(await searchL2(partial, fitted.labels, rest, classes, pace, options.onTrial));
+      heldOut = { images: out.count, valLoss: chosen.valLoss, valAccuracy: chosen.valAccuracy };
+    }
+  }
+  const l2 = options.l2 ?? chosen?.l2 ?? L2_DEFAULT;
+
+  const history: HistoryEntry[] = [];
+  const record = async (epoch: number, parameters: Float64Array) => {
+    const fit = await scoreLinear(parameters, design.x, labels, design.width, classes, pace);
+    const val = held && (await scoreLinear(parameters, held.x, held.labels, design.width, classes, pace));
+    const entry = entryOf(epoch, fit, count, val, held?.labels.length);
+    history.push(entry);
+    await options.onEpoch?.(entry);
+    return undefined;
+  };
+  const start = new Float64Array(classes * (design.width + 1));
+  const found = await minimize(logisticObjective(design, labels, classes, l2, pace), start, {
+    tolerance: TOLERANCE,
+    maxIterations: options.epochs,
+    onIteration: (epoch, _value, parameters) => record(epoch, parameters),
+  });
+  if (history.length === 0) await record(1, found.x);
+
+  const lifted = await design.lift(found.x.subarray(0, classes * design.width), classes);
+  const net: Net = [
+    {
+      inputs: train.dimensions,
+      outputs: classes,
+      weights: Float32Array.from(lifted),
+      bias: Float32Array.from(found.x.subarray(classes * design.width)),
+    },
+  ];
+  return { net, history, best: history.at(-1)!, l2, ...(heldOut && { heldOut }), converged: found.gradient <= FAR };
+}
+
+/** The strength with the lowest held-out loss, the stronger of equals. */
+function lowest(trials: readonly L2Trial[]): L2Trial {
+  return trials.reduce((best, trial) => (trial.valLoss < best.valLoss ? trial : best));
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { decodeImage, fixture, fixtures, fromBase64 } from './fixtures.js';
+
+const refused = (bytes: Uint8Array, message: string) =>
+  expect(decodeImage(bytes, { name: 'bad.jpg' })).rejects.toMatchObject({ code: 'VGG_INPUT', message: expect.stringContaining(message) });
+
+describe('bad pictures are refused in one sentence', () => {
+  it('empty', () => refused(new Uint8Array(0), 'bad.jpg: expected a JPEG, PNG, WebP, GIF or AVIF picture, received no bytes'));
+  it('text', () => refused(new TextEncoder().encode('ants and bees\n'), 'received the text "ants and bees\\n"'));
+  it('HTML', () => refused(new TextEncoder().encode('<!doctype html><p>404'), 'received an HTML page'));
+  it('TIFF', () => refused(new TextEncoder().encode('II*\0\x08\0\0\0'), 'received a TIFF file; convert it first'));
+  it('SVG', () => refused(new TextEncoder().encode('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'received an SVG or XML file'));
+  it('noise', () => refused(Uint8Array.from({ length: 999 }, (_, i) => (i * i * 31 + i) % 251), 'received 999 bytes of something else'));
+
+  for (const { name, bytes } of fixtures) {
+    // What follows the first frame of a GIF may be missing without loss.
+    const parts = name === 'animated.gif' ? [0.3] : name.endsWith('.gif') ? [0.3, 0.6] : [0.3, 0.6, 0.9, 0.99];
+    it(`${name}, truncated`, async () => {
+      const whole = fromBase64(bytes);
+      for (const part of parts) await refused(whole.slice(0, Math.floor(whole.length * part)), 'bad.jpg: expected a');
+    });
+  }
+
+  it('a PNG with one changed byte in its pixels', () => {
+    const bytes = fixture('rgb.png');
+    bytes[bytes.length >> 1]! ^= 1;
+    return refused(bytes, 'its IDAT chunk is corrupt (its checksum does not match)');
+  });
+
+  it('a JPEG with other bytes in its pixels', () => {
+    const bytes = fixture('rgb-444.jpg');
+    return refused(bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 100), 'expected a whole JPEG picture');
+  });
+
+  it('a PNG whose size is not its own', () => {
+    const bytes = fixture('rgb.png');
+    bytes[19] = 200;
+    return refused(bytes, 'its IHDR chunk is corrupt');
+  });
+});
+
+describe('decompression bombs fail on their header', () => {
+  const bombs: Record<string, (width: number, height: number) => Uint8Array> = {
+    png: (width, height) => patched('rgb.png', (view) => (view.setUint32(16, width), view.setUint32(20, height))),
+    gif: (width, height) => patched('palette.gif', (view) => (view.setUint16(6, width, true), view.setUint16(8, height, true))),
+    jpg: (width, height) =>
+      patched('rgb-420.jpg', (view, bytes) => {
+        const frame = bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === 0xc0);
+        view.setUint16(frame + 5, height);
+        view.setUint16(frame + 7, width);
+      }),
+    webp: (width, height) => patched('lossless.webp', (view) => view.setUint32(21, (width - 1) | ((height - 1) << 14), true)),
+  };
+  for (const [format, make] of Object.entries(bombs)) {
+    it(format, async () => {
+      const [width, height] = format === 'webp' ? [16_384, 16_000] : [20_000, 10_000];
+      const start = performance.now();
+      await refused(make(width, height), `expected at most 100,000,000 pixels, received ${width} x ${height} = `);
+      await refused(make(width, height), 'pass maxPixels to allow more');
+      expect(performance.now() - start).toBeLessThan(1000);
+    });
+  }
+
+  it('the cap is an option', async () => {
+    await expect(decodeImage(fixture('rgb.png'), { maxPixels: 1000 })).rejects.toThrow('expected at most 1,000 pixels, received 45 x 31 = 1,395');
+    expect((await decodeImage(fixture('rgb.png'), { maxPixels: 1395 })).width).toBe(45);
+  });
+
+  it('raw pixels count too', () =>
+    expect(decodeImage({ data: new Uint8Array(12), width: 1e6, height: 1e6 })).rejects.toThrow('expected at most 100,000,000 pixels'));
+});
+
+function patched(name: string, change: (view: DataView, bytes: Uint8Array) => void): Uint8Array {
+  const bytes = fixture(name);
+  change(new DataView(bytes.buffer), bytes);
+  return bytes;
+}

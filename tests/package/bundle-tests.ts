@@ -1,0 +1,88 @@
+import { readdir } from 'node:fs/promises';
+import { type Browser, chromium } from 'playwright';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
+import { BUNDLERS } from './support/bundlers.ts';
+import type { Project } from './support/project.ts';
+import { reference, relativeError } from './support/small-vgg.ts';
+import { ISOLATED, serveFolder } from './support/static-server.ts';
+
+/** What `apps/page.js` leaves in the window. */
+interface PageResult {
+  readonly error?: string;
+  readonly backend: string;
+  readonly threads: number;
+  readonly isolated: boolean;
+  readonly relu2_2: number[];
+}
+
+export function bundleTests(project: () => Project): void {
+  const executablePath = findChromium();
+  if (!executablePath && process.env.CI) throw new Error(NO_CHROMIUM);
+  const inChromium = test.skipIf(!executablePath);
+  let browser: Browser;
+
+  beforeAll(async () => {
+    if (executablePath) browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+  });
+  afterAll(() => browser?.close());
+
+  /** Opens a built folder, waits for the page's result, and gives all that the console complained about. */
+  async function visit(folder: string, headers: Record<string, string> = {}): Promise<{ result: PageResult; complaints: string[]; asked: string[] }> {
+    const server = await serveFolder(folder, headers);
+    const page = await browser.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    try {
+      await page.goto(server.origin);
+      await page.waitForFunction(() => 'result' in window, undefined, { timeout: 30_000 }).catch(() => complaints.push('the page gave no result'));
+      const result = await page.evaluate(() => (window as unknown as { result: PageResult }).result);
+      return { result, complaints, asked: server.asked };
+    } finally {
+      await page.close();
+      await server.close();
+    }
+  }
+
+  const expectNumbers = ({ result, complaints }: { result: PageResult; complaints: string[] }) => {
+    expect(complaints).toEqual([]);
+    expect(result).toMatchObject({ backend: 'wasm' });
+    expect(relativeError(result.relu2_2, reference().relu2_2)).toBeLessThan(1e-4);
+  };
+
+  for (const [name, bundle] of Object.entries(BUNDLERS)) {
+    const folder = () => project().path('built', name.replace(/\W+/g, '-'));
+
+    inChromium(`${name}: builds without a warning or a copied file, and runs with and without shared memory`, { timeout: 120_000 }, async () => {
+      expect(await bundle(project(), folder())).toEqual([]);
+      expect((await readdir(folder(), { recursive: true })).filter((file) => /\.wasm$|\.node$|sharp/.test(file))).toEqual([]);
+      const alone = await visit(folder());
+      expectNumbers(alone);
+      expect(alone.result).toMatchObject({ isolated: false, threads: 1 });
+      expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
+      const isolated = await visit(folder(), ISOLATED);
+      expectNumbers(isolated);
+      expect(isolated.result).toMatchObject({ isolated: true });
+    });
+  }
+
+  inChromium("a page with script-src 'self' 'wasm-unsafe-eval' works on wasm", async () => {
+    const folder = project().path('built', 'policy');
+    await BUNDLERS['esbuild, split in chunks']!(project(), folder);
+    const policy = { 'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:" };
+    expectNumbers(await visit(folder, policy));
+    const isolated = await visit(folder, { ...ISOLATED, ...policy });
+    expectNumbers(isolated);
+    // Threads are workers made of a blob, which this policy does not allow: one thread, and not a word in the console.
+    expect(isolated.result).toMatchObject({ isolated: true, threads: 1 });
+  });
+
+  inChromium("with worker-src blob: as well, the page has threads", async () => {
+    const folder = project().path('built', 'policy');
+    const policy = { 'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; img-src 'self' data:" };
+    const visited = await visit(folder, { ...ISOLATED, ...policy });
+    expectNumbers(visited);
+    expect(visited.result.threads).toBeGreaterThan(1);
+  });
+}

@@ -1,0 +1,265 @@
+// The page of examples/browser from end to end: its own server, a real Chromium, files given as a person would give them.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
+import sharp from 'sharp';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
+import { picture, reference, relativeError, weightFile } from '../package/support/small-vgg.ts';
+
+const serve = fileURLToPath(new URL('../../examples/browser/serve.mjs', import.meta.url));
+const executablePath = findChromium();
+if (!executablePath && process.env.CI) throw new Error(NO_CHROMIUM);
+
+let folder: string;
+let origin: string;
+let server: ChildProcess;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vgg-page-'));
+  await writeFile(join(folder, 'small.safetensors'), weightFile());
+  await writeFile(join(folder, 'cut.safetensors'), weightFile().subarray(0, 3000));
+  await writeFile(join(folder, 'holes.safetensors'), weightFile({ without: ['conv2_2.weight', 'fc6.weight', 'fc6.bias'] }));
+  await writeFile(join(folder, 'notes.txt'), 'these are no weights');
+  const { data, width, height, channels } = picture();
+  await sharp(data, { raw: { width, height, channels } }).png().toFile(join(folder, 'picture.png'));
+  ({ server, origin } = await start('--port', '0', '--weights', join(folder, 'small.safetensors')));
+});
+
+afterAll(async () => {
+  server?.kill();
+  // Screenshots are kept only where somebody asks for them.
+  if (!process.env.VGG_SCREENSHOTS) await rm(folder, { recursive: true, force: true });
+});
+
+/** `npm run page`, once it has printed its address. */
+async function start(...args: string[]): Promise<{ server: ChildProcess; origin: string }> {
+  const started = spawn(process.execPath, [serve, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const address = await new Promise<string>((resolve, reject) => {
+    started.stdout.once('data', (text) => resolve(/http:\S+/.exec(String(text))?.[0] ?? ''));
+    started.once('exit', (status) => reject(new Error(`the server ended with ${status}`)));
+  });
+  return { server: started, origin: address };
+}
+
+describe('the server', () => {
+  /** As written: fetch would tidy the path up. */
+  const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+    new Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }>((resolve, reject) => {
+      const { hostname, port } = new URL(origin);
+      const sent = request({ hostname, port, path, headers, method }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk) => chunks.push(chunk)).on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }));
+      });
+      sent.on('error', reject).end();
+    });
+
+  test('gives the page, cross-origin isolated and with a content security policy', async () => {
+    const { status, headers, body } = await ask('/');
+    expect(status).toBe(200);
+    expect(headers).toMatchObject({ 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp', 'content-type': 'text/html; charset=utf-8' });
+    expect(headers['content-security-policy']).not.toContain('unsafe-inline');
+    expect(body.toString()).toContain('<title>');
+  });
+
+  test('gives parts of the weights', async () => {
+    const { status, headers, body } = await ask('/weights/small.safetensors', { Range: 'bytes=8-15' });
+    expect(status).toBe(206);
+    expect(headers['content-range']).toBe(`bytes 8-15/${weightFile().length}`);
+    expect(body).toEqual(Buffer.from(weightFile().subarray(8, 16)));
+    expect((await ask('/weights/small.safetensors', { Range: 'bytes=99999999-' })).status).toBe(416);
+  });
+
+  test.each([
+    '/../package.json',
+    '/%2e%2e/%2e%2e/package.json',
+    '/vgg/..%2f..%2fpackage.json',
+    '/..%5c..%5cpackage.json',
+    '/weights/notes.txt',
+    '/weights/',
+    '/%00',
+    '/.git/config',
+    '/%E0%A4%A',
+    '//etc/passwd',
+  ])('refuses %s', async (path) => expect([400, 404]).toContain((await ask(path)).status));
+
+  test('answers GET and HEAD only', async () => {
+    expect((await ask('/', {}, 'POST')).status).toBe(405);
+    expect((await ask('/', {}, 'HEAD')).body).toHaveLength(0);
+  });
+
+  test.each([
+    [['--port', 'x'], 'expected a port'],
+    [['--weights', '/nowhere'], 'does not exist'],
+    [['--wieghts', 'x'], 'usage'],
+  ])('says what is wrong with %j', async (args, sentence) => {
+    const run = spawn(process.execPath, [serve, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let text = '';
+    run.stderr.on('data', (chunk) => (text += chunk));
+    const status = await new Promise((resolve) => run.once('close', resolve));
+    expect(status).toBe(1);
+    expect(text).toContain(sentence);
+    expect(text).not.toContain('    at ');
+  });
+});
+
+describe.skipIf(!executablePath)('the page in Chromium', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+  });
+  afterAll(() => browser?.close());
+
+  beforeEach(async () => {
+    context = await browser.newContext({ viewport: { width: 1180, height: 900 }, acceptDownloads: true });
+    page = await context.newPage();
+    complaints = [];
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(origin);
+  });
+  afterEach(async () => {
+    await context.close();
+    expect(complaints).toEqual([]);
+  });
+
+  const section = (name: string) => page.locator(`#${name}`);
+  const load = async () => {
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+    await section('weights').locator('.facts').waitFor();
+  };
+  const loadFiles = async (...names: string[]) => {
+    await page.getByText('Files', { exact: true }).click();
+    await section('weights')
+      .locator('input[type=file]')
+      .first()
+      .setInputFiles(names.map((name) => join(folder, name)));
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+  };
+  const saved = async (button: string) => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()]);
+    return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+  };
+
+  test('weights, features, classes: the whole way', { timeout: 120_000 }, async () => {
+    await load();
+    const facts = await section('weights').locator('.facts').innerText();
+    expect(facts).toContain('small');
+    expect(facts).toContain('complete');
+    expect(facts).toMatch(/wasm/);
+
+    // What a layer sees.
+    const features = section('features');
+    await features.locator('input[type=file]').setInputFiles(join(folder, 'picture.png'));
+    await features.getByLabel('Layer').selectOption('relu2_2');
+    await expect.poll(() => features.locator('.summary').innerText()).toContain('relu2_2: shape 1 × 16 × 16 × 6');
+    expect(await features.locator('.maps canvas').count()).toBe(6);
+    const { name, bytes } = await saved('Download as .npy');
+    expect(name).toBe('picture.relu2_2.npy');
+    const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + bytes.length - 16 * 16 * 6 * 4, bytes.byteOffset + bytes.length));
+    expect(relativeError(values, reference().relu2_2)).toBeLessThan(1e-4);
+
+    // The drawn map is the strongest channel's, cell by cell: its largest value is the palest.
+    const first = features.locator('.maps figure').first();
+    const channel = Number(/#(\d+)/.exec(await first.innerText())![1]);
+    const brightest = await first.locator('canvas').evaluate((canvas: HTMLCanvasElement) => {
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      const light = Array.from({ length: data.length / 4 }, (_, i) => data[i * 4]! + data[i * 4 + 1]! + data[i * 4 + 2]!);
+      return light.indexOf(Math.max(...light));
+    });
+    const expected = reference().relu2_2.filter((_, i) => i % 6 === channel);
+    expect(expected[brightest]).toBeGreaterThan(0.97 * Math.max(...expected));
+
+    // The weights have their dense layers, so the picture can be named; classes without names are numbers.
+    await features.getByRole('button', { name: 'What is it?' }).click();
+    await expect.poll(() => features.locator('.bars li').count()).toBe(3);
+    await features.getByLabel('Layer').selectOption('prob');
+    await expect.poll(() => features.locator('.maps.flat figure').count()).toBe(3);
+
+    // Classes of one's own.
+    const classes = section('classes');
+    await classes.getByRole('button', { name: 'Draw three classes' }).click();
+    await expect.poll(() => classes.locator('.card').count()).toBe(3);
+    await expect.poll(() => classes.locator('.card .thumbnail').count()).toBe(36);
+    await classes.getByLabel('Picture size').selectOption('32');
+    await page.getByRole('button', { name: 'Train' }).click();
+    await expect.poll(() => classes.locator('.summary').innerText(), { timeout: 60_000 }).toMatch(/[\d.]+ % of the validation pictures right, 3 classes \(checks, dots, stripes\)/);
+    expect(await classes.locator('.chart polyline').count()).toBe(4);
+    const head = await saved('Download the head');
+    expect(head.name).toBe('head.safetensors');
+    expect(head.bytes.length).toBeLessThan(50_000);
+
+    await classes.locator('[data-drop=try] input[type=file]').setInputFiles(join(folder, 'picture.png'));
+    await classes.locator('.prediction li').first().waitFor();
+    const trained = await classes.locator('.prediction .bars').innerText();
+    const sum = [...trained.matchAll(/([\d.]+) %/g)].reduce((total, [, part]) => total + Number(part), 0);
+    expect(sum).toBeCloseTo(100, 0);
+
+    // The saved head is the trained one.
+    await writeFile(join(folder, head.name), head.bytes);
+    await classes.locator('[data-act=load]').setInputFiles(join(folder, head.name));
+    await expect.poll(() => classes.locator('.summary').innerText()).toContain('from head.safetensors');
+    await classes.locator('[data-drop=try] input[type=file]').setInputFiles(join(folder, 'picture.png'));
+    await expect.poll(() => classes.locator('.prediction .bars').innerText()).toBe(trained);
+
+    await page.screenshot({ path: join(folder, 'desktop.png'), fullPage: true });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.screenshot({ path: join(folder, 'phone-dark.png'), fullPage: true });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(overflow).toBe(0);
+  });
+
+  test('weights with a hole: layers past it are disabled, with the reason', async () => {
+    await loadFiles('holes.safetensors');
+    await section('weights').locator('.facts').waitFor();
+    expect(await section('weights').locator('.facts').innerText()).toContain('conv2_2.weight is not in the file');
+    const options = await section('features')
+      .locator('select[name=tap] option')
+      .evaluateAll((all) => all.map((option) => ({ name: (option as HTMLOptionElement).value, disabled: (option as HTMLOptionElement).disabled, text: option.textContent })));
+    const open = options.filter(({ disabled }) => !disabled).map(({ name }) => name);
+    expect(open).toEqual(['conv1_1', 'relu1_1', 'pool1', 'conv2_1', 'relu2_1']);
+    expect(options.find(({ name }) => name === 'pool2')?.text).toContain('needs conv2_2.weight');
+    expect(await section('features').getByRole('button', { name: 'What is it?' }).isVisible()).toBe(false);
+  });
+
+  test.each([
+    ['notes.txt', 'VGG_FORMAT'],
+    ['cut.safetensors', 'VGG_INTEGRITY'],
+  ])('%s as weights: one sentence, and the page goes on', async (name, code) => {
+    await loadFiles(name);
+    await expect.poll(() => section('weights').getByRole('alert').innerText()).toContain(code);
+    expect(await section('weights').getByRole('alert').innerText()).toContain(name);
+    await loadFiles('small.safetensors');
+    await section('weights').locator('.facts').waitFor();
+    expect(await section('weights').getByRole('alert').count()).toBe(0);
+  });
+
+  test('classes without enough pictures: one sentence', async () => {
+    await load();
+    await page.getByRole('button', { name: 'Train' }).click();
+    await expect.poll(() => section('classes').getByRole('alert').innerText()).toContain('VGG_DATASET');
+  });
+
+  test('by keyboard alone: load, draw, choose a layer', async () => {
+    await page.getByRole('button', { name: 'Load', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await section('weights').locator('.facts').waitFor();
+    await page.getByRole('button', { name: 'Draw one' }).first().focus();
+    await page.keyboard.press('Enter');
+    await section('features').locator('.maps canvas').first().waitFor();
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate(() => document.activeElement?.className)).toBe('pick');
+    await section('features').getByLabel('Layer').focus();
+    await page.keyboard.press('ArrowUp');
+    await expect.poll(() => section('features').locator('.summary').innerText()).toContain('conv2_2: shape');
+  });
+});
