@@ -21,9 +21,8 @@ const HEADERS = {
   // The two with which a page may share memory between threads (`crossOriginIsolated`).
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
-  // All that the library needs is 'wasm-unsafe-eval'; its threads are workers made of a blob. Weights may come from other hosts.
-  'Content-Security-Policy':
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; img-src 'self' blob: data:; connect-src 'self' https: http: blob: data:",
+  // All that the library itself needs is 'wasm-unsafe-eval'. Weights may come from other hosts; pictures are shown from memory.
+  'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; connect-src 'self' https: http:",
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-cache',
 };

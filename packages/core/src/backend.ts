@@ -3,7 +3,7 @@ import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { absent, type BackendWish, planBackends, resolveWish, type Step } from './choose.js';
 import { type Core, type CoreOptions, openCore } from './core.js';
 import { currentEnvironment, type Environment } from './environment.js';
-import { type AdapterReport, type BackendName, type BackendReport, probeBackends } from './probe.js';
+import { type AdapterReport, type BackendName, type BackendReport, probeBackend, probeBackends } from './probe.js';
 import { selfTest } from './self-test.js';
 
 /** What a {@link Backend} is, as plain data. */
@@ -24,6 +24,8 @@ export interface BackendInfo {
   /** webgpu: a tensor that is read or written by one operation may be no larger than `maxBindingBytes`. */
   limits?: { maxBindingBytes: number; maxBufferBytes: number };
   sharedMemory: boolean;
+  /** wasm: which of our own kernels serve in the place of tfjs's, in words. */
+  kernels?: string;
 }
 
 /** What a backend holds. */
@@ -83,8 +85,8 @@ export async function openBackend(wish: BackendWish = 'auto', options: OpenBacke
 }
 
 async function openNamed(name: BackendName, wish: BackendWish, environment: Environment, options: OpenBackendOptions): Promise<Backend> {
-  const report = (await probeBackends(environment)).find((candidate) => candidate.name === name);
-  if (!report?.available) throw absent(name, report?.reason ?? 'unknown');
+  const report = await probeBackend(name, environment);
+  if (!report.available) throw absent(name, report.reason);
   const by = wish === 'auto' ? `asked for by ${environment.wishFrom}` : 'asked for by name';
   return handle(await openCore(report, environment, options), report, `${report.reason}, ${by}`, []);
 }
@@ -128,6 +130,7 @@ function handle(core: Core, report: BackendReport, reason: string, passedOver: S
       ...(report.adapter && { adapter: report.adapter, software: report.software === true }),
       ...(core.limits && { limits: core.limits }),
       sharedMemory: core.sharedMemory,
+      ...(core.kernels && { kernels: core.kernels }),
     },
     run: (fn) => {
       const result = runOn(name, fn);

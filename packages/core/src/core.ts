@@ -20,6 +20,8 @@ export interface Core {
   name: BackendName;
   faults: Faults;
   sharedMemory: boolean;
+  /** Which of our own kernels serve in the place of tfjs's, in words. */
+  kernels?: string;
   limits?: { maxBindingBytes: number; maxBufferBytes: number };
   /** Brings faults that the backend keeps to itself into `faults`. */
   collect(): void;
@@ -70,7 +72,7 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
   async wasm(report, _environment, options) {
     const { openWasm } = await import('./kernels/wasm/open.js');
     const { wasmBinary, wasmUrl, signal } = options;
-    const { runtime, complaints } = await openWasm({
+    const { runtime, complaints, kernels } = await openWasm({
       simd: report.simd !== 'none',
       shared: report.sharedMemory === true,
       ...(wasmBinary && { wasmBinary }),
@@ -82,6 +84,7 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
       name: 'wasm',
       faults,
       sharedMemory: runtime.shared,
+      kernels,
       collect() {
         for (const message of complaints.splice(0))
           faults.report({ kind: /out of memory|OOM|status 6/i.test(message) ? 'memory' : 'error', message });

@@ -1,4 +1,4 @@
-import { getGradient, type Tensor, registerGradient } from '@tensorflow/tfjs-core';
+import { getGradient, registerGradient, type Tensor } from '@tensorflow/tfjs-core';
 import { ELEMENTWISE } from './gradients/elementwise.js';
 import { LAYERS } from './gradients/layers.js';
 import { LAYOUT } from './gradients/layout.js';

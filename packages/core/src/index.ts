@@ -14,4 +14,4 @@ export { relu } from './ops/relu.js';
 export { bindingLimit } from './ops/shapes.js';
 export { softmax } from './ops/softmax.js';
 export { type RowBlock, splitRows } from './ops/split-rows.js';
-export { type AdapterReport, BACKENDS, type BackendName, type BackendReport, probeBackends } from './probe.js';
+export { type AdapterReport, BACKENDS, type BackendName, type BackendReport, probeBackend, probeBackends } from './probe.js';

@@ -48,7 +48,13 @@ const LEAST_WORKGROUP_STORAGE = 16384;
  * // ['webgpu: the optional package webgpu is not installed (npm install webgpu)', 'wasm: WASM with relaxed SIMD', 'cpu: plain JavaScript ...']
  */
 export async function probeBackends(environment: Environment = currentEnvironment()): Promise<BackendReport[]> {
-  return [await probeWebGpu(environment), probeWasm(environment), probeCpu()];
+  return Promise.all(BACKENDS.map((name) => probeBackend(name, environment)));
+}
+
+/** Asks after one backend alone: a page that wants WASM need not wake its graphics driver. */
+export async function probeBackend(name: BackendName, environment: Environment = currentEnvironment()): Promise<BackendReport> {
+  if (name === 'webgpu') return probeWebGpu(environment);
+  return name === 'wasm' ? probeWasm(environment) : probeCpu();
 }
 
 async function probeWebGpu(environment: Environment): Promise<BackendReport> {

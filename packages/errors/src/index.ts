@@ -27,10 +27,19 @@ export type VggErrorCode =
 export class VggError extends Error {
   readonly code: VggErrorCode;
   constructor(code: VggErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(oneLine(message), options);
     this.name = 'VggError';
     this.code = code;
   }
+}
+
+/** Longest sentence: names come out of files that strangers wrote. */
+const MAX_SENTENCE = 1000;
+
+/** A sentence without line breaks and terminal codes, which a name or a server's answer may carry into it. */
+function oneLine(message: string): string {
+  const text = message.slice(0, MAX_SENTENCE + 1).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
+  return text.length > MAX_SENTENCE ? `${text.slice(0, MAX_SENTENCE)} ...` : text;
 }
 
 /** True for a {@link VggError}, from whichever copy of the package it came; with `code`, only for that one. */
@@ -47,6 +56,23 @@ export function messageOf(error: unknown): string {
 /** Throws `VGG_ABORTED`, with the signal's reason as its cause, once the signal is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined, who: string): void {
   if (signal?.aborted) throw new VggError('VGG_ABORTED', `${who}: stopped by its AbortSignal`, { cause: signal.reason });
+}
+
+/**
+ * The work's result, or `VGG_ABORTED` as soon as the signal is aborted, without waiting for what cannot be stopped; a result that
+ * comes too late goes to `discard`.
+ */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, who: string, discard?: (late: T) => unknown): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(new VggError('VGG_ABORTED', `${who}: stopped by its AbortSignal`, { cause: signal.reason }));
+      work.then(discard, () => {});
+    };
+    if (signal.aborted) return stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** Where a long call stands: `loaded` of `total` (bytes, pictures or epochs, as the stage says). */

@@ -52,7 +52,7 @@ export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true):
   const count = Math.floor(bytes.length / size);
   if (dtype === 'float32' && littleEndian === LITTLE_ENDIAN_HOST) {
     if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, count);
-    return new Float32Array(bytes.slice(0, count * 4).buffer);
+    return new Float32Array(new Uint8Array(bytes.subarray(0, count * 4)).buffer);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, count * size);
   const get = GETTERS[dtype];

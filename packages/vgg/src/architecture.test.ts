@@ -156,7 +156,7 @@ describe('plans', () => {
       pools: fc.constant([1]),
       pool: fc.constantFrom('max', 'average', 'l2'),
       poolSize: fc.integer({ min: 1, max: 3 }),
-      poolStride: fc.integer({ min: 1, max: 3 }),
+      poolStride: fc.integer({ min: 1, max: 2 }),
       rounding: fc.constantFrom('floor', 'ceil'),
       padding: fc.constantFrom('zero', 'reflect', 'valid'),
       batchNorm: fc.boolean(),
@@ -167,7 +167,7 @@ describe('plans', () => {
       dropout: fc.double({ min: 0, max: 0.99, noNaN: true }),
       classes: width,
       channels: fc.integer({ min: 1, max: 4 }),
-      size: fc.integer({ min: 100, max: 256 }),
+      size: fc.integer({ min: 160, max: 256 }),
     },
     { requiredKeys: ['blocks'] },
   );

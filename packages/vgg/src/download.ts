@@ -86,12 +86,14 @@ async function cached(file: RemoteFile & { name: string }, io: FetchIo, onProgre
   return undefined;
 }
 
-interface Address {
+/** Where a file may be asked for, and what may be told there. */
+export interface Address {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-function addressesOf(file: RemoteFile, io: FetchIo, { mirrors, headers = {} }: FetchOptions): Address[] {
+/** Mirrors given, or those of `VGG_MIRROR`, then the published addresses. */
+export function addressesOf(file: RemoteFile, io: FetchIo, { mirrors, headers = {} }: FetchOptions): Address[] {
   const setting =
     io.platform === 'node'
       ? io

@@ -1,5 +1,5 @@
 import { type BackendName, openBackend, registerGradients } from '@vgg/core';
-import { throwIfAborted } from '@vgg/errors';
+import { abortable, throwIfAborted } from '@vgg/errors';
 import type { TensorInfo } from '@vgg/loaders';
 import { type ClassName, classNames } from './classes.js';
 import { prefix, resolveLayer } from './layers.js';
@@ -30,18 +30,24 @@ export interface LoadOptions extends OpenWeightsOptions {
  * model.backend.name; // 'wasm'
  */
 export async function load(arch?: string | Plan, options: LoadOptions = {}): Promise<Model> {
+  throwIfAborted(options.signal, 'load');
+  return abortable(loadModel(arch, options), options.signal, 'load', (late) => late.dispose());
+}
+
+async function loadModel(arch: string | Plan | undefined, options: LoadOptions): Promise<Model> {
   const { signal, onProgress } = options;
-  throwIfAborted(signal, 'load');
   const taps = options.layers === undefined ? [] : [options.layers].flat();
   const backend = await openBackend(options.backend ?? 'auto', { signal });
   registerGradients();
-  throwIfAborted(signal, 'load');
-  const opened = await openNetworkWeights(arch, options, taps.some(isDenseTap));
-  const { file, network, mapping, preprocessing, name, licence, source } = opened;
+  const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(arch, options, taps.some(isDenseTap));
   const store = new WeightStore(file, mapping);
   try {
-    const classes = await classNames(options.classes, network.classes, opened.set, options);
-    const model = new Model({ network, backend, store, preprocessing, classes, weights: { name, format: file.format, licence, source, unknown: mapping.unknown } });
+    const { signal: _, ...fetching } = options;
+    const names = () => classNames(options.classes, network.classes, set, fetching);
+    const weights = { name, format: file.format, licence, source, unknown: mapping.unknown };
+    const model = new Model({ network, backend, store, preprocessing, classNames: names, weights });
+    // A list of one's own is checked now; the published one waits until somebody classifies.
+    if (options.classes !== undefined) await model.classNames();
     if (taps.length > 0) await model.ready(taps, { signal, onProgress });
     return model;
   } catch (error) {

@@ -55,7 +55,8 @@ interface ModelParts {
   store: WeightStore;
   preprocessing: Preprocessing;
   weights: WeightsInfo;
-  classes: readonly ClassName[] | undefined;
+  /** Where the class names come from: asked at the first classification, since features need none. */
+  classNames: () => Promise<readonly ClassName[] | undefined>;
 }
 
 /**
@@ -70,17 +71,17 @@ export class Model implements Embedder {
   readonly network: Network;
   readonly preprocessing: Preprocessing;
   readonly weights: WeightsInfo;
-  /** The names that {@link classify} gives; undefined where the weights bring none. */
-  readonly classes: readonly ClassName[] | undefined;
   readonly #backend: Backend;
   readonly #store: WeightStore;
+  readonly #classNames: ModelParts['classNames'];
+  #classes: Promise<readonly ClassName[] | undefined> | undefined;
   #disposed = false;
 
   constructor(parts: ModelParts) {
     this.network = parts.network;
     this.preprocessing = parts.preprocessing;
     this.weights = parts.weights;
-    this.classes = parts.classes;
+    this.#classNames = parts.classNames;
     this.#backend = parts.backend;
     this.#store = parts.store;
   }
@@ -92,6 +93,14 @@ export class Model implements Embedder {
 
   get weightsName(): string {
     return this.weights.name;
+  }
+
+  /** The names that {@link classify} gives, in the order of the outputs; undefined where none are known. */
+  async classNames(): Promise<readonly ClassName[] | undefined> {
+    this.#classes ??= this.#classNames();
+    // A failure, or an abort, is not for ever.
+    this.#classes.catch(() => (this.#classes = undefined));
+    return this.#classes;
   }
 
   /** A tap's paper name, from any alias: `block5_conv3`, `features.29` and `conv5` are `relu5_3`. @throws VggError `VGG_LAYER` */
@@ -225,9 +234,10 @@ export class Model implements Embedder {
     if (!this.network.top || !scores) {
       throw new VggError('VGG_WEIGHTS_MISSING', `classify: ${this.weights.name} holds ${this.network.name} without its dense layers; pass complete weights, or train a head`);
     }
+    const classes = await this.classNames();
     for await (const item of this.extractAll(images, [scores.name], options)) {
       if ('error' in item) yield item;
-      else yield { index: item.index, name: item.name, predictions: topClasses(item.features[scores.name].data, options.top ?? 5, this.classes) };
+      else yield { index: item.index, name: item.name, predictions: topClasses(item.features[scores.name].data, options.top ?? 5, classes) };
     }
   }
 

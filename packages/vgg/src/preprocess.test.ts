@@ -53,7 +53,10 @@ describe('values equal the published formulae', () => {
 
   it('steps are rounded as torch rounds them', () => {
     const f = Math.fround;
-    const { data } = prepare({ width: 1, height: 1, data: Uint8Array.of(201, 17, 90) }, { ...PREPROCESSINGS.torchvision, resize: { mode: 'none' }, crop: 1 });
+    const { data } = prepare(
+      { width: 1, height: 1, data: Uint8Array.of(201, 17, 90) },
+      { ...PREPROCESSINGS.torchvision, resize: { mode: 'none' }, crop: 1 },
+    );
     const torch = [201, 17, 90].map((value, c) => f(f(f(value / 255) - f([0.485, 0.456, 0.406][c]!)) / f([0.229, 0.224, 0.225][c]!)));
     expect([...data]).toEqual(torch);
   });
@@ -61,8 +64,12 @@ describe('values equal the published formulae', () => {
 
 describe('sizes', () => {
   it('size squashes with the filter of the pipeline', () => {
-    expect(arrange(photo, PREPROCESSINGS.keras, { size: 40 })).toEqual(arrange(photo, { ...custom, crop: undefined, resize: { mode: 'squash', size: 40, filter: 'nearest' } }));
-    expect(arrange(photo, PREPROCESSINGS.torchvision, { size: 40 })).toEqual(arrange(photo, { ...custom, crop: undefined, resize: { mode: 'squash', size: 40, filter: 'bilinear' } }));
+    expect(arrange(photo, PREPROCESSINGS.keras, { size: 40 })).toEqual(
+      arrange(photo, { ...custom, crop: undefined, resize: { mode: 'squash', size: 40, filter: 'nearest' } }),
+    );
+    expect(arrange(photo, PREPROCESSINGS.torchvision, { size: 40 })).toEqual(
+      arrange(photo, { ...custom, crop: undefined, resize: { mode: 'squash', size: 40, filter: 'bilinear' } }),
+    );
     expect(arrange(photo, PREPROCESSINGS.none, { size: 40 })).toEqual(arrange(photo, PREPROCESSINGS.caffe, { size: 40 }));
   });
 
@@ -82,7 +89,9 @@ describe('sizes', () => {
       'prepare: small.png: expected at least 32 x 32 pixels for this network, received 31 x 31; pass size: 32 or more to enlarge it',
     );
     expect(() => prepare(pattern(40, 31), PREPROCESSINGS.none, options)).toThrow('received 40 x 31');
-    expect(() => prepare(pattern(40, 40), PREPROCESSINGS.keras, { minimum: 32, size: 31 })).toThrow('received 31 x 31; pass a size of 32 or more');
+    expect(() => prepare(pattern(40, 40), PREPROCESSINGS.keras, { minimum: 32, size: 31 })).toThrow(
+      'received 31 x 31; pass a size of 32 or more',
+    );
     expect(prepare(pattern(31, 31), PREPROCESSINGS.none, { ...options, size: 32 })).toMatchObject({ width: 32, height: 32 });
     expect(prepare(pattern(31, 31), PREPROCESSINGS.keras, options)).toMatchObject({ width: 224, height: 224 });
   });
@@ -98,7 +107,9 @@ describe('sizes', () => {
   });
 
   it('a strip that would become enormous is refused', () => {
-    expect(() => prepare(pattern(2000, 1), PREPROCESSINGS.torchvision)).toThrow(/whole sizes from 1 to 65535 pixels, received 512000 x 256/);
+    expect(() => prepare(pattern(2000, 1), PREPROCESSINGS.torchvision)).toThrow(
+      /whole sizes from 1 to 65535 pixels, received 512000 x 256/,
+    );
   });
 });
 
@@ -120,7 +131,11 @@ describe('parsePreprocessing', () => {
     ['no resize', { ...custom, resize: undefined }, 'expected an object as resize, received nothing'],
     ['an unknown mode', { ...custom, resize: { mode: 'longer' } }, "expected 'squash', 'shorter', 'letterbox' or 'none' as resize.mode"],
     ['an unknown filter', { ...custom, resize: { mode: 'squash', size: 9, filter: 'cubic' } }, 'as resize.filter, received "cubic"'],
-    ['an enormous size', { ...custom, resize: { mode: 'squash', size: 1e9, filter: 'box' } }, 'expected whole pixels from 1 to 16384 as resize.size'],
+    [
+      'an enormous size',
+      { ...custom, resize: { mode: 'squash', size: 1e9, filter: 'box' } },
+      'expected whole pixels from 1 to 16384 as resize.size',
+    ],
     ['a crop above the size', { ...custom, crop: 65 }, "expected at most the resize's 64 pixels as crop, received 65"],
     ['a fill of 300', { ...custom, resize: { ...custom.resize, fill: 300 } }, 'from 0 to 255 as resize.fill, received 300'],
     ['a channel order', { ...custom, channelOrder: 'rbg' }, "expected 'rgb' or 'bgr' as channelOrder"],

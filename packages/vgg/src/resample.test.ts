@@ -44,7 +44,9 @@ describe('resize gives the bytes of Pillow', () => {
   });
 
   it('refuses an unknown filter', () => {
-    expect(() => resize(pattern(3, 3), 2, 2, 'cubic' as Filter)).toThrow('expected one of nearest, box, bilinear, hamming, bicubic, lanczos');
+    expect(() => resize(pattern(3, 3), 2, 2, 'cubic' as Filter)).toThrow(
+      'expected one of nearest, box, bilinear, hamming, bicubic, lanczos',
+    );
   });
 });
 

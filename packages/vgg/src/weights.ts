@@ -2,7 +2,7 @@ import { isVggError, messageOf, VggError } from '@vgg/errors';
 import { httpSource, type Source } from '@vgg/loaders';
 import { io as platformIo } from '#io';
 import { findArchitecture } from './architecture.js';
-import { type FetchIo, type FetchOptions, fetchFile } from './download.js';
+import { addressesOf, type FetchIo, type FetchOptions, fetchFile } from './download.js';
 import type { Plan } from './plan.js';
 import { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
 import { didYouMean } from './suggest.js';
@@ -86,26 +86,27 @@ export async function openPublished(set: PublishedSet, { io = platformIo, ...opt
   const isPage = io.platform === 'web';
   const cached = isPage ? await io.cache.get(set.key) : undefined;
   if (cached) return cached;
-  if (isPage && !options.offline) return ranged(set, options);
+  if (isPage && !options.offline) return ranged(set, io, options);
   try {
     return await fetchPublished(set, { io, ...options });
   } catch (error) {
     const canRead = isVggError(error, 'VGG_OUTPUT') && set.urls.some((url) => url.startsWith('https:'));
     if (!canRead) throw error;
     options.onWarning?.(`${set.id}: not kept for the next time, and its hash is not checked: ${messageOf(error)}`);
-    return ranged(set, options);
+    return ranged(set, io, options);
   }
 }
 
-/** Over https only: of a file that is read in parts the hash cannot be checked. */
-async function ranged(set: PublishedSet, { fetch, signal, mirrors = [], onProgress }: FetchOptions): Promise<Source> {
-  const urls = [...mirrors.map((base) => `${base.replace(/\/+$/, '')}/${set.key}`), ...set.urls].filter(
-    (url) => !url.startsWith('http:') || mirrors.length > 0,
-  );
+/** Of a file that is read in parts the hash cannot be checked, so only https vouches for what is published. */
+async function ranged(set: PublishedSet, io: FetchIo, options: FetchOptions): Promise<Source> {
+  const { signal, onProgress } = options;
+  const isSafe = (url: string) => url.startsWith('https:') || !set.urls.includes(url);
   let last: unknown;
-  for (const url of urls) {
+  for (const { url, headers } of addressesOf(set, io, options).filter((address) => isSafe(address.url))) {
+    const fetching: typeof fetch = (input, init) =>
+      (options.fetch ?? fetch)(input, { ...init, headers: { ...headers, ...(init?.headers as Record<string, string>) } });
     try {
-      const source = await httpSource(url, { fetch, signal, onProgress });
+      const source = await httpSource(url, { fetch: fetching, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) });
       if (set.bytes === undefined || source.size === set.bytes) return { ...source, name: set.key };
       await source.close?.();
       throw new VggError('VGG_INTEGRITY', `${set.id}: expected ${set.bytes} bytes, ${new URL(url).host} has ${source.size}`);

@@ -29,7 +29,12 @@ beforeAll(async () => {
   data = Uint8Array.from({ length: SIDE * SIDE * 3 }, () => Math.floor(127.5 + 127.5 * next()));
   folder = await mkdtemp(join(tmpdir(), 'vgg-inputs-'));
   path = join(folder, 'noise.png');
-  await writeFile(path, await sharp(data, { raw: { width: SIDE, height: SIDE, channels: 3 } }).png().toBuffer());
+  await writeFile(
+    path,
+    await sharp(data, { raw: { width: SIDE, height: SIDE, channels: 3 } })
+      .png()
+      .toBuffer(),
+  );
   server = createServer((_, response) => createReadStream(path).pipe(response)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   expected = (await model.extract({ data, width: SIDE, height: SIDE, channels: 3 }, LAYER)).data;
@@ -43,7 +48,9 @@ afterAll(async () => {
 
 /** A program's standard output, as `cat picture.png | vgg ...` gives it. */
 function piped(): Readable {
-  return spawn(process.execPath, ['-e', 'fs.createReadStream(process.argv[1]).pipe(process.stdout)', path], { stdio: ['ignore', 'pipe', 'inherit'] }).stdout;
+  return spawn(process.execPath, ['-e', 'fs.createReadStream(process.argv[1]).pipe(process.stdout)', path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).stdout;
 }
 
 /** Every kind of picture that Node has, made anew. */
@@ -58,7 +65,8 @@ const kinds: Record<string, () => ImageInput | Promise<ImageInput>> = {
   'file stream': () => createReadStream(path),
   'standard input': piped,
   ReadableStream: () => Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>,
-  'a tensor of 0..255': () => ({ shape: [SIDE, SIDE, 3], dtype: 'int32', data: async () => Int32Array.from(data) }) as unknown as ImageInput,
+  'a tensor of 0..255': () =>
+    ({ shape: [SIDE, SIDE, 3], dtype: 'int32', data: async () => Int32Array.from(data) }) as unknown as ImageInput,
 };
 
 test.each(Object.entries(kinds))('extract from %s', async (_, make) => {

@@ -14,7 +14,10 @@ let expected: Float32Array;
 beforeAll(async () => {
   model = await load(undefined, { weights: await smallFile(), preprocessing: 'none', backend: 'wasm' });
   const next = noise(11);
-  pixels = new ImageData(Uint8ClampedArray.from({ length: SIDE * SIDE * 4 }, (_, i) => (i % 4 === 3 ? 255 : Math.floor(127.5 + 127.5 * next()))), SIDE);
+  pixels = new ImageData(
+    Uint8ClampedArray.from({ length: SIDE * SIDE * 4 }, (_, i) => (i % 4 === 3 ? 255 : Math.floor(127.5 + 127.5 * next()))),
+    SIDE,
+  );
   png = await offscreen().convertToBlob({ type: 'image/png' });
   expected = (await model.extract({ data: new Uint8Array(pixels.data.buffer), width: SIDE, height: SIDE, channels: 4 }, LAYER)).data;
   expect(Math.max(...expected)).toBeGreaterThan(0);

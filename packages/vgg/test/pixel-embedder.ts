@@ -1,11 +1,12 @@
 import { VggError } from '@vgg/errors';
+import { network } from '../src/architecture.js';
 import type { Embedded, Embedder, EmbedOptions } from '../src/embedding.js';
 import { type ImageInput, type ImageInputs, toPictures } from '../src/images.js';
-import type { Network } from '../src/plan.js';
 import { fromRaw, isRawImage } from '../src/pictures/raw.js';
+import type { Network } from '../src/plan.js';
 import { PREPROCESSINGS, type Preprocessing } from '../src/preprocessing.js';
 
-const NETWORK: Network = { name: 'pixels', channels: 3, size: 4, classes: 0, batchNorm: false, top: false, layers: [] };
+const NETWORK: Network = { ...network({ blocks: [[4]], top: false }), name: 'pixels' };
 
 /**
  * An embedder without a network: a raw picture's vector is the mean (or maximum) of each channel, or, without pooling, all its values.
@@ -62,7 +63,8 @@ export class PixelEmbedder implements Embedder {
 /** A picture of one colour with a little noise that `seed` decides. */
 export function patch(red: number, green: number, blue: number, seed: number): ImageInput {
   const data = new Uint8Array(48);
-  for (let i = 0; i < data.length; i++) data[i] = Math.max(0, Math.min(255, [red, green, blue][i % 3]! + ((seed * 7919 + i * 104729) % 41) - 20));
+  for (let i = 0; i < data.length; i++)
+    data[i] = Math.max(0, Math.min(255, [red, green, blue][i % 3]! + ((seed * 7919 + i * 104729) % 41) - 20));
   return { data, width: 4, height: 4, channels: 3 };
 }
 

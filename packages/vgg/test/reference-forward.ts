@@ -1,4 +1,14 @@
-import { type Result, referenceBatchNorm, referenceConv2d, referenceDense, referenceLrn, referencePool, referenceRelu, referenceSoftmax, type Volume } from '@vgg/core/reference';
+import {
+  type Result,
+  referenceBatchNorm,
+  referenceConv2d,
+  referenceDense,
+  referenceLrn,
+  referencePool,
+  referenceRelu,
+  referenceSoftmax,
+  type Volume,
+} from '@vgg/core/reference';
 import type { Network } from '../src/plan.js';
 
 type Weights = ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>;
@@ -15,7 +25,9 @@ export function referenceForward(network: Pick<Network, 'layers'>, weights: Weig
       switch (layer.kind) {
         case 'conv': {
           const data = values(`${name}.weight`);
-          return referenceConv2d(current, { data, shape: [layer.kernel, layer.kernel, layer.in, layer.out] }, values(`${name}.bias`), { padding: layer.padding });
+          return referenceConv2d(current, { data, shape: [layer.kernel, layer.kernel, layer.in, layer.out] }, values(`${name}.bias`), {
+            padding: layer.padding,
+          });
         }
         case 'dense':
           return referenceDense(current, filter(`${name}.weight`), values(`${name}.bias`));

@@ -13,7 +13,13 @@ export function noise(seed: number): () => number {
 }
 
 /** A VGG of a few channels, with all that the real one has: three blocks, two dense layers, 32 x 32 pictures. */
-export const SMALL_PLAN: Partial<Plan> & Pick<Plan, 'blocks'> = { name: 'small', blocks: [[8, 8], [12], [16, 16]], dense: [20], classes: 5, size: 32 };
+export const SMALL_PLAN: Partial<Plan> & Pick<Plan, 'blocks'> = {
+  name: 'small',
+  blocks: [[8, 8], [12], [16, 16]],
+  dense: [20],
+  classes: 5,
+  size: 32,
+};
 
 /** Weights for a network by canonical name, scaled so that activations neither vanish nor explode (He et al. 2015). */
 export function smallWeights(net: Network, seed = 7): Map<string, { shape: readonly number[]; values: Float32Array }> {
@@ -38,7 +44,10 @@ export function smallWeights(net: Network, seed = 7): Map<string, { shape: reado
 }
 
 /** The same as the bytes of a safetensors file. */
-export async function smallFile(plan: Partial<Plan> & Pick<Plan, 'blocks'> = SMALL_PLAN, metadata: Record<string, string> = {}): Promise<Uint8Array> {
+export async function smallFile(
+  plan: Partial<Plan> & Pick<Plan, 'blocks'> = SMALL_PLAN,
+  metadata: Record<string, string> = {},
+): Promise<Uint8Array> {
   const net = network(plan);
   const tensors: TensorToWrite[] = [...smallWeights(net)].map(([name, { shape, values }]) => ({ name, shape, values: async () => values }));
   const chunks: Uint8Array[] = [];

@@ -54,7 +54,10 @@ function unmirror(dy: Tensor, x: Tensor, paddings: [number, number][], mode: str
   const [batch, rows, columns, channels] = paddings;
   const plain = [...(batch ?? [1]), ...(channels ?? [1])].every((size) => size === 0);
   if (mode === 'reflect' && x.rank === 4 && plain) return reflectGradient(dy as Tensor4D, x.shape, [rows, columns]);
-  throw new VggError('VGG_SHAPE', `mirrorPad: expected mode reflect along H and W of [N, H, W, C] for a gradient, received ${mode} of rank ${x.rank}`);
+  throw new VggError(
+    'VGG_SHAPE',
+    `mirrorPad: expected mode reflect along H and W of [N, H, W, C] for a gradient, received ${mode} of rank ${x.rank}`,
+  );
 }
 
 /** d(op)/d(input) of tfjs's kernels that move cells and compute nothing. */

@@ -1,9 +1,52 @@
 import type { BackendName } from '../probe.js';
 
-/** Which kernel serves one operation on each backend. */
+/** Which kernel serves one operation, forward and backward, on each backend. */
 export interface KernelRow {
   op: string;
-  forward: Record<BackendName, string>;
-  gradient: Record<BackendName, string>;
+  forward: Readonly<Record<BackendName, string>>;
+  gradient: Readonly<Record<BackendName, string>>;
 }
-export const KERNELS: readonly KernelRow[] = [];
+
+/** The same kernel of tfjs on all three. */
+const stock = (name: string) => ({ webgpu: name, wasm: name, cpu: name });
+
+/**
+ * The kernels behind the operations. Names without a prefix are tfjs's own; `vgg:` are ours. Ours take the place of tfjs's under tfjs's
+ * name, and everything they do not take goes on to tfjs's.
+ */
+export const KERNELS: readonly KernelRow[] = [
+  {
+    op: 'conv2d 3x3',
+    forward: { ...stock('FusedConv2D'), wasm: 'vgg:conv3x3 (Winograd)' },
+    gradient: {
+      webgpu: 'FusedConv2D, Conv2DBackpropFilter',
+      wasm: 'vgg:conv3x3 or FusedConv2D, vgg:filterGradient',
+      cpu: 'FusedConv2D, Conv2DBackpropFilter',
+    },
+  },
+  {
+    op: 'conv2d other',
+    forward: stock('FusedConv2D'),
+    gradient: { ...stock('FusedConv2D, Conv2DBackpropFilter'), wasm: 'FusedConv2D, vgg:filterGradient' },
+  },
+  {
+    op: 'pool max',
+    forward: stock('MaxPool'),
+    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:maxPoolGradient', cpu: 'MaxPoolGrad' },
+  },
+  { op: 'pool average', forward: stock('AvgPool'), gradient: stock('AvgPoolGrad') },
+  { op: 'pool l2', forward: stock('Square, AvgPool, Sqrt'), gradient: stock('AvgPoolGrad') },
+  { op: 'pool l2 hanning', forward: stock('DepthwiseConv2dNative'), gradient: stock('DepthwiseConv2dNative') },
+  { op: 'dense', forward: stock('_FusedMatMul'), gradient: stock('BatchMatMul') },
+  { op: 'batchNorm', forward: stock('FusedBatchNorm'), gradient: stock('Multiply, Sum') },
+  { op: 'lrn', forward: stock('LRN'), gradient: stock('LRNGrad') },
+  { op: 'relu', forward: stock('Relu'), gradient: stock('Step, Multiply') },
+  { op: 'softmax', forward: stock('Softmax'), gradient: stock('Multiply, Sum') },
+  { op: 'globalPool average', forward: stock('Mean'), gradient: stock('Multiply') },
+  {
+    op: 'globalPool max',
+    forward: stock('MaxPool'),
+    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:maxPoolGradient', cpu: 'MaxPoolGrad' },
+  },
+  { op: 'l2Normalize', forward: stock('Square, Sum, Sqrt, RealDiv'), gradient: stock('Multiply, Sum, RealDiv') },
+];

@@ -1,5 +1,18 @@
-import { mirrorPad, mul, pad, reverse, step, sum, type Tensor, type Tensor4D, transpose } from '@tensorflow/tfjs-core';
+import {
+  getBackend,
+  getKernel,
+  mirrorPad,
+  mul,
+  pad,
+  reverse,
+  step,
+  sum,
+  type Tensor,
+  type Tensor4D,
+  transpose,
+} from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
+import { ONE_OFF_CONVOLUTION } from '../kernels/names.js';
 import { differentiable, kernel } from './differentiable.js';
 import { reflectGradient } from './reflect-gradient.js';
 import { checkBinding, checkShape, written } from './shapes.js';
@@ -69,9 +82,27 @@ function marginsOf(kernelY: number, kernelX: number): [Margin, Margin] {
   return [margin(kernelY), margin(kernelX)];
 }
 
-function convolve(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, activation: string, padding: 'same' | 'valid'): Tensor4D {
+function convolve(
+  x: Tensor4D,
+  filter: Tensor4D,
+  bias: Tensor | null,
+  activation: string,
+  padding: 'same' | 'valid',
+  name = 'FusedConv2D',
+): Tensor4D {
   const attributes = { strides: [1, 1], pad: padding, dataFormat: 'NHWC', dilations: [1, 1], activation };
-  return kernel('FusedConv2D', bias ? { x, filter, bias } : { x, filter }, attributes) as Tensor4D;
+  return kernel(name, bias ? { x, filter, bias } : { x, filter }, attributes) as Tensor4D;
+}
+
+/** Below this many pixels a Winograd transform of the filter (75 ns a weight) costs more than it saves (0.036 ns a weight and pixel). */
+const WORTH_A_TRANSFORM = 2048;
+
+/** A convolution with a filter that was made for this call. */
+function convolveOnce(x: Tensor4D, filter: Tensor4D, padding: 'same' | 'valid'): Tensor4D {
+  const [batch, height, width] = x.shape;
+  const small = batch * height * width < WORTH_A_TRANSFORM;
+  const name = small && getKernel(ONE_OFF_CONVOLUTION, getBackend()) ? ONE_OFF_CONVOLUTION : 'FusedConv2D';
+  return convolve(x, filter, null, 'linear', padding, name);
 }
 
 /**
@@ -82,12 +113,12 @@ function inputGradient(dy: Tensor4D, filter: Tensor4D, shape: number[], padding:
   const [kernelY, kernelX] = filter.shape;
   const turned = transpose(reverse(filter, [0, 1]), [0, 1, 3, 2]) as Tensor4D;
   const [[top, bottom], [left, right]] = margins;
-  if (padding === 'zero' && top === bottom && left === right) return convolve(dy, turned, null, 'linear', 'same');
+  if (padding === 'zero' && top === bottom && left === right) return convolveOnce(dy, turned, 'same');
   if (padding === 'zero') {
     const widened = pad(dy, [[0, 0], [bottom, top], [right, left], [0, 0]]); // biome-ignore format: one axis a pair
-    return convolve(widened, turned, null, 'linear', 'valid');
+    return convolveOnce(widened, turned, 'valid');
   }
-  const full = convolve(pad(dy, [[0, 0], [kernelY - 1, kernelY - 1], [kernelX - 1, kernelX - 1], [0, 0]]), turned, null, 'linear', 'valid'); // biome-ignore format: one axis a pair
+  const full = convolveOnce(pad(dy, [[0, 0], [kernelY - 1, kernelY - 1], [kernelX - 1, kernelX - 1], [0, 0]]), turned, 'valid'); // biome-ignore format: one axis a pair
   return padding === 'valid' ? full : reflectGradient(full, shape, margins);
 }
 

@@ -2,7 +2,14 @@ import { type Tensor4D, tensor } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { describeEachBackend } from '../../test/backends.js';
 import { checkOp, noise } from '../../test/check-op.js';
-import { referenceBatchNorm, referenceGlobalPool, referenceL2Normalize, referenceLrn, referenceRelu, referenceSoftmax } from '../kernels/reference.js';
+import {
+  referenceBatchNorm,
+  referenceGlobalPool,
+  referenceL2Normalize,
+  referenceLrn,
+  referenceRelu,
+  referenceSoftmax,
+} from '../kernels/reference.js';
 import { batchNorm } from './batch-norm.js';
 import { globalPool } from './global-pool.js';
 import { l2Normalize } from './l2-normalize.js';
@@ -44,7 +51,13 @@ describeEachBackend('normalisation', (backend) => {
   });
 
   for (const kind of ['average', 'max'] as const) {
-    for (const shape of [[2, 7, 7, 12], [1, 1, 1, 5], [1, 28, 31, 3], [3, 1, 4, 2]]) { // biome-ignore format: shapes in a row
+    for (const shape of [
+      [2, 7, 7, 12],
+      [1, 1, 1, 5],
+      [1, 28, 31, 3],
+      [3, 1, 4, 2],
+    ]) {
+      // biome-ignore format: shapes in a row
       it(`globalPool ${kind} [${shape}]`, async () => {
         await checkOp(backend(), {
           inputs: [noise(shape, 11)],

@@ -31,7 +31,12 @@ describeEachBackend('pool', (backend) => {
     }
   }
 
-  for (const [height, width] of [[8, 8], [7, 9], [6, 5]]) { // biome-ignore format: sizes in a row
+  for (const [height, width] of [
+    [8, 8],
+    [7, 9],
+    [6, 5],
+  ]) {
+    // biome-ignore format: sizes in a row
     for (const stride of [1, 2]) {
       it(`[1, ${height}, ${width}, 3] of DISTS, stride ${stride}`, async () => {
         const options = { pool: 'l2', size: 3, stride, rounding: 'floor', window: 'hanning' } as const;

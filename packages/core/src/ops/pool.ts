@@ -1,15 +1,4 @@
-import {
-  div,
-  equal,
-  mul,
-  sqrt,
-  square,
-  type Tensor,
-  type Tensor4D,
-  tensor,
-  where,
-  zerosLike,
-} from '@tensorflow/tfjs-core';
+import { div, equal, mul, sqrt, square, type Tensor, type Tensor4D, tensor, where, zerosLike } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { pooledSize } from '../kernels/reference.js';
 import { differentiable, kernel } from './differentiable.js';

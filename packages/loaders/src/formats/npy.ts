@@ -84,7 +84,7 @@ export function decodeNpy(bytes: Uint8Array, who = 'npy'): NpyArray {
   if (bytes.length - start - length !== need) {
     throw new VggError('VGG_INTEGRITY', `${who}: expected ${need} bytes of values, received ${bytes.length - start - length}`);
   }
-  const data = toFloat32(bytes.slice(start + length), dtype, descr[1] !== '>');
+  const data = toFloat32(new Uint8Array(bytes.subarray(start + length)), dtype, descr[1] !== '>');
   return { shape, dtype, data: order[1] === 'True' ? fromFortran(data, shape) : data };
 }
 

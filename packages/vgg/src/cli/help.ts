@@ -22,7 +22,7 @@ export function mainHelp(entries: readonly CommandEntry[], bold: Bold): string {
     bold('Examples:'),
     ...examples([
       ['vgg extract photo.jpg --layer pool5 --json', 'the features of a photograph'],
-      ['vgg train photos/ --out head.json', 'learn to tell the folders of photos/ apart'],
+      ['vgg train photos/ --val 0.2 --out insects.head', 'learn to tell the folders of photos/ apart'],
     ]),
     '',
     `${bold('Exit codes:')} ${exitCodes()}`,

@@ -21,7 +21,8 @@ export async function imageNetEvaluation(
   { size, signal, onProgress }: { size?: number; signal: AbortSignal; onProgress: OnProgress },
 ): Promise<Evaluation> {
   const outputs = model.network.classes;
-  const truth = folders.map((folder) => outputOf(folder, model.classes, outputs));
+  const classes = await model.classNames();
+  const truth = folders.map((folder) => outputOf(folder, classes, outputs));
   const seen: { truth: number; predicted: number; rank: number; probability: number; confidence: number }[] = [];
   const failed: Failed[] = [];
   const images = examples.map(({ image }) => image);
@@ -47,7 +48,7 @@ export async function imageNetEvaluation(
     );
   const occurring = [...new Set([...truth, ...seen.map(({ predicted }) => predicted)])].sort((a, b) => a - b);
   const place = new Map(occurring.map((output, i) => [output, i]));
-  const names = occurring.map((output) => model.classes?.[output]?.label ?? `class ${output}`);
+  const names = occurring.map((output) => classes?.[output]?.label ?? `class ${output}`);
   const matrix = occurring.map(() => occurring.map(() => 0));
   for (const each of seen) matrix[place.get(each.truth)!][place.get(each.predicted)!]++;
   const counts = matrix.map((row) => row.reduce((a, b) => a + b, 0));

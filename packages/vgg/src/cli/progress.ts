@@ -17,7 +17,8 @@ const VERBS: Record<string, string> = {
   decode: 'decoding',
   extract: 'extracting',
   train: 'training',
-  bench: 'measuring',
+  compare: 'comparing',
+  'choose l2': 'choosing the L2 strength,',
 };
 
 export interface Reporter {

@@ -47,3 +47,7 @@ export function facts(rows: readonly (readonly [string, string | undefined])[]):
 /** Control characters of a stranger's file name or tensor name must not reach a terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 export const printable = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
+
+/** The first names of a list, and how many more: JSON has them all. */
+export const some = (names: readonly string[], shown = 6): string =>
+  names.length <= shown ? names.join(', ') : `${names.slice(0, shown).join(', ')} and ${names.length - shown} more`;

@@ -60,7 +60,12 @@ test('scores that are not numbers are never right', () => {
 });
 
 test('a class without examples has no recall and is left out of the mean', () => {
-  expect(recalls([[0, 0], [1, 1]])).toEqual([undefined, 0.5]);
+  expect(
+    recalls([
+      [0, 0],
+      [1, 1],
+    ]),
+  ).toEqual([undefined, 0.5]);
   const { meanRecall, perClass } = evaluateProbabilities([0.4, 0.6], [1], ['a', 'b']);
   expect(meanRecall).toBe(1);
   expect(perClass[0]).toEqual({ label: 'a', images: 0 });

@@ -3,6 +3,7 @@ import { minimize } from './lbfgs.js';
 import { designOf, logisticObjective, scoreLinear, searchL2 } from './linear.js';
 import { pace } from './pace.js';
 import { random } from './random.js';
+import type { Scored } from './softmax.js';
 import { standardOf } from './standardize.js';
 
 const wait = pace(undefined, 'test');
@@ -80,7 +81,7 @@ function newton(x: Float64Array, labels: Int32Array, width: number, classes: num
 }
 
 describe('the L-BFGS optimum', () => {
-  test.each([0.3, 0.01])('equals Newton\'s to 1e-6 with l2 %d (60 examples, 6 features, 3 classes)', async (l2) => {
+  test.each([0.3, 0.01])("equals Newton's to 1e-6 with l2 %d (60 examples, 6 features, 3 classes)", async (l2) => {
     const rows = examples(60, 6, 3, 11);
     const design = await designOf(rows, await standardOf(rows, wait), wait);
     const { x, converged } = await minimize(logisticObjective(design, rows.labels, 3, l2, wait), new Float64Array(21), { tolerance: 1e-9 });
@@ -95,17 +96,20 @@ describe('the L-BFGS optimum', () => {
     [30, 200, 3],
     [25, 40, 2],
     [40, 12, 4],
-  ])('is the same in the examples\' own basis (%d examples, %d features, %d classes)', async (count, dimensions, classes) => {
+  ])("is the same in the examples' own basis (%d examples, %d features, %d classes)", async (count, dimensions, classes) => {
     const rows = examples(count, dimensions, classes, 21);
     const others = examples(17, dimensions, classes, 22);
     const standard = await standardOf(rows, wait);
     const [plain, basis] = await Promise.all([designOf(rows, standard, wait, false), designOf(rows, standard, wait, true)]);
     // Standardised rows sum to 0, so one direction is missing.
     expect(basis.width).toBe(Math.min(count - 1, dimensions - 1));
-    const fits = [];
+    const fits: { value: number; weights: Float64Array; score: Scored }[] = [];
     for (const design of [plain, basis]) {
       const start = new Float64Array(classes * (design.width + 1));
-      const { x, value } = await minimize(logisticObjective(design, rows.labels, classes, 0.02, wait), start, { tolerance: 1e-9, maxIterations: 2000 });
+      const { x, value } = await minimize(logisticObjective(design, rows.labels, classes, 0.02, wait), start, {
+        tolerance: 1e-9,
+        maxIterations: 2000,
+      });
       const weights = await design.lift(x.subarray(0, classes * design.width), classes);
       const score = await scoreLinear(x, await design.project(others), others.labels, design.width, classes, wait);
       fits.push({ value, weights, score });
@@ -127,7 +131,13 @@ test('the gradient equals finite differences', async () => {
   await objective(at, gradient);
   for (let k = 0; k < 18; k++) {
     const values = [];
-    for (const step of [1e-6, -1e-6]) values.push(await objective(at.map((value, i) => (i === k ? value + step : value)), new Float64Array(18)));
+    for (const step of [1e-6, -1e-6])
+      values.push(
+        await objective(
+          at.map((value, i) => (i === k ? value + step : value)),
+          new Float64Array(18),
+        ),
+      );
     expect(gradient[k]).toBeCloseTo((values[0]! - values[1]!) / 2e-6, 8);
   }
 });

@@ -45,7 +45,9 @@ test('gradients add up over parts of a batch', () => {
   const parts = workspaceFor(net, 4);
   addGradients(net, x.subarray(0, 16), labels.subarray(0, 4), 4, parts);
   addGradients(net, x.subarray(16), labels.subarray(4), 3, parts);
-  parts.gradients.forEach(({ weights }, l) => weights.forEach((value, k) => void expect(value).toBeCloseTo(whole.gradients[l]!.weights[k]!, 12)));
+  parts.gradients.forEach(({ weights }, l) =>
+    weights.forEach((value, k) => void expect(value).toBeCloseTo(whole.gradients[l]!.weights[k]!, 12)),
+  );
 });
 
 test('Glorot weights have the variance 2 / (inputs + outputs); a single layer starts at 0', () => {

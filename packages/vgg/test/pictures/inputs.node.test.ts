@@ -43,16 +43,28 @@ describe('inputs of Node', () => {
   it('piped stream', async () => expect(await decodeImage(createReadStream(path).pipe(new PassThrough()))).toEqual(picture));
   it('http: URL', async () => expect(await decodeImage(`${origin}/rgb.png`)).toEqual(picture));
   it('http: URL object', async () => expect(await decodeImage(new URL(`${origin}/rgb.png`))).toEqual(picture));
-  it("the caller's fetch", async () => expect(await decodeImage('https://nowhere.invalid/a.png', { fetch: async () => new Response(png) })).toEqual(picture));
+  it("the caller's fetch", async () =>
+    expect(await decodeImage('https://nowhere.invalid/a.png', { fetch: async () => new Response(png) })).toEqual(picture));
 });
 
 describe('failures of Node inputs', () => {
-  it('no such file', () => expect(decodeImage('/no/such.png')).rejects.toMatchObject({ code: 'VGG_NOT_FOUND', message: 'decode: /no/such.png: there is no such file' }));
-  it('a folder', () => expect(decodeImage(folder)).rejects.toMatchObject({ code: 'VGG_INPUT', message: expect.stringContaining('received a folder') }));
-  it('HTTP 404', () => expect(decodeImage(`${origin}/other`)).rejects.toMatchObject({ code: 'VGG_NETWORK', message: expect.stringContaining('HTTP status 404') }));
+  it('no such file', () =>
+    expect(decodeImage('/no/such.png')).rejects.toMatchObject({
+      code: 'VGG_NOT_FOUND',
+      message: 'decode: /no/such.png: there is no such file',
+    }));
+  it('a folder', () =>
+    expect(decodeImage(folder)).rejects.toMatchObject({ code: 'VGG_INPUT', message: expect.stringContaining('received a folder') }));
+  it('HTTP 404', () =>
+    expect(decodeImage(`${origin}/other`)).rejects.toMatchObject({
+      code: 'VGG_NETWORK',
+      message: expect.stringContaining('HTTP status 404'),
+    }));
   it('no server', () => expect(decodeImage('http://127.0.0.1:9/a.png')).rejects.toMatchObject({ code: 'VGG_NETWORK' }));
   it('a stream with an encoding', () =>
-    expect(decodeImage(createReadStream(path, { encoding: 'latin1' }))).rejects.toThrow('expected a stream of bytes, received text; do not set an encoding on it'));
+    expect(decodeImage(createReadStream(path, { encoding: 'latin1' }))).rejects.toThrow(
+      'expected a stream of bytes, received text; do not set an encoding on it',
+    ));
 
   it('abort ends a download that hangs', async () => {
     const controller = new AbortController();

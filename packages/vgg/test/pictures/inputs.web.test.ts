@@ -124,7 +124,8 @@ describe('inputs of a page give the pixels of the file', () => {
 });
 
 describe('inputs of a page that cannot be read', () => {
-  const refused = (image: unknown, message: string) => expect(decodeImage(image)).rejects.toMatchObject({ code: 'VGG_INPUT', message: expect.stringContaining(message) });
+  const refused = (image: unknown, message: string) =>
+    expect(decodeImage(image)).rejects.toMatchObject({ code: 'VGG_INPUT', message: expect.stringContaining(message) });
 
   it('an img that fails to load', async () => refused(await img(new Blob(['text'])), 'received an img that failed to load'));
   it('an img without a source', () => refused(new Image(), 'received an img that failed to load'));
@@ -137,7 +138,9 @@ describe('inputs of a page that cannot be read', () => {
   });
   it('an element that is no picture', () => refused(document.createElement('div'), 'received HTMLDivElement'));
   it('a picture over the cap', async () =>
-    expect(decodeImage(await createImageBitmap(blob), { maxPixels: 100 })).rejects.toThrow('expected at most 100 pixels, received 45 x 31'));
+    expect(decodeImage(await createImageBitmap(blob), { maxPixels: 100 })).rejects.toThrow(
+      'expected at most 100 pixels, received 45 x 31',
+    ));
   it('a canvas that holds a foreign picture', async () => {
     // HTML in an SVG of a blob: URL taints a canvas, without a second server.
     const svg =
@@ -149,5 +152,8 @@ describe('inputs of a page that cannot be read', () => {
     await refused(canvas, 'which a page may not read');
     await refused(image, 'which a page may not read');
   });
-  it('a URL that is not there', () => expect(decodeImage('/no/such/picture.png', { fetch: async () => new Response(null, { status: 404 }) })).rejects.toMatchObject({ code: 'VGG_NETWORK' }));
+  it('a URL that is not there', () =>
+    expect(decodeImage('/no/such/picture.png', { fetch: async () => new Response(null, { status: 404 }) })).rejects.toMatchObject({
+      code: 'VGG_NETWORK',
+    }));
 });

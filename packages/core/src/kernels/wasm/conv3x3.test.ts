@@ -226,7 +226,8 @@ describe('installConv3x3', () => {
       const picked = tf.stridedSlice(plain, [0, 1, 1, 0], [1, 12, 12, 8], [1, 2, 2, 1]);
       expect(difference(strided.dataSync(), picked.dataSync())).toBeLessThan(LIMIT);
       const six = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', activation: 'relu6' });
-      expect(difference(six.dataSync(), tf.clipByValue(plain, 0, 6).dataSync())).toBeLessThan(LIMIT);
+      // The sums reach 30, so 6 is a small maximum.
+      expect(difference(six.dataSync(), tf.clipByValue(plain, 0, 6).dataSync())).toBeLessThan(6 * LIMIT);
       const dilated = tf.conv2d(x, filter, 1, 'same', 'NHWC', 2);
       expect(dilated.shape).toEqual([1, 12, 12, 8]);
       const larger = tf.conv2d(x, random([5, 5, 8, 8]), 1, 'same');
@@ -313,7 +314,7 @@ describe('installConv3x3', () => {
     const before = taken(runtime);
     const filterBytes = conv.filterBytes();
     const filter = random([3, 3, 16, 16]);
-    const alias = filter.clone();
+    const alias = tf.reshape(filter, [9, 256]);
     const x = random([1, 8, 8, 16]);
     tf.conv2d(x, filter, 1, 'same').dispose();
     expect(conv.filterBytes()).toBe(filterBytes + 64 * 16 * 16 * 4 + 64);
@@ -351,26 +352,26 @@ describe('installConv3x3', () => {
     ]).toEqual(before);
   });
 
-  it.each([0, 1, 2])('a heap that is full after %i allocations is an error that leaves nothing behind', (allocations) => {
+  it('a full heap is an error that leaves nothing behind', () => {
     const x = random([1, 40, 40, 70]);
     const filter = random([3, 3, 70, 70]);
     const before = [conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()];
-    runtime.left = allocations;
     const bytes = taken(runtime);
-    let thrown: unknown;
-    try {
-      tf.conv2d(x, filter, 1, 'same').dispose();
-    } catch (error) {
-      thrown = error;
+    // One allocation more each time, until there are enough: the heap is full at every place once.
+    let allocations = 0;
+    let y: tf.Tensor | undefined;
+    while (!y) {
+      runtime.left = allocations++;
+      try {
+        y = tf.conv2d(x, filter, 1, 'same');
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'VggError', code: 'VGG_MEMORY' });
+        expect(taken(runtime)).toBeLessThanOrEqual(bytes);
+        expect([conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()]).toEqual(before);
+      }
+      runtime.left = Infinity;
     }
-    runtime.left = Infinity;
-    if (thrown) expect(thrown).toMatchObject({ name: 'VggError', code: 'VGG_MEMORY' });
-    expect(thrown !== undefined).toBe(allocations < 2);
-    if (thrown) {
-      expect(taken(runtime)).toBeLessThanOrEqual(bytes);
-      expect([conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()]).toEqual(before);
-    }
-    const y = tf.conv2d(x, filter, 1, 'same');
+    expect(allocations).toBeGreaterThan(3);
     const expected = referenceConv2d({ data: x.dataSync(), shape: x.shape }, { data: filter.dataSync(), shape: filter.shape }, null);
     expect(difference(y.dataSync(), expected.data)).toBeLessThan(LIMIT);
     tf.dispose([x, filter, y]);

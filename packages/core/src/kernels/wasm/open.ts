@@ -1,8 +1,16 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { engine, registerBackend, removeBackend } from '@tensorflow/tfjs-core';
-import { messageOf } from '@vgg/errors';
+import { engine, getKernel, registerBackend, registerKernel, removeBackend } from '@tensorflow/tfjs-core';
+import { isVggError, messageOf } from '@vgg/errors';
+import { ONE_OFF_CONVOLUTION } from '../names.js';
+import { installConv3x3 } from './conv3x3.js';
 import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
+import type { WasmRuntime } from './runtime.js';
+
+/** An open backend and which of our own kernels serve on it, in words. */
+export interface OpenedWasm extends Instantiated {
+  kernels: string;
+}
 
 /**
  * Makes tfjs's `wasm` backend ours: instantiated by us, its faults filled, our own kernels put in.
@@ -10,7 +18,7 @@ import { type Instantiated, type InstantiateOptions, instantiate } from './insta
  *
  * @throws VggError `VGG_BACKEND` when the binary does not start
  */
-export async function openWasm(options: InstantiateOptions): Promise<Instantiated> {
+export async function openWasm(options: InstantiateOptions): Promise<OpenedWasm> {
   const running = engine().registry.wasm as BackendWasm | undefined;
   const opened = running ? adopt(running) : await instantiateShared(options);
   if (!running) {
@@ -20,8 +28,26 @@ export async function openWasm(options: InstantiateOptions): Promise<Instantiate
     engine().findBackend('wasm');
   }
   fillWasmKernels();
-  // Our own kernels are installed here: `await installConv3x3(opened.runtime)`.
-  return opened;
+  keepStockConvolution();
+  return { ...opened, kernels: await installKernels(opened.runtime) };
+}
+
+/** tfjs's convolution under a name of ours: XNNPACK prepares a filter in a moment, and so suits one that is used once. */
+function keepStockConvolution(): void {
+  const stock = getKernel('FusedConv2D', 'wasm');
+  if (getKernel(ONE_OFF_CONVOLUTION, 'wasm')) return;
+  registerKernel({ kernelName: ONE_OFF_CONVOLUTION, backendName: 'wasm', kernelFunc: stock.kernelFunc });
+}
+
+/** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
+async function installKernels(runtime: WasmRuntime): Promise<string> {
+  try {
+    const { coverage, build } = await installConv3x3(runtime);
+    return `${coverage} (${build})`;
+  } catch (error) {
+    if (!isVggError(error, 'VGG_BACKEND')) throw error;
+    return `none: ${messageOf(error)}`;
+  }
 }
 
 /** Shared where that was wished; an engine that refuses so large a shared memory gets an ordinary one. */

@@ -2,8 +2,8 @@ import { engine, registerBackend, registerKernel, removeBackend, unregisterKerne
 import { messageOf, VggError } from '@vgg/errors';
 import type { AdapterLike, GpuLike } from '../../environment.js';
 import type { Fault } from '../../faults.js';
-import { maxPoolGrad } from './max-pool-gradient.js';
 import { bestAdapter, featuresOf, limitsOf } from './adapter.js';
+import { maxPoolGrad } from './max-pool-gradient.js';
 
 /** How the device is asked for. */
 export interface DeviceOptions {

@@ -1,5 +1,5 @@
-import { backend_util, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { backend_util, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 
 type Config = Parameters<KernelConfig['kernelFunc']>[0];
 
@@ -56,7 +56,14 @@ export function maxPoolGrad({ inputs, attrs, backend }: Config): TensorInfo {
     pad: number;
     dimRoundingMode?: 'floor';
   };
-  const info = backend_util.computePool2DInfo(input.shape as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode);
+  const info = backend_util.computePool2DInfo(
+    input.shape as [number, number, number, number],
+    filterSize,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+  );
   const program = {
     variableNames: ['x', 'dy'],
     uniforms: 'strides : vec2<i32>, margin : vec2<i32>, window : vec2<i32>,',

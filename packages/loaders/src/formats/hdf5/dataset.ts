@@ -68,7 +68,7 @@ function checkLayout(file: Hdf5, { layout, count, dtype, shape, filters }: Datas
 export async function readValues(opened: Hdf5, dataset: Dataset, options: ReadOptions = {}): Promise<Float32Array> {
   const file = renew(opened, options);
   const { layout, dtype, littleEndian, count } = dataset;
-  if (layout.kind === 'compact') return toFloat32(layout.data.slice(), dtype, littleEndian);
+  if (layout.kind === 'compact') return toFloat32(new Uint8Array(layout.data), dtype, littleEndian);
   if (layout.kind === 'contiguous') {
     const bytes = count * DTYPE_BYTES[dtype];
     return bytes === 0 ? new Float32Array(0) : toFloat32(await file.source.read(file.base + layout.address!, bytes, options), dtype, littleEndian);

@@ -55,7 +55,7 @@ function checkFletcher(file: Hdf5, data: Uint8Array): Uint8Array {
 function unshuffle(data: Uint8Array, element: number): Uint8Array {
   const count = element > 1 ? Math.floor(data.length / element) : 0;
   if (count <= 1) return data;
-  const out = data.slice();
+  const out = new Uint8Array(data);
   for (let byte = 0; byte < element; byte++) {
     for (let i = 0; i < count; i++) out[i * element + byte] = data[byte * count + i]!;
   }

@@ -23,7 +23,7 @@ export const bench = command({
   about: 'measures how long a network takes for a batch of random pictures, in ms',
   args: '',
   details:
-    'Pictures are normal with deviation 0.1. Mean, (population) standard deviation, median and least are over the measured runs, after the warm-up; reading the result back is part of a run. forward-backward measures the gradients of sum(x^2)/2 of the last layer before the softmax for every parameter.',
+    'Pictures are normal with deviation 0.1. Mean, (population) standard deviation, median and least are over the measured runs, after the warm-up; reading the result back is part of a run. forward-backward measures the gradients of sum(x^2)/2 of the last layer before the softmax for every parameter, without dropout.',
   least: 0,
   most: 0,
   flags: {

@@ -8,7 +8,7 @@ import { type Summary, summarize } from '../../summary.js';
 import { ARCH_HELP, archOf, planIn } from '../arch.js';
 import { type Context, command, type Result } from '../command.js';
 import { UsageError } from '../exit.js';
-import { bytes, facts, grouped, plural, table } from '../text.js';
+import { bytes, facts, grouped, plural, some, table } from '../text.js';
 
 interface Size {
   height?: number;
@@ -155,8 +155,8 @@ async function fileInfo(
             `${plural(tensors.filter(({ present }) => present).length, 'tensor')}${missing.length > 0 ? `, and lacks ${missing.length} that ${network.name} needs` : ''}`,
           ],
           ['reaches', reaches ?? 'no layer'],
-          ['missing', missing.length > 0 ? missing.join(', ') : undefined],
-          ['unknown', unknown.length > 0 ? unknown.join(', ') : undefined],
+          ['missing', missing.length > 0 ? some(missing) : undefined],
+          ['unknown', unknown.length > 0 ? some(unknown) : undefined],
         ]),
         '',
         tensorTable(tensors),

@@ -61,8 +61,8 @@ async function readPath(path: string, options: DecodeOptions & { name: string })
 async function decodeEncoded({ bytes, format, width, height }: Encoded, name: string): Promise<Picture> {
   const sharp = await loadSharp();
   try {
-    // The pixel count is checked already; a warning of the decoder means pixels that are not the picture's.
-    const decoder = sharp(bytes, { ignoreIcc: true, failOn: 'warning', limitInputPixels: false, autoOrient: false });
+    // Size and wholeness were checked by inspect, by the same rules as in a page.
+    const decoder = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: false, autoOrient: false });
     const { data, info } = await decoder.toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     if (info.width === width && info.height === height && info.channels === 3)
       return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };

@@ -1,6 +1,5 @@
 import { md5 } from '@noble/hashes/legacy.js';
 import { sha256, sha384 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Hash, HashAlgorithm } from '../io.js';
 
 // SubtleCrypto has no md5, and wants all bytes at once.
@@ -11,6 +10,6 @@ export function hash(algorithm: HashAlgorithm): Hash {
   const running = ALGORITHMS[algorithm].create();
   return {
     update: (bytes) => void running.update(bytes),
-    digest: () => bytesToHex(running.digest()),
+    digest: () => Array.from(running.digest(), (byte) => byte.toString(16).padStart(2, '0')).join(''),
   };
 }

@@ -1,5 +1,6 @@
 import type { Reader } from '../bytes.js';
 import type { Header, PictureFormat } from './format.js';
+import { scansFit } from './jpeg-scans.js';
 
 const SOI = 0xd8;
 const EOI = 0xd9;
@@ -16,15 +17,13 @@ export const jpeg: PictureFormat = {
     return undefined;
   },
   damage(reader) {
-    let frames = 0;
-    let scans = 0;
+    let ended = false;
     for (const { marker } of segments(reader)) {
-      if (isFrame(marker)) frames++;
-      if (marker === SOS) scans++;
-      if (marker === EOI) return frames > 0 && scans > 0 ? undefined : 'it has no picture data';
       if (marker < 0xc0) return 'its data is corrupt';
+      ended = marker === EOI;
     }
-    return 'it ends before its end marker';
+    if (!ended) return 'it ends before its end marker';
+    return scansFit(reader, segments(reader)) ? undefined : 'its data is corrupt';
   },
   exif(reader) {
     const starts = [];
@@ -53,7 +52,7 @@ function frame(reader: Reader, at: number): Header | undefined {
 }
 
 /** The markers in order, with where their segment's length stands; the coded data after a scan's header is stepped over. */
-function* segments(reader: Reader): Generator<{ marker: number; at: number }> {
+export function* segments(reader: Reader): Generator<{ marker: number; at: number }> {
   const { bytes } = reader;
   let at = 2;
   while (at < bytes.length) {

@@ -1,0 +1,106 @@
+import { isVggError, throwIfAborted } from '@vgg/errors';
+import { readCanonical, type Source } from '@vgg/loaders';
+import { io } from '#io';
+import type { Hash } from '../io/io.js';
+import { prefix } from '../layers.js';
+import { type OpenedWeights, openNetworkWeights } from '../open-weights.js';
+import type { Plan } from '../plan.js';
+import { tensorNames } from '../weight-store.js';
+import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights.js';
+import type { Context } from './command.js';
+
+/** Read at once while hashing. */
+const PIECE = 4 << 20;
+
+/** What is wrong with one tensor. */
+export interface Fault {
+  readonly tensor: string;
+  readonly message: string;
+}
+
+export interface Check {
+  readonly bytes: number;
+  /** In hexadecimal, by algorithm. */
+  readonly hashes: Readonly<Record<string, string>>;
+  /** The published set whose name was given, or whose size the file has. */
+  readonly published: PublishedSet | undefined;
+  /** Null where no hash is known to compare with. */
+  readonly hashMatches: boolean | null;
+  /** Undefined for a published file of a format that is not read yet. */
+  readonly tensors: TensorCheck | undefined;
+}
+
+export interface TensorCheck {
+  readonly format: string;
+  readonly architecture: string;
+  readonly top: boolean;
+  /** Tensors that are there, every value a finite number. */
+  readonly present: number;
+  /** Tensors that the file names and does not hold, or whose values are not numbers. */
+  readonly faults: readonly Fault[];
+  /** Canonical tensors that the network needs and the file does not have. */
+  readonly missing: readonly string[];
+  /** The deepest layer that the weights reach. */
+  readonly reaches: string | undefined;
+}
+
+/** Hashes a weight file and reads every tensor in it. @throws VggError as opening and reading do: `VGG_INTEGRITY` for a truncated file */
+export async function checkFile(what: string, arch: string | Plan | undefined, context: Context): Promise<Check> {
+  const { signal, onProgress } = context;
+  const set = findPublished(what);
+  const source = set ? await fetchPublished(set, { signal, onProgress, onWarning: context.warn }) : await io.openSource(what, { signal });
+  try {
+    const published = set ?? PUBLISHED_SETS.find((each) => each.bytes === source.size);
+    const known = published?.hash;
+    const hashes = await hashesOf(source, [...new Set(['sha256', known?.algorithm ?? 'sha256'] as const)], context);
+    // Some publishers give only the first digits of a hash.
+    const hashMatches = known ? hashes[known.algorithm].startsWith(known.value) : null;
+    const tensors = await tensorsOf(what, arch, context).catch((error: unknown) => {
+      if (published && !published.readable && isVggError(error, 'VGG_FORMAT')) return undefined;
+      throw error;
+    });
+    return { bytes: source.size, hashes, published, hashMatches, tensors };
+  } finally {
+    await source.close?.();
+  }
+}
+
+async function tensorsOf(what: string, arch: string | Plan | undefined, { signal, onProgress }: Context): Promise<TensorCheck> {
+  const opened = await openNetworkWeights(arch, { weights: what, signal, onProgress }, true);
+  const { file, mapping, network } = opened;
+  try {
+    const faults: Fault[] = [];
+    let present = 0;
+    for (const { name, present: there, absence } of mapping.tensors.values()) {
+      const fault = there ? await oddValue(opened, name, signal) : (absence ?? 'its bytes are not there');
+      if (fault === undefined) present++;
+      else faults.push({ tensor: name, message: fault });
+    }
+    const lacks = new Set(mapping.missing);
+    const reaches = network.layers.findLast(({ name }) => !prefix(network, [name]).flatMap(tensorNames).some((tensor) => lacks.has(tensor)));
+    return { format: file.format, architecture: network.name, top: network.top, present, faults, missing: mapping.missing, reaches: reaches?.name };
+  } finally {
+    await file.close();
+  }
+}
+
+async function oddValue({ file, mapping }: OpenedWeights, name: string, signal: AbortSignal): Promise<string | undefined> {
+  const values = await readCanonical(file, mapping, name, { signal });
+  const odd = values.findIndex((value) => !Number.isFinite(value));
+  return odd < 0 ? undefined : `value ${odd} is ${values[odd]}`;
+}
+
+async function hashesOf(
+  source: Source,
+  algorithms: readonly ('md5' | 'sha256' | 'sha384')[],
+  { signal, onProgress }: Context,
+): Promise<Record<string, string>> {
+  const hashes = algorithms.map((algorithm): [string, Hash] => [algorithm, io.hash(algorithm)]);
+  for (let at = 0; at < source.size; at += PIECE) {
+    throwIfAborted(signal, 'verify');
+    const piece = await source.read(at, Math.min(PIECE, source.size - at));
+    for (const [, hash] of hashes) hash.update(piece);
+    onProgress({ stage: 'verify', loaded: Math.min(source.size, at + PIECE), total: source.size });
+  }
+  return Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest()]));
+}

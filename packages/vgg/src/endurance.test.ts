@@ -1,0 +1,63 @@
+import { describeEachBackend } from '@vgg/core/testing';
+import { expect, it } from 'vitest';
+import { noise, SMALL_PLAN, smallFile } from '../test/small-weights.js';
+import { load } from './load.js';
+
+const next = noise(5);
+const picture = { width: 32, height: 32, channels: 3 as const, data: Uint8Array.from({ length: 32 * 32 * 3 }, () => Math.floor((next() + 1) * 127.9)) };
+/** A software GPU takes tens of milliseconds a call: fewer show a leak as well, tensor for tensor. */
+const CALLS = { cpu: 1000, wasm: 1000, webgpu: 50 };
+
+describeEachBackend('many calls', (backend) => {
+  const { name } = { name: () => backend().name };
+
+  it('leave tensors and memory where they were', async () => {
+    const model = await load(undefined, { weights: await smallFile(SMALL_PLAN), backend: name() });
+    for (let i = 0; i < 20; i++) await model.extract(picture, ['relu1_1', 'pool3'], { size: 32 });
+    const before = backend().memory();
+    for (let i = 0; i < CALLS[name()]; i++) await model.extract(picture, ['relu1_1', 'pool3'], { size: 32 });
+    const after = backend().memory();
+    expect(after.tensors).toBe(before.tensors);
+    expect(after.bytes).toBe(before.bytes);
+    expect(after.heapBytes).toBe(before.heapBytes);
+    model.dispose();
+    await new Promise((resolve) => setTimeout(resolve));
+  }, 120_000);
+
+  it('that fail or are stopped leave nothing either', async () => {
+    const model = await load(undefined, { weights: await smallFile(SMALL_PLAN), backend: name(), layers: 'pool3' });
+    const before = backend().memory();
+    for (let i = 0; i < 50; i++) {
+      const signal = i % 2 ? AbortSignal.abort() : undefined;
+      const image = i % 2 ? picture : new Uint8Array([1, 2, 3]);
+      await expect(model.extract(image, 'pool3', { size: 32, signal })).rejects.toMatchObject({ code: i % 2 ? 'VGG_ABORTED' : 'VGG_INPUT' });
+    }
+    expect(backend().memory().tensors).toBe(before.tensors);
+    model.dispose();
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+
+  it('a load that is stopped ends at once and leaves nothing', async () => {
+    const bytes = await smallFile(SMALL_PLAN);
+    let closed = 0;
+    const slow = {
+      name: 'slow.safetensors',
+      size: bytes.length,
+      read: async (offset: number, length: number) => {
+        if (offset > 4096) await new Promise((resolve) => setTimeout(resolve, 400));
+        return bytes.slice(offset, offset + length);
+      },
+      close: async () => void closed++,
+    };
+    const controller = new AbortController();
+    const loading = load(undefined, { weights: slow, backend: name(), layers: 'pool3', signal: controller.signal });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const stopped = performance.now();
+    controller.abort();
+    await expect(loading).rejects.toMatchObject({ code: 'VGG_ABORTED' });
+    // Without waiting for the read in flight, which takes 400 ms.
+    expect(performance.now() - stopped).toBeLessThan(350);
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(closed).toBe(1);
+  });
+});
