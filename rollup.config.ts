@@ -1,5 +1,5 @@
-import { nodeResolve } from '@rollup/plugin-node-resolve';
 import commonjs from '@rollup/plugin-commonjs';
+import { nodeResolve } from '@rollup/plugin-node-resolve';
 import type { RollupOptions } from 'rollup';
 import dts from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
@@ -34,7 +34,12 @@ const library: RollupOptions = {
 /** One folder for a page without a bundler: everything inside, split so that a page loads only its backend. */
 const page: RollupOptions = {
   input: { vgg: `${root}/src/index.ts` },
-  plugins: [wasmInline(), nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }), commonjs(), esbuild({ target: 'es2022', minify: true, tsconfig: 'tsconfig.json' })],
+  plugins: [
+    wasmInline(),
+    nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }),
+    commonjs(),
+    esbuild({ target: 'es2022', minify: true, tsconfig: 'tsconfig.json' }),
+  ],
   output: { dir: `${root}/dist/browser`, format: 'es', chunkFileNames: 'chunks/[name]-[hash].js' },
   onwarn(warning, warn) {
     // tfjs's own CommonJS wrappers.

@@ -13,7 +13,11 @@ const checks = [
 let failed = false;
 for (const [name, [command, ...args]] of checks) {
   const run = command === 'node' ? [process.execPath, args] : ['npx', ['--no-install', command, ...args]];
-  const { status, stdout, stderr } = spawnSync(...run, { encoding: 'utf8', shell: process.platform === 'win32', env: { ...process.env, NO_COLOR: '1' } });
+  const { status, stdout, stderr } = spawnSync(...run, {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    env: { ...process.env, NO_COLOR: '1' },
+  });
   console.log(`${status === 0 ? 'ok  ' : 'FAIL'}  ${name}`);
   if (status !== 0) {
     failed = true;

@@ -12,7 +12,8 @@ export const CHROMIUM_ARGS = [
 ];
 
 /** What to tell a person whose machine has no browser for the tests. */
-export const NO_CHROMIUM = 'no Chromium found: install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) or set VGG_CHROMIUM to its path';
+export const NO_CHROMIUM =
+  'no Chromium found: install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) or set VGG_CHROMIUM to its path';
 
 /** The path of a Chromium or Chrome on this machine; `undefined` where there is none. */
 export function findChromium(): string | undefined {

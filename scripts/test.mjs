@@ -24,7 +24,9 @@ function specs() {
     const { status } = spawnSync('npx', args, { stdio: 'inherit', shell: process.platform === 'win32' });
     const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
     // A file that could not even be loaded has no tests to count.
-    const broken = testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'));
+    const broken = testResults.filter(
+      (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+    );
     for (const file of broken) console.log(`could not run: ${file.name}`);
     results.passed += numPassedTests;
     results.failed += numFailedTests + broken.length;

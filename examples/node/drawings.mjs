@@ -19,7 +19,8 @@ function random(seed) {
 /** How dark each texture is at a point, 0 to 1. */
 const textures = {
   checks: ({ u, v, period }) => (Math.floor(u / period) + Math.floor(v / period)) % 2 === 0,
-  dots: ({ u, v, period }) => Math.hypot((((u % period) + period) % period) - period / 2, (((v % period) + period) % period) - period / 2) < period / 3,
+  dots: ({ u, v, period }) =>
+    Math.hypot((((u % period) + period) % period) - period / 2, (((v % period) + period) % period) - period / 2) < period / 3,
   stripes: ({ u, period }) => Math.floor(u / period) % 2 === 0,
 };
 
@@ -49,7 +50,9 @@ export async function drawClasses(folder, count, seed) {
     await mkdir(join(folder, name), { recursive: true });
     for (let i = 0; i < count; i++) {
       const data = draw(name, random(seed * 100_003 + k * 1009 + i));
-      const png = await sharp(data, { raw: { width: SIZE, height: SIZE, channels: 3 } }).png().toBuffer();
+      const png = await sharp(data, { raw: { width: SIZE, height: SIZE, channels: 3 } })
+        .png()
+        .toBuffer();
       await writeFile(join(folder, name, `${name}-${String(i).padStart(2, '0')}.png`), png);
     }
   }

@@ -1,8 +1,7 @@
 // The main job from end to end: real VGG weights in, features out, a head trained on top, and new pictures named with it.
 //   npm start                                          fetches the 58.9 MB of VGG-16's convolutions once
 //   npm start -- --weights FILE [--pictures FOLDER]    your own weights, your own class folders
-import { writeFile } from 'node:fs/promises';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { load, loadHead, toNpy, trainHead } from 'vgg';
@@ -34,7 +33,9 @@ async function tour() {
   const model = await load('vgg16', { weights: options.weights, backend: options.backend, onProgress: show });
   const layer = model.resolve(options.layer ?? model.deepest);
   console.log(`${model.network.name} on ${model.backend.name}: ${model.backend.reason}`);
-  console.log(`weights: ${model.weights.name} (${model.weights.format}), prepared as ${model.preprocessing.name} does; the deepest tap is ${model.deepest}`);
+  console.log(
+    `weights: ${model.weights.name} (${model.weights.format}), prepared as ${model.preprocessing.name} does; the deepest tap is ${model.deepest}`,
+  );
 
   title('2. Pictures');
   const folder = options.pictures ?? join(out, 'pictures');
@@ -52,7 +53,9 @@ async function tour() {
     const started = performance.now();
     const map = await model.extract(sample, layer, { onProgress: show });
     const largest = map.data.reduce((a, b) => Math.max(a, b), 0);
-    console.log(`${layer} of ${shown(sample)}: [${map.shape}], largest value ${largest.toFixed(1)}, ${Math.round(performance.now() - started)} ms with reading the weights`);
+    console.log(
+      `${layer} of ${shown(sample)}: [${map.shape}], largest value ${largest.toFixed(1)}, ${Math.round(performance.now() - started)} ms with reading the weights`,
+    );
     await writeFile(join(out, `${layer}.npy`), toNpy(map));
     console.log(`numpy.load reads it from ${shown(join(out, `${layer}.npy`))}`);
   }
@@ -62,7 +65,9 @@ async function tour() {
   const head = await trainHead(model, training, { layer, pooling: 'average', size: 128, validation: 0.25, seed: 0, onProgress: show });
   const { best } = head;
   console.log(`classes: ${head.classes.join(', ')}`);
-  console.log(`validation accuracy ${(best.valAccuracy * 100).toFixed(1)} %, loss ${best.valLoss.toFixed(4)}, in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  console.log(
+    `validation accuracy ${(best.valAccuracy * 100).toFixed(1)} %, loss ${best.valLoss.toFixed(4)}, in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+  );
   const file = join(out, 'head.safetensors');
   await head.save(file);
   console.log(`saved ${shown(file)}`);

@@ -6,6 +6,8 @@ import type { Finished, Project } from './support/project.ts';
 import { reference, relativeError } from './support/small-vgg.ts';
 
 const tsc = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url));
+/** By these two all copies of tfjs-core in a program find each other; it makes them when it is imported, and nobody can hinder it. */
+const TFJS_GLOBALS = ['_tfGlobals', '_tfengine'];
 const ENTRIES = ['vgg', 'vgg/core', 'vgg/loaders'];
 
 /** Everything that `apps/smoke.mjs` prints. */
@@ -39,10 +41,12 @@ export function nodeTests(project: () => Project): void {
     expect(relativeError(relu2_2, reference().relu2_2)).toBeLessThan(1e-4);
   });
 
-  test.each(ENTRIES)('importing %s changes nothing: no globals, listeners, handles, output', async (entry) => {
+  test.each(ENTRIES)('importing %s changes nothing: no globals of ours, no listeners, handles, output', async (entry) => {
     const { status, stdout, stderr, seconds } = await project().run(process.execPath, ['silent.mjs', entry], { timeout: 20_000 });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(JSON.parse(stdout)).toEqual({ globals: [], listeners: [], resources: [] });
+    const { globals, ...rest } = JSON.parse(stdout);
+    expect(rest).toEqual({ listeners: [], resources: [] });
+    expect(globals.filter((name: string) => !TFJS_GLOBALS.includes(name))).toEqual([]);
     // Nothing keeps the process: it ends by itself as soon as the import is done.
     expect(seconds).toBeLessThan(15);
   });
@@ -90,7 +94,7 @@ export function nodeTests(project: () => Project): void {
     const { status, stdout, stderr } = await project().run(process.execPath, [bin, ...args]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const [feature] = JSON.parse(stdout).features;
-    expect(feature).toMatchObject({ layer: 'relu2_2', shape: [1, 16, 16, 6] });
+    expect(feature).toMatchObject({ image: 'picture.png', layer: 'relu2_2', shape: [16, 16, 6] });
     expect(relativeError(feature.data, reference().relu2_2)).toBeLessThan(1e-4);
   });
 }

@@ -16,6 +16,7 @@ export function featuresSection(section) {
   const act = (name) => section.querySelector(`[data-act=${name}]`);
   let model;
   let shown;
+  let turn = 0;
 
   const pictures = thumbnails(section.querySelector('.pictures'), { onSelect: look });
   dropArea(section.querySelector('[data-drop=pictures]'), (files) => pictures.add(files));
@@ -32,17 +33,17 @@ export function featuresSection(section) {
 
   async function look() {
     const picture = pictures.chosen;
+    const mine = ++turn;
     bars.hidden = true;
     result.hidden = !picture || !model;
     if (result.hidden) return;
     const started = performance.now();
     const size = sizeOf(form.elements.size);
     const map = await run(task, `Looking through ${form.elements.tap.value}`, (options) => model.extract(picture, form.elements.tap.value, { size, ...options }));
-    if (!map) {
-      result.hidden = true;
-      return;
-    }
-    result.hidden = false;
+    // A later choice has cancelled this one.
+    if (mine !== turn) return;
+    result.hidden = !map;
+    if (!map) return;
     shown = { map, name: picture.name.replace(/\.[^.]*$/, ''), milliseconds: performance.now() - started };
     draw();
   }

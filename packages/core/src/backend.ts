@@ -1,4 +1,4 @@
-import { engine, memory, setBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { dispose, engine, memory, setBackend, type Tensor, type TensorContainer } from '@tensorflow/tfjs-core';
 import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { absent, type BackendWish, planBackends, resolveWish, type Step } from './choose.js';
 import { type Core, type CoreOptions, openCore } from './core.js';
@@ -134,8 +134,13 @@ function handle(core: Core, report: BackendReport, reason: string, passedOver: S
     },
     run: (fn) => {
       const result = runOn(name, fn);
-      // On wasm a failed operator is known at once; elsewhere this costs two comparisons.
-      check();
+      try {
+        // On wasm a failed operator is known at once.
+        check();
+      } catch (error) {
+        dispose(result as TensorContainer);
+        throw error;
+      }
       return result;
     },
     check,

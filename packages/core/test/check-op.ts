@@ -1,4 +1,4 @@
-import { mul, sum, type Tensor, tensor, valueAndGrads } from '@tensorflow/tfjs-core';
+import { mul, sum, type Tensor, tensor, tidy, valueAndGrads } from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import { type Backend, registerGradients } from '../src/index.js';
 import { maximumDifference, type Result, type Volume } from '../src/kernels/reference.js';
@@ -34,7 +34,7 @@ export async function checkOp(backend: Backend, { inputs, op, reference, differe
   const weights = noise(expected.shape, 99);
   const { value, grads } = backend.run(() => {
     const tensors = inputs.map(({ data, shape }) => tensor(Float32Array.from(data), [...shape]));
-    const plain = op(...tensors);
+    const plain = tidy(() => op(...tensors));
     expect(plain.shape).toEqual(expected.shape);
     const factor = tensor(Float32Array.from(weights.data), expected.shape);
     const result = valueAndGrads((...xs: Tensor[]) => sum(mul(op(...xs), factor)))(tensors);

@@ -114,7 +114,10 @@ function refuseChannelsFirst(file: WeightFile, spec: WeightSpec, info: TensorInf
   const theano = info.shape.length === 4 && same(info.shape, [outputs, channels, kh, kw]) && !same(info.shape, [kh, kw, channels, outputs]);
   const flattened = spec.flattenedFrom && /"data_format": ?"channels_first"/.test(file.metadata.get('model_config') ?? '');
   if (!theano && !flattened) return;
-  throw new VggError('VGG_FORMAT', `${info.name}: expected Keras weights in TensorFlow's channels-last order, received channels-first ones; use the "tf_dim_ordering_tf_kernels" file`);
+  throw new VggError(
+    'VGG_FORMAT',
+    `${info.name}: expected Keras weights in TensorFlow's channels-last order, received channels-first ones; use the "tf_dim_ordering_tf_kernels" file`,
+  );
 }
 
 /**
@@ -123,8 +126,14 @@ function refuseChannelsFirst(file: WeightFile, spec: WeightSpec, info: TensorInf
  */
 function weightOrder(spec: WeightSpec, info: TensorInfo, outputFirst: boolean | undefined): Reorder | undefined {
   const [kh, kw, channels, outputs] = fourAxes(spec);
-  const last = [[kh, kw, channels, outputs], [kh * kw * channels, outputs]];
-  const first = [[outputs, channels, kh, kw], [outputs, channels * kh * kw]];
+  const last = [
+    [kh, kw, channels, outputs],
+    [kh * kw * channels, outputs],
+  ];
+  const first = [
+    [outputs, channels, kh, kw],
+    [outputs, channels * kh * kw],
+  ];
   const isLast = last.some((shape) => same(shape, info.shape));
   const isFirst = first.some((shape) => same(shape, info.shape));
   const takesFirst = outputFirst === undefined ? !isLast : outputFirst;
@@ -143,7 +152,10 @@ function fourAxes({ shape, flattenedFrom }: WeightSpec): [number, number, number
 
 function wrongShape(name: string, expected: readonly (readonly number[])[], info: TensorInfo): VggError {
   const shapes = [...new Set(expected.map((shape) => `[${shape}]`))].join(' or ');
-  return new VggError('VGG_SHAPE', `${name}: expected shape ${shapes}, received [${info.shape}] in "${info.name}"; the weights are of another architecture`);
+  return new VggError(
+    'VGG_SHAPE',
+    `${name}: expected shape ${shapes}, received [${info.shape}] in "${info.name}"; the weights are of another architecture`,
+  );
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {

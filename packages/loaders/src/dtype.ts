@@ -54,6 +54,7 @@ export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true):
     if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, count);
     return new Float32Array(new Uint8Array(bytes.subarray(0, count * 4)).buffer);
   }
+  if (dtype === 'float16' || dtype === 'bfloat16') return widen(bytes, count, dtype, littleEndian);
   const view = new DataView(bytes.buffer, bytes.byteOffset, count * size);
   const get = GETTERS[dtype];
   const out = new Float32Array(count);
@@ -61,11 +62,9 @@ export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true):
   return out;
 }
 
-const GETTERS: Readonly<Record<DType, (view: DataView, at: number, little: boolean) => number>> = {
+const GETTERS: Readonly<Record<Exclude<DType, 'float16' | 'bfloat16'>, (view: DataView, at: number, little: boolean) => number>> = {
   float64: (view, at, little) => view.getFloat64(at, little),
   float32: (view, at, little) => view.getFloat32(at, little),
-  float16: (view, at, little) => float16ToNumber(view.getUint16(at, little)),
-  bfloat16: (view, at, little) => bfloat16ToNumber(view.getUint16(at, little)),
   int64: (view, at, little) => Number(view.getBigInt64(at, little)),
   int32: (view, at, little) => view.getInt32(at, little),
   int16: (view, at, little) => view.getInt16(at, little),
@@ -86,12 +85,21 @@ export function float16ToNumber(half: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** The upper half of a float32. */
-function bfloat16ToNumber(bits: number): number {
-  WORD.setUint32(0, bits << 16);
-  return WORD.getFloat32(0);
+let halves: Float32Array | undefined;
+
+/** Both 16-bit floats: bfloat16 is the upper half of a float32, float16 is looked up, since a dense layer has a hundred million of them. */
+function widen(bytes: Uint8Array, count: number, dtype: 'float16' | 'bfloat16', littleEndian: boolean): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(count);
+  const bits = new Uint32Array(out.buffer);
+  const [low, high] = littleEndian ? [0, 1] : [1, 0];
+  halves ??= Float32Array.from({ length: 65536 }, (_, half) => float16ToNumber(half));
+  for (let i = 0; i < count; i++) {
+    const word = bytes[2 * i + low]! | (bytes[2 * i + high]! << 8);
+    if (dtype === 'float16') out[i] = halves[word]!;
+    else bits[i] = word << 16;
+  }
+  return out;
 }
-const WORD = new DataView(new ArrayBuffer(4));
 
 /** Rounds float32 values to the nearest binary16, ties to even; past 65504 they become infinite. Returns the bits, one value in two bytes. */
 export function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {

@@ -14,10 +14,14 @@ export interface Reorder {
 /** Outputs moved together: that many streams are read in order, and each write is a whole cache line or more. */
 const TILE = 32;
 /** Values between two looks at the signal: some 50 ms of work. */
-const TURN = 2 ** 24;
+const TURN = 2 ** 22;
 
 /** Values in the order that {@link Reorder} describes, as a new array. */
-export async function reorder(values: Float32Array, { outputs, channels, positions }: Reorder, options: ReadOptions = {}): Promise<Float32Array> {
+export async function reorder(
+  values: Float32Array,
+  { outputs, channels, positions }: Reorder,
+  options: ReadOptions = {},
+): Promise<Float32Array> {
   const out = new Float32Array(values.length);
   const row = channels * positions;
   let turn = 0;
@@ -31,9 +35,9 @@ export async function reorder(values: Float32Array, { outputs, channels, positio
       }
     }
     turn += (end - first) * row;
-    if (turn > TURN && options.signal) {
+    if (turn > TURN) {
       turn = 0;
-      await new Promise((resolve) => setTimeout(resolve)); // so that an abort can come through
+      await new Promise((resolve) => setTimeout(resolve)); // so that a page stays alive and an abort comes through
       throwIfAborted(options.signal, 'reorder');
     }
   }

@@ -1,9 +1,23 @@
 import { describe, expect, test } from 'vitest';
-import { bytesSource, canonicalise, canonicalTensors, describeShapes, openWeights, readCanonical, type TensorToWrite, type WeightFile, type WeightSpec, writeSafetensors } from '../src/index.js';
+import {
+  bytesSource,
+  canonicalise,
+  canonicalTensors,
+  describeShapes,
+  openWeights,
+  readCanonical,
+  type TensorToWrite,
+  type WeightFile,
+  type WeightSpec,
+  writeSafetensors,
+} from '../src/index.js';
 import { open, ramp, refuses } from './helpers.js';
 import { table, VGG16 } from './vgg.js';
 
-const SMALL = [[2, 3], [4, 5]] as const;
+const SMALL = [
+  [2, 3],
+  [4, 5],
+] as const;
 const DENSE = { side: 2, dense: [6, 6, 7] };
 
 /** A safetensors file of these shapes, each filled with 0, 1, 2 ... so that a value tells its place. */
@@ -48,7 +62,16 @@ function torchShapes(specs: readonly WeightSpec[], prefix = ''): Record<string, 
 
 describe('Keras names', () => {
   test('a published file, top included: everything found, values as stored', async () => {
-    const specs = table([[2, 2], [3, 3], [4, 4, 4], [5, 5, 5], [6, 6, 6]], { side: 2, dense: [8, 8, 10] });
+    const specs = table(
+      [
+        [2, 2],
+        [3, 3],
+        [4, 4, 4],
+        [5, 5, 5],
+        [6, 6, 6],
+      ],
+      { side: 2, dense: [8, 8, 10] },
+    );
     const opened = await open('keras-published.h5');
     const mapping = canonicalise(opened, specs);
     expect(mapping).toMatchObject({ naming: 'keras', missing: [], unknown: [], ignored: [] });
@@ -61,8 +84,16 @@ describe('Keras names', () => {
 
   test('a table without the dense layers leaves these unknown, a table with more layers reports them missing', async () => {
     const opened = await open('keras-published.h5');
-    const widths = [[2, 2], [3, 3], [4, 4, 4], [5, 5, 5], [6, 6, 6]];
-    expect(canonicalise(opened, table(widths)).unknown).toEqual(['fc1', 'fc2', 'predictions'].flatMap((name) => [`${name}/kernel`, `${name}/bias`]));
+    const widths = [
+      [2, 2],
+      [3, 3],
+      [4, 4, 4],
+      [5, 5, 5],
+      [6, 6, 6],
+    ];
+    expect(canonicalise(opened, table(widths)).unknown).toEqual(
+      ['fc1', 'fc2', 'predictions'].flatMap((name) => [`${name}/kernel`, `${name}/bias`]),
+    );
     const more = canonicalise(opened, table([...widths.slice(0, 4), [6, 6, 6, 6]]));
     expect(more.missing).toEqual(['conv5_4.weight', 'conv5_4.bias']);
     await refuses(readCanonical(opened, more, 'conv5_4.weight'), 'VGG_WEIGHTS_MISSING', /conv5_4.weight/);
@@ -72,7 +103,9 @@ describe('Keras names', () => {
     const opened = await open('keras3-unnamed.weights.h5');
     const widths = Array.from({ length: 12 }, (_, k) => 2 + k);
     const specs = table([widths], { dense: [4], side: 1 }).flatMap((spec): WeightSpec[] =>
-      spec.name === 'conv1_1' || spec.name === 'conv1_2' ? [spec, { name: spec.name.replace('conv', 'bn'), kind: 'batchnorm', shape: [spec.shape[3]!] }] : [spec],
+      spec.name === 'conv1_1' || spec.name === 'conv1_2'
+        ? [spec, { name: spec.name.replace('conv', 'bn'), kind: 'batchnorm', shape: [spec.shape[3]!] }]
+        : [spec],
     );
     const mapping = canonicalise(opened, specs);
     expect(mapping).toMatchObject({ missing: [], unknown: [] });
@@ -82,7 +115,11 @@ describe('Keras names', () => {
   });
 
   test('another width is a shape error that names both', async () => {
-    await refuses(async () => canonicalise(await open('keras-published.h5'), table([[2, 4]])), 'VGG_SHAPE', /conv1_2.weight: expected shape \[3,3,2,4\].*received \[3,3,2,2\]/);
+    await refuses(
+      async () => canonicalise(await open('keras-published.h5'), table([[2, 4]])),
+      'VGG_SHAPE',
+      /conv1_2.weight: expected shape \[3,3,2,4\].*received \[3,3,2,2\]/,
+    );
   });
 
   test("Theano's filters are refused: they are mirrored as well", async () => {
@@ -93,7 +130,10 @@ describe('Keras names', () => {
 
 describe('torchvision names', () => {
   test.each([false, true])('indices follow from the blocks, batch normalisation %s', async (batchNorm) => {
-    const specs = table(VGG16.slice(0, 3).map((block) => block.map((width) => width / 32)), { batchNorm, ...DENSE });
+    const specs = table(
+      VGG16.slice(0, 3).map((block) => block.map((width) => width / 32)),
+      { batchNorm, ...DENSE },
+    );
     const opened = await file(torchShapes(specs));
     const mapping = canonicalise(opened, specs);
     expect(mapping).toMatchObject({ naming: 'torch', missing: [], unknown: [] });
@@ -124,7 +164,11 @@ describe('torchvision names', () => {
     const specs = table(SMALL, DENSE);
     const shapes = torchShapes(specs, 'module.');
     const timm: Record<string, readonly number[]> = {};
-    const names = [['classifier.0.', 'pre_logits.fc1.'], ['classifier.3.', 'pre_logits.fc2.'], ['classifier.6.', 'head.fc.']] as const;
+    const names = [
+      ['classifier.0.', 'pre_logits.fc1.'],
+      ['classifier.3.', 'pre_logits.fc2.'],
+      ['classifier.6.', 'head.fc.'],
+    ] as const;
     for (const [name, shape] of Object.entries(shapes)) {
       const renamed = names.reduce((text, [from, to]) => text.replace(from, to), name);
       timm[renamed] = /fc1.weight/.test(renamed) ? [6, 5, 2, 2] : /fc2.weight/.test(renamed) ? [6, 6, 1, 1] : shape;
@@ -135,7 +179,13 @@ describe('torchvision names', () => {
     for (const name of ['fc6.weight', 'fc7.weight', 'fc8.weight', 'conv1_2.weight']) {
       expect(await readCanonical(wrapped, b, name)).toEqual(await readCanonical(plain, a, name));
     }
-    expect(describeShapes(wrapped)).toMatchObject({ dense: [{ in: 20, out: 6 }, { in: 6, out: 6 }, { in: 6, out: 7 }] });
+    expect(describeShapes(wrapped)).toMatchObject({
+      dense: [
+        { in: 20, out: 6 },
+        { in: 6, out: 6 },
+        { in: 6, out: 7 },
+      ],
+    });
   });
 
   test('a hole in the file is a missing layer, not a shift of the later ones', async () => {
@@ -162,28 +212,39 @@ describe('our own names', () => {
   });
 
   test('names that are no VGG are refused with what they are', async () => {
-    await refuses(async () => canonicalise(await file({ 'l1_weight': [2, 2] }), table(SMALL)), 'VGG_FORMAT', /received l1_weight/);
+    await refuses(async () => canonicalise(await file({ l1_weight: [2, 2] }), table(SMALL)), 'VGG_FORMAT', /received l1_weight/);
   });
 
   test('"__proto__" is a name like any other', async () => {
-    const opened = await file(Object.fromEntries([['conv1_1.weight', [3, 3, 3, 2]], ['conv1_1.bias', [2]]]));
-    expect(canonicalise(opened, [{ name: '__proto__', kind: 'conv', shape: [3, 3, 3, 2] }]).missing).toEqual(['__proto__.weight', '__proto__.bias']);
+    const opened = await file(
+      Object.fromEntries([
+        ['conv1_1.weight', [3, 3, 3, 2]],
+        ['conv1_1.bias', [2]],
+      ]),
+    );
+    expect(canonicalise(opened, [{ name: '__proto__', kind: 'conv', shape: [3, 3, 3, 2] }]).missing).toEqual([
+      '__proto__.weight',
+      '__proto__.bias',
+    ]);
     expect(({} as { weight?: unknown }).weight).toBeUndefined();
   });
 });
 
-test.each(['keras3.weights.h5', 'keras3-full.h5', 'keras3-nested.weights.h5', 'keras3-nested-full.h5'])('%s, written by Keras 3, tells its shapes', async (name) => {
-  const shapes = describeShapes(await open(name));
-  expect(shapes.convs).toMatchObject([
-    { name: 'block1_conv1', kernel: [3, 3], in: 3, out: 4, bias: true },
-    { name: 'block1_conv2', in: 4, out: 4 },
-    { name: 'block2_conv1', in: 4, out: 6 },
-    { name: 'block2_conv2', in: 6, out: 6 },
-  ]);
-  const own = shapes.dense.filter((layer) => layer.name !== 'head');
-  expect(own).toEqual([
-    { name: 'fc1', in: 96, out: 8, bias: true },
-    { name: 'fc2', in: 8, out: 8, bias: true },
-    { name: 'predictions', in: 8, out: 5, bias: true },
-  ]);
-});
+test.each(['keras3.weights.h5', 'keras3-full.h5', 'keras3-nested.weights.h5', 'keras3-nested-full.h5'])(
+  '%s, written by Keras 3, tells its shapes',
+  async (name) => {
+    const shapes = describeShapes(await open(name));
+    expect(shapes.convs).toMatchObject([
+      { name: 'block1_conv1', kernel: [3, 3], in: 3, out: 4, bias: true },
+      { name: 'block1_conv2', in: 4, out: 4 },
+      { name: 'block2_conv1', in: 4, out: 6 },
+      { name: 'block2_conv2', in: 6, out: 6 },
+    ]);
+    const own = shapes.dense.filter((layer) => layer.name !== 'head');
+    expect(own).toEqual([
+      { name: 'fc1', in: 96, out: 8, bias: true },
+      { name: 'fc2', in: 8, out: 8, bias: true },
+      { name: 'predictions', in: 8, out: 5, bias: true },
+    ]);
+  },
+);

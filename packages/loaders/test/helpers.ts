@@ -34,14 +34,16 @@ export async function refuses(work: Promise<unknown> | (() => unknown), code: Vg
   expect((error as Error).message).not.toContain('\n');
 }
 
-/** A source that counts what is read through it. */
-export function counted(source: Source): Source & { reads: number; bytes: number } {
+/** A source that counts what is read through it, and where. */
+export function counted(source: Source): Source & { reads: number; bytes: number; offsets: number[] } {
   const self = {
     ...source,
     reads: 0,
     bytes: 0,
+    offsets: [] as number[],
     read(offset: number, length: number, options?: { signal?: AbortSignal }) {
       self.reads++;
+      self.offsets.push(offset);
       self.bytes += length;
       return source.read(offset, length, options);
     },

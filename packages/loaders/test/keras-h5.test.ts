@@ -38,12 +38,19 @@ test('the published layout: no keras_version, names of Keras 1', async () => {
 });
 
 test('names split over several attributes', async () => {
-  expect([...(await open('keras-split-names.h5')).tensors.keys()]).toEqual(['block1_conv1/kernel', 'block1_conv1/bias', 'block1_conv2/kernel', 'block1_conv2/bias']);
+  expect([...(await open('keras-split-names.h5')).tensors.keys()]).toEqual([
+    'block1_conv1/kernel',
+    'block1_conv1/bias',
+    'block1_conv2/kernel',
+    'block1_conv2/bias',
+  ]);
 });
 
 test('the first .weights.h5, in the order of the numbers', async () => {
   const names = [...(await open('keras-checkpoint-2.12.h5')).tensors.keys()];
-  expect(names.filter((name) => name.endsWith('kernel'))).toEqual(['conv2d', ...Array.from({ length: 11 }, (_, i) => `conv2d_${i + 1}`)].map((name) => `${name}/kernel`));
+  expect(names.filter((name) => name.endsWith('kernel'))).toEqual(
+    ['conv2d', ...Array.from({ length: 11 }, (_, i) => `conv2d_${i + 1}`)].map((name) => `${name}/kernel`),
+  );
 });
 
 test('a tensor that the file does not name, and an aborted read', async () => {
@@ -69,7 +76,9 @@ describe.skipIf(!HAS_DATA)('real files of shared/data/keras', () => {
 
   test('mnist_cnn.h5: tf.keras full model, without its optimizer', async () => {
     const file = await real('mnist_cnn.h5');
-    expect([...file.tensors.keys()]).toEqual(['conv2d', 'conv2d_1', 'dense', 'dense_1'].flatMap((name) => [`${name}/kernel`, `${name}/bias`]));
+    expect([...file.tensors.keys()]).toEqual(
+      ['conv2d', 'conv2d_1', 'dense', 'dense_1'].flatMap((name) => [`${name}/kernel`, `${name}/bias`]),
+    );
     expect(file.metadata.get('model_config')).toContain('"Sequential"');
   });
 

@@ -78,34 +78,82 @@ describe('bad input', () => {
 
   test('a shard of a wrong length is named', async () => {
     await refuses(one({ only: BYTES.subarray(0, 31) }), 'VGG_INTEGRITY', /"only" to be of 32 bytes, received 31/);
-    await refuses(one({ s1: BYTES.subarray(0, 12), s2: BYTES.subarray(0, 11), s3: BYTES.subarray(24) }), 'VGG_INTEGRITY', /"s2" to be of 12 bytes, received 11/);
-    await refuses(one({ s1: BYTES.subarray(0, 12), s2: undefined, s3: BYTES.subarray(25) }), 'VGG_INTEGRITY', /"s3" to be of 8 bytes, received 7/);
+    await refuses(
+      one({ s1: BYTES.subarray(0, 12), s2: BYTES.subarray(0, 11), s3: BYTES.subarray(24) }),
+      'VGG_INTEGRITY',
+      /"s2" to be of 12 bytes, received 11/,
+    );
+    await refuses(
+      one({ s1: BYTES.subarray(0, 12), s2: undefined, s3: BYTES.subarray(25) }),
+      'VGG_INTEGRITY',
+      /"s3" to be of 8 bytes, received 7/,
+    );
     await refuses(one({}), 'VGG_INTEGRITY', /lists none/);
   });
 
-  test.each(['/etc/passwd', '../s1', 'a/../../s1', 'https://example.org/s1', '//example.org/s1', 'C:\\s1', '', '..', '__proto__', 'a\u0000b'])(
-    'shard %j is refused',
-    async (path) => {
-      const json = `{"weightsManifest":[{"paths":[${JSON.stringify(path)}],"weights":[{"name":"a","shape":[1],"dtype":"float32"}]}]}`;
-      await refuses(openWeights(filesSource([new File([json], 'model.json'), new File(['1234'], 's1')])), 'VGG_INTEGRITY', /plain file names/);
-    },
-  );
+  test.each([
+    '/etc/passwd',
+    '../s1',
+    'a/../../s1',
+    'https://example.org/s1',
+    '//example.org/s1',
+    'C:\\s1',
+    '',
+    '..',
+    '__proto__',
+    'a\u0000b',
+  ])('shard %j is refused', async (path) => {
+    const json = `{"weightsManifest":[{"paths":[${JSON.stringify(path)}],"weights":[{"name":"a","shape":[1],"dtype":"float32"}]}]}`;
+    await refuses(
+      openWeights(filesSource([new File([json], 'model.json'), new File(['1234'], 's1')])),
+      'VGG_INTEGRITY',
+      /plain file names/,
+    );
+  });
 
   test.each([
     ['no manifest', '{"modelTopology":{}}', 'VGG_FORMAT', /weightsManifest/],
     ['a manifest that is no list', '{"weightsManifest":{}}', 'VGG_FORMAT', /weightsManifest/],
-    ['text dtype', '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[1],"dtype":"string"}]}]}', 'VGG_FORMAT', /numeric dtype/],
-    ['half a shape', '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[0.5],"dtype":"float32"}]}]}', 'VGG_INTEGRITY', /whole numbers/],
-    ['a huge shape', '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[99999,99999],"dtype":"float32"}]}]}', 'VGG_INTEGRITY', /at most/],
-    ['a name twice', '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[],"dtype":"float32"},{"name":"a","shape":[],"dtype":"float32"}]}]}', 'VGG_INTEGRITY', /twice/],
-    ['a shard twice', '{"weightsManifest":[{"paths":["s1","s1"],"weights":[{"name":"a","shape":[2],"dtype":"float32"}]}]}', 'VGG_INTEGRITY', /twice/],
+    [
+      'text dtype',
+      '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[1],"dtype":"string"}]}]}',
+      'VGG_FORMAT',
+      /numeric dtype/,
+    ],
+    [
+      'half a shape',
+      '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[0.5],"dtype":"float32"}]}]}',
+      'VGG_INTEGRITY',
+      /whole numbers/,
+    ],
+    [
+      'a huge shape',
+      '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[99999,99999],"dtype":"float32"}]}]}',
+      'VGG_INTEGRITY',
+      /at most/,
+    ],
+    [
+      'a name twice',
+      '{"weightsManifest":[{"paths":["s1"],"weights":[{"name":"a","shape":[],"dtype":"float32"},{"name":"a","shape":[],"dtype":"float32"}]}]}',
+      'VGG_INTEGRITY',
+      /twice/,
+    ],
+    [
+      'a shard twice',
+      '{"weightsManifest":[{"paths":["s1","s1"],"weights":[{"name":"a","shape":[2],"dtype":"float32"}]}]}',
+      'VGG_INTEGRITY',
+      /twice/,
+    ],
     ['a key twice', '{"weightsManifest":[],"weightsManifest":[]}', 'VGG_INTEGRITY', /twice/],
     ['no JSON', '{"weightsManifest":[}', 'VGG_FORMAT', /expected JSON/],
     ['deep JSON', `{"weightsManifest":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'VGG_INTEGRITY', /deep/],
-  ] as const)('%s', (_, json, code, text) => refuses(openWeights(filesSource([new File([json], 'model.json'), new File(['1234'], 's1')])), code, text));
+  ] as const)('%s', (_, json, code, text) =>
+    refuses(openWeights(filesSource([new File([json], 'model.json'), new File(['1234'], 's1')])), code, text),
+  );
 
   test('"__proto__" as a tensor is a name like any other', async () => {
-    const json = '{"__proto__":{"polluted":1},"weightsManifest":[{"__proto__":{},"paths":["s1"],"weights":[{"name":"__proto__","shape":[1],"dtype":"float32"}]}]}';
+    const json =
+      '{"__proto__":{"polluted":1},"weightsManifest":[{"__proto__":{},"paths":["s1"],"weights":[{"name":"__proto__","shape":[1],"dtype":"float32"}]}]}';
     const file = await openWeights(filesSource([new File([json], 'model.json'), new File([floats(3) as Uint8Array<ArrayBuffer>], 's1')]));
     expect([...(await file.read('__proto__'))]).toEqual([3]);
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
@@ -149,11 +197,26 @@ describe.skipIf(!HAS_DATA)('shared/data/vgg16-tfjs: the real VGG-16, an interrup
     };
     // WEIGHTS.md of the data, each printed by a program of somebody else's.
     for (const [index, expected] of [
-      [[0, 0, 0, 0], 0.42947057], [[0, 0, 0, 1], 0.117273867], [[0, 0, 0, 2], 0.0340129584], [[0, 0, 0, 61], -0.132241577],
-      [[0, 0, 0, 62], -0.0533475243], [[0, 0, 0, 63], 0.00757738389], [[0, 0, 1, 0], 0.550379455], [[0, 0, 1, 1], 0.0208774377],
-      [[0, 0, 1, 2], 0.0988311544], [[0, 0, 2, 0], 0.480015397], [[0, 0, 2, 1], -0.17269668], [[0, 0, 2, 2], 0.0375577137],
-      [[0, 1, 0, 0], 0.373467], [[0, 2, 0, 0], -0.061360113], [[1, 0, 0, 0], 0.27476987], [[1, 1, 0, 0], 0.038680777],
-      [[1, 2, 0, 0], -0.36722335], [[2, 0, 0, 0], -0.05746817], [[2, 1, 0, 0], -0.26224968], [[2, 2, 0, 0], -0.35009676],
+      [[0, 0, 0, 0], 0.42947057],
+      [[0, 0, 0, 1], 0.117273867],
+      [[0, 0, 0, 2], 0.0340129584],
+      [[0, 0, 0, 61], -0.132241577],
+      [[0, 0, 0, 62], -0.0533475243],
+      [[0, 0, 0, 63], 0.00757738389],
+      [[0, 0, 1, 0], 0.550379455],
+      [[0, 0, 1, 1], 0.0208774377],
+      [[0, 0, 1, 2], 0.0988311544],
+      [[0, 0, 2, 0], 0.480015397],
+      [[0, 0, 2, 1], -0.17269668],
+      [[0, 0, 2, 2], 0.0375577137],
+      [[0, 1, 0, 0], 0.373467],
+      [[0, 2, 0, 0], -0.061360113],
+      [[1, 0, 0, 0], 0.27476987],
+      [[1, 1, 0, 0], 0.038680777],
+      [[1, 2, 0, 0], -0.36722335],
+      [[2, 0, 0, 0], -0.05746817],
+      [[2, 1, 0, 0], -0.26224968],
+      [[2, 2, 0, 0], -0.35009676],
     ] as const) {
       expect(await value('conv1_1.weight', [...index])).toBe(Math.fround(expected));
     }

@@ -26,7 +26,17 @@ test.each([
     }
   }
   const shapes = describeShapes(file);
-  expect(shapes.convs.map((conv) => [conv.in, conv.out])).toEqual([[3, 2], [2, 3], [3, 4], [4, 4], [4, 5]]);
+  expect(shapes.convs.map((conv) => [conv.in, conv.out])).toEqual([
+    [3, 2],
+    [2, 3],
+    [3, 4],
+    [4, 4],
+    [4, 5],
+  ]);
   expect(shapes.batchNorms.map(({ channels }) => channels)).toEqual(kind === 'bn' ? [2, 3, 4, 4, 5] : []);
-  expect(shapes.dense.map((layer) => [layer.in, layer.out])).toEqual([[20, 6], [6, 6], [6, 7]]);
+  expect(shapes.dense.map((layer) => [layer.in, layer.out])).toEqual([
+    [20, 6],
+    [6, 6],
+    [6, 7],
+  ]);
 });

@@ -1,6 +1,12 @@
 import type { WeightSpec } from '../src/index.js';
 
-export const VGG16 = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
+export const VGG16 = [
+  [64, 64],
+  [128, 128],
+  [256, 256, 256],
+  [512, 512, 512],
+  [512, 512, 512],
+] as const;
 
 export interface TableOptions {
   batchNorm?: boolean;
@@ -10,7 +16,10 @@ export interface TableOptions {
 }
 
 /** The layer table of a VGG of these widths. */
-export function table(widths: readonly (readonly number[])[], { batchNorm = false, side = 7, dense = [] }: TableOptions = {}): WeightSpec[] {
+export function table(
+  widths: readonly (readonly number[])[],
+  { batchNorm = false, side = 7, dense = [] }: TableOptions = {},
+): WeightSpec[] {
   const specs: WeightSpec[] = [];
   let channels = 3;
   for (const [b, block] of widths.entries()) {
@@ -23,7 +32,12 @@ export function table(widths: readonly (readonly number[])[], { batchNorm = fals
   }
   let inputs = side * side * channels;
   for (const [i, out] of dense.entries()) {
-    specs.push({ name: `fc${6 + i}`, kind: 'dense', shape: [inputs, out], ...(i === 0 && { flattenedFrom: [side, side, channels] as const }) });
+    specs.push({
+      name: `fc${6 + i}`,
+      kind: 'dense',
+      shape: [inputs, out],
+      ...(i === 0 && { flattenedFrom: [side, side, channels] as const }),
+    });
     inputs = out;
   }
   return specs;

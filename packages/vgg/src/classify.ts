@@ -19,5 +19,11 @@ export function topClasses(logits: Float32Array, top: number, classes: readonly 
   return Array.from(logits, (logit, index) => ({ index, logit, probability: powers[index] / sum }))
     .sort((a, b) => b.logit - a.logit || a.index - b.index)
     .slice(0, top)
-    .map(({ index, logit, probability }) => ({ index, wnid: classes?.[index]?.wnid, label: classes?.[index]?.label ?? `class ${index}`, probability, logit }));
+    .map(({ index, logit, probability }) => ({
+      index,
+      wnid: classes?.[index]?.wnid,
+      label: classes?.[index]?.label ?? `class ${index}`,
+      probability,
+      logit,
+    }));
 }

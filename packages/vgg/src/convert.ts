@@ -27,7 +27,11 @@ export const CONVERT_DEFAULTS = { to: 'safetensors', dtype: 'float32' } as const
  * @returns the output's name, how many tensors it holds, and its bytes
  * @throws VggError `VGG_WEIGHTS_MISSING` for an incomplete file, unless `layers` stops before the hole
  */
-export async function convert(weights: SourceInput, output: string, options: ConvertOptions = {}): Promise<{ output: string; format: string; tensors: number; bytes: number }> {
+export async function convert(
+  weights: SourceInput,
+  output: string,
+  options: ConvertOptions = {},
+): Promise<{ output: string; format: string; tensors: number; bytes: number }> {
   const { to, dtype } = { ...CONVERT_DEFAULTS, ...options };
   if (to !== 'safetensors') throw new VggError('VGG_OPTION', `convert: expected safetensors as the format to write, received ${to}`);
   const { signal, onProgress, layers } = options;
@@ -37,7 +41,10 @@ export async function convert(weights: SourceInput, output: string, options: Con
     const missing = wanted.filter((name) => !mapping.tensors.get(name)?.present);
     if (missing.length > 0) {
       const shown = missing.slice(0, 6).join(', ');
-      throw new VggError('VGG_WEIGHTS_MISSING', `convert: ${missing.length} tensors are missing (${shown}${missing.length > 6 ? ' ...' : ''}); pass complete weights, or layers that stop before them`);
+      throw new VggError(
+        'VGG_WEIGHTS_MISSING',
+        `convert: ${missing.length} tensors are missing (${shown}${missing.length > 6 ? ' ...' : ''}); pass complete weights, or layers that stop before them`,
+      );
     }
     const tensors = wanted.map((name, i) => ({
       name,
@@ -49,7 +56,10 @@ export async function convert(weights: SourceInput, output: string, options: Con
         return values;
       },
     }));
-    const metadata: Record<string, string> = { [METADATA.plan]: JSON.stringify(network.plan), [METADATA.preprocessing]: JSON.stringify(preprocessing) };
+    const metadata: Record<string, string> = {
+      [METADATA.plan]: JSON.stringify(network.plan),
+      [METADATA.preprocessing]: JSON.stringify(preprocessing),
+    };
     if (licence) metadata[METADATA.licence] = licence;
     if (source) metadata[METADATA.source] = source;
     let bytes = 0;

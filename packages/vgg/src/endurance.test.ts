@@ -4,7 +4,12 @@ import { noise, SMALL_PLAN, smallFile } from '../test/small-weights.js';
 import { load } from './load.js';
 
 const next = noise(5);
-const picture = { width: 32, height: 32, channels: 3 as const, data: Uint8Array.from({ length: 32 * 32 * 3 }, () => Math.floor((next() + 1) * 127.9)) };
+const picture = {
+  width: 32,
+  height: 32,
+  channels: 3 as const,
+  data: Uint8Array.from({ length: 32 * 32 * 3 }, () => Math.floor((next() + 1) * 127.9)),
+};
 /** A software GPU takes tens of milliseconds a call: fewer show a leak as well, tensor for tensor. */
 const CALLS = { cpu: 1000, wasm: 1000, webgpu: 50 };
 
@@ -30,7 +35,9 @@ describeEachBackend('many calls', (backend) => {
     for (let i = 0; i < 50; i++) {
       const signal = i % 2 ? AbortSignal.abort() : undefined;
       const image = i % 2 ? picture : new Uint8Array([1, 2, 3]);
-      await expect(model.extract(image, 'pool3', { size: 32, signal })).rejects.toMatchObject({ code: i % 2 ? 'VGG_ABORTED' : 'VGG_INPUT' });
+      await expect(model.extract(image, 'pool3', { size: 32, signal })).rejects.toMatchObject({
+        code: i % 2 ? 'VGG_ABORTED' : 'VGG_INPUT',
+      });
     }
     expect(backend().memory().tensors).toBe(before.tensors);
     model.dispose();

@@ -35,7 +35,10 @@ export function runStep(step: Step, x: tf.Tensor, weights: LayerWeights): tf.Ten
   const other = (name: string) => weights.others.get(name)!;
   switch (layer.kind) {
     case 'conv':
-      return conv2d(x as tf.Tensor4D, weights.weight[0] as tf.Tensor4D, other('bias') as tf.Tensor1D, { activation, padding: layer.padding });
+      return conv2d(x as tf.Tensor4D, weights.weight[0] as tf.Tensor4D, other('bias') as tf.Tensor1D, {
+        activation,
+        padding: layer.padding,
+      });
     case 'dense':
       return dense(x as tf.Tensor2D, weights.weight as tf.Tensor2D[], other('bias') as tf.Tensor1D, { activation });
     case 'batchnorm':
@@ -92,7 +95,10 @@ export async function forward(
       throwIfAborted(context.signal, 'extract');
       const backend = await context.backend(step.placement.backend);
       const weights = await context.weights(step.layer, backend);
-      const before: { backend: Backend; tensor: tf.Tensor } = current ?? { backend, tensor: backend.run(() => tf.tensor4d(values, shape, 'float32')) };
+      const before: { backend: Backend; tensor: tf.Tensor } = current ?? {
+        backend,
+        tensor: backend.run(() => tf.tensor4d(values, shape, 'float32')),
+      };
       current = before;
       if (before.backend !== backend) {
         // Off a GPU values can only be read asynchronously; tfjs's own synchronous move gives wrong ones.
@@ -121,7 +127,12 @@ export async function forward(
 }
 
 /** The same as one synchronous, differentiable computation on `x`; every step must be placed on one backend. */
-export function activations(plan: readonly Step[], x: tf.Tensor4D, taps: readonly string[], weights: ReadonlyMap<string, LayerWeights>): Record<string, tf.Tensor> {
+export function activations(
+  plan: readonly Step[],
+  x: tf.Tensor4D,
+  taps: readonly string[],
+  weights: ReadonlyMap<string, LayerWeights>,
+): Record<string, tf.Tensor> {
   const elsewhere = plan.find((step) => step.placement.backend !== plan[0].placement.backend);
   if (elsewhere) {
     throw new VggError(

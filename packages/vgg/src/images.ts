@@ -85,48 +85,78 @@ export async function* toPictures(
     throw new VggError('VGG_OPTION', `toPictures: expected a whole number above 0 as ahead, received ${ahead}`);
   throwIfAborted(signal, 'toPictures');
   const own = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    own.signal.addEventListener('abort', () =>
-      reject(new VggError('VGG_ABORTED', 'toPictures: stopped by its AbortSignal', { cause: own.signal.reason })),
-    );
-  });
-  aborted.catch(() => {});
-  const abort = () => own.abort(signal?.reason);
-  signal?.addEventListener('abort', abort, { once: true });
-
   const source = entries(inputs);
-  const waiting: Promise<PictureItem>[] = [];
-  let asked: Promise<IteratorResult<Entry>> | undefined;
+  const waiting: Slot[] = [];
+  let arrived: Arrival | undefined;
+  let asking = false;
   let ended = false;
   let failure: { cause: unknown } | undefined;
   let index = 0;
+
+  // One waker at a time, rather than a race against a lasting promise, which would hold on to every picture that won.
+  let wake = () => {};
+  const abort = () => {
+    own.abort(signal?.reason);
+    wake();
+  };
+  const ask = async () => {
+    asking = true;
+    try {
+      const result = await source.next();
+      arrived = result.done ? { kind: 'end' } : { kind: 'entry', entry: result.value };
+    } catch (cause) {
+      arrived = { kind: 'failure', cause };
+    }
+    asking = false;
+    wake();
+  };
+  const decodeInto = async (slot: Slot, entry: Entry, place: number) => {
+    slot.item = await settle(entry, place, decode, { ...rules, signal: own.signal });
+    wake();
+  };
+
+  signal?.addEventListener('abort', abort, { once: true });
   try {
     while (!ended || waiting.length > 0) {
-      if (!ended && waiting.length < ahead) asked ??= Promise.resolve(source.next());
-      const next = asked?.then(
-        (result) => ({ result }),
-        (cause: unknown) => ({ failure: { cause } }),
-      );
-      const first = waiting[0];
-      const done = await Promise.race([aborted, ...(first === undefined ? [] : [first]), ...(next === undefined ? [] : [next])]);
-      if ('index' in done) {
-        waiting.shift();
-        yield done;
-        continue;
+      if (signal?.aborted) throwIfAborted(signal, 'toPictures');
+      if (arrived?.kind === 'entry') {
+        const slot: Slot = {};
+        waiting.push(slot);
+        void decodeInto(slot, arrived.entry, index++);
+        arrived = undefined;
+      } else if (arrived !== undefined) {
+        ended = true;
+        if (arrived.kind === 'failure') failure = arrived;
+        arrived = undefined;
+      } else if (!ended && !asking && waiting.length < ahead) {
+        void ask();
+      } else if (waiting[0]?.item !== undefined) {
+        yield waiting.shift()!.item!;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
-      asked = undefined;
-      if ('failure' in done) failure = done.failure;
-      ended = 'failure' in done || done.result.done === true;
-      if (!ended && 'result' in done) waiting.push(settle(done.result.value, index++, decode, { ...rules, signal: own.signal }));
     }
     if (failure !== undefined) throw failure.cause;
   } finally {
     signal?.removeEventListener('abort', abort);
-    if (!own.signal.aborted) own.abort();
+    own.abort();
     // Not awaited: a source that hangs must not hold up the one who stopped it.
     if (!ended) void Promise.resolve(source.return?.()).catch(() => {});
   }
 }
+
+/** A picture's place in the queue, until it is decoded and after. */
+interface Slot {
+  item?: PictureItem;
+}
+
+/** What the source answered. */
+type Arrival =
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'failure'; readonly cause: unknown };
 
 /** An input and how to decode it. */
 interface Entry {

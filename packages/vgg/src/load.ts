@@ -2,10 +2,10 @@ import { type BackendName, openBackend, registerGradients } from '@vgg/core';
 import { abortable, throwIfAborted } from '@vgg/errors';
 import type { TensorInfo } from '@vgg/loaders';
 import { type ClassName, classNames } from './classes.js';
+import type { SourceInput } from './io/io.js';
 import { prefix, resolveLayer } from './layers.js';
 import { Model } from './model.js';
 import { type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
-import type { SourceInput } from './io/io.js';
 import type { Network, Plan } from './plan.js';
 import type { Preprocessing } from './preprocessing.js';
 import { WeightStore } from './weight-store.js';
@@ -39,7 +39,11 @@ async function loadModel(arch: string | Plan | undefined, options: LoadOptions):
   const taps = options.layers === undefined ? [] : [options.layers].flat();
   const backend = await openBackend(options.backend ?? 'auto', { signal });
   registerGradients();
-  const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(arch, options, taps.some(isDenseTap));
+  const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(
+    arch,
+    options,
+    taps.some(isDenseTap),
+  );
   const store = new WeightStore(file, mapping);
   try {
     const { signal: _, ...fetching } = options;
@@ -81,12 +85,30 @@ export interface Inspection {
 
 /** Looks into a weight file: its format, network, preprocessing, tensors, and what is missing. */
 export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | Plan } = {}): Promise<Inspection> {
-  const { file, network, mapping, preprocessing, name, licence, source } = await openNetworkWeights(options.arch, { ...options, weights }, true);
+  const { file, network, mapping, preprocessing, name, licence, source } = await openNetworkWeights(
+    options.arch,
+    { ...options, weights },
+    true,
+  );
   try {
     const store = new WeightStore(file, mapping);
-    const reaches = network.layers.findLast((layer) => store.missing(prefix(network, [resolveLayer(network, layer.name)])).length === 0)?.name;
+    const reaches = network.layers.findLast(
+      (layer) => store.missing(prefix(network, [resolveLayer(network, layer.name)])).length === 0,
+    )?.name;
     const { format, metadata } = file;
-    return { name, format, network, preprocessing, licence, source, tensors: [...file.tensors.values()], missing: mapping.missing, unknown: mapping.unknown, reaches, metadata };
+    return {
+      name,
+      format,
+      network,
+      preprocessing,
+      licence,
+      source,
+      tensors: [...file.tensors.values()],
+      missing: mapping.missing,
+      unknown: mapping.unknown,
+      reaches,
+      metadata,
+    };
   } finally {
     await file.close();
   }

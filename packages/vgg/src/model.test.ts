@@ -5,7 +5,7 @@ import { describeEachBackend, TOLERANCE } from '@vgg/core/testing';
 import { describe, expect, it } from 'vitest';
 import { referenceForward } from '../test/reference-forward.js';
 import { noise, SMALL_PLAN, smallFile, smallWeights } from '../test/small-weights.js';
-import { network, type NetworkOptions } from './architecture.js';
+import { type NetworkOptions, network } from './architecture.js';
 import { poolMap, toNCHW } from './feature-map.js';
 import { tapNames } from './layers.js';
 import { load } from './load.js';
@@ -16,7 +16,12 @@ import { PREPROCESSINGS } from './preprocessing.js';
 
 function picture(width = 32, height = width, seed = 3) {
   const next = noise(seed);
-  return { width, height, channels: 3 as const, data: Uint8Array.from({ length: width * height * 3 }, () => Math.floor((next() + 1) * 127.9)) };
+  return {
+    width,
+    height,
+    channels: 3 as const,
+    data: Uint8Array.from({ length: width * height * 3 }, () => Math.floor((next() + 1) * 127.9)),
+  };
 }
 
 const VARIANTS: Record<string, NetworkOptions> = {
@@ -127,13 +132,22 @@ describe('model', () => {
   it('a failing picture costs only itself', async () => {
     const model = await load(undefined, { weights: await smallFile(), backend: 'cpu' });
     const found = [];
-    for await (const item of model.extractAll([picture(), new TextEncoder().encode('no picture'), picture()], ['pool1'], { size: 32 })) found.push(item);
-    expect(found.map((item) => ('error' in item ? item.error.code : item.features.pool1.shape))).toEqual([[1, 16, 16, 8], 'VGG_INPUT', [1, 16, 16, 8]]);
+    for await (const item of model.extractAll([picture(), new TextEncoder().encode('no picture'), picture()], ['pool1'], { size: 32 }))
+      found.push(item);
+    expect(found.map((item) => ('error' in item ? item.error.code : item.features.pool1.shape))).toEqual([
+      [1, 16, 16, 8],
+      'VGG_INPUT',
+      [1, 16, 16, 8],
+    ]);
     model.dispose();
   });
 
   it('classifies: probabilities sum to one, the likeliest first, the same as softmax of the logits', async () => {
-    const model = await load(undefined, { weights: await smallFile(), backend: 'cpu', classes: ['ant', 'bee', 'cat', 'dog', 'eel'].map((label, index) => ({ index, wnid: '', label })) });
+    const model = await load(undefined, {
+      weights: await smallFile(),
+      backend: 'cpu',
+      classes: ['ant', 'bee', 'cat', 'dog', 'eel'].map((label, index) => ({ index, wnid: '', label })),
+    });
     const all = await model.classify(picture(), { top: 5, size: 32 });
     expect(all.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 10);
     expect(all.map(({ logit }) => logit)).toEqual(all.map(({ logit }) => logit).sort((a, b) => b - a));
@@ -170,7 +184,10 @@ describe('model', () => {
     const net = network('vgg16');
     const gpu = { name: 'webgpu', limits: { maxBindingBytes: 128 * 2 ** 20, maxBufferBytes: 256 * 2 ** 20 } } as Model['backend'];
     const at224 = place(net, net.layers, 1, 224, 224, gpu);
-    expect(at224.find(({ layer }) => layer === 'fc6')).toMatchObject({ backend: 'webgpu', parts: splitRows(25088, 4096, 128 * 2 ** 20).length });
+    expect(at224.find(({ layer }) => layer === 'fc6')).toMatchObject({
+      backend: 'webgpu',
+      parts: splitRows(25088, 4096, 128 * 2 ** 20).length,
+    });
     expect(at224.filter(({ parts }) => parts > 1).map(({ layer }) => layer)).toEqual(['fc6']);
     const large = network('vgg16', { top: false });
     const at1500 = place(large, large.layers, 1, 1500, 1500, gpu);

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
@@ -10,13 +10,13 @@ import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
 import { activations, forward, steps } from './forward.js';
 import { type ImageInput, type ImageInputs, isOneImage, type PictureItem, toPictures } from './images.js';
 import { prefix, resolveLayer, type TapName } from './layers.js';
+import { normalizeRgb } from './normalize.js';
 import { type Placement, place } from './placement.js';
 import type { Layer, Network } from './plan.js';
-import { normalizeRgb } from './normalize.js';
 import { type Prepared, prepare } from './preprocess.js';
 import type { Preprocessing } from './preprocessing.js';
 import { summarize } from './summary.js';
-import { type LayerWeights, type ReadOptions, type WeightStore, tensorNames } from './weight-store.js';
+import { type LayerWeights, type ReadOptions, tensorNames, type WeightStore } from './weight-store.js';
 
 /** What is known of the weights that a model runs on. */
 export interface WeightsInfo {
@@ -115,7 +115,11 @@ export class Model implements Embedder {
     while (reach > 0 && this.#store.missing(layers.slice(0, reach)).length > 0) reach--;
     const reached = layers.slice(0, reach);
     const last = reached.findLast((layer) => layer.kind === 'pool') ?? reached.at(-1);
-    if (!last) throw new VggError('VGG_WEIGHTS_MISSING', `load: ${this.weights.name} does not even hold ${tensorNames(layers[0])[0] ?? layers[0].name}`);
+    if (!last)
+      throw new VggError(
+        'VGG_WEIGHTS_MISSING',
+        `load: ${this.weights.name} does not even hold ${tensorNames(layers[0])[0] ?? layers[0].name}`,
+      );
     return last.name;
   }
 
@@ -148,8 +152,16 @@ export class Model implements Embedder {
    * pool5.shape; // [2, 7, 7, 512]
    */
   async extract(images: ImageInputs, layer: TapName, options?: ExtractOptions): Promise<FeatureMap>;
-  async extract<const T extends TapName>(images: ImageInputs, layers: readonly T[], options?: ExtractOptions): Promise<Record<T, FeatureMap>>;
-  async extract(images: ImageInputs, layers: TapName | readonly TapName[], options: ExtractOptions = {}): Promise<FeatureMap | Record<string, FeatureMap>> {
+  async extract<const T extends TapName>(
+    images: ImageInputs,
+    layers: readonly T[],
+    options?: ExtractOptions,
+  ): Promise<Record<T, FeatureMap>>;
+  async extract(
+    images: ImageInputs,
+    layers: TapName | readonly TapName[],
+    options: ExtractOptions = {},
+  ): Promise<FeatureMap | Record<string, FeatureMap>> {
     const wanted = [layers].flat() as string[];
     const maps = new Map<string, FeatureMap[]>();
     for await (const item of this.extractAll(images, wanted, options)) {
@@ -232,12 +244,16 @@ export class Model implements Embedder {
   ): AsyncGenerator<{ index: number; name: string; predictions: Classification[] } | { index: number; name: string; error: VggError }> {
     const scores = this.network.layers.findLast((layer) => layer.kind === 'dense' || layer.kind === 'mean');
     if (!this.network.top || !scores) {
-      throw new VggError('VGG_WEIGHTS_MISSING', `classify: ${this.weights.name} holds ${this.network.name} without its dense layers; pass complete weights, or train a head`);
+      throw new VggError(
+        'VGG_WEIGHTS_MISSING',
+        `classify: ${this.weights.name} holds ${this.network.name} without its dense layers; pass complete weights, or train a head`,
+      );
     }
     const classes = await this.classNames();
     for await (const item of this.extractAll(images, [scores.name], options)) {
       if ('error' in item) yield item;
-      else yield { index: item.index, name: item.name, predictions: topClasses(item.features[scores.name].data, options.top ?? 5, classes) };
+      else
+        yield { index: item.index, name: item.name, predictions: topClasses(item.features[scores.name].data, options.top ?? 5, classes) };
     }
   }
 
@@ -259,7 +275,10 @@ export class Model implements Embedder {
     for (const layer of needed) {
       const held = tensorNames(layer).length > 0 ? this.#ready.get(layer.name) : undefined;
       if (tensorNames(layer).length > 0 && !held) {
-        throw new VggError('VGG_WEIGHTS_MISSING', `activations: the weights of ${layer.name} were not read yet; call await model.ready(${JSON.stringify([...taps])}) first`);
+        throw new VggError(
+          'VGG_WEIGHTS_MISSING',
+          `activations: the weights of ${layer.name} were not read yet; call await model.ready(${JSON.stringify([...taps])}) first`,
+        );
       }
       if (held) weights.set(layer.name, held);
     }
@@ -322,7 +341,11 @@ export class Model implements Embedder {
     for await (const item of toPictures(images, io.decode, { orientation: options.orientation, signal: options.signal })) {
       const next = this.#prepare(item, layers, options);
       const first = batch.find((each) => 'prepared' in each);
-      const fits = !('prepared' in next) || !first || !('prepared' in first) || (first.prepared.width === next.prepared.width && first.prepared.height === next.prepared.height);
+      const fits =
+        !('prepared' in next) ||
+        !first ||
+        !('prepared' in first) ||
+        (first.prepared.width === next.prepared.width && first.prepared.height === next.prepared.height);
       if (batch.length > 0 && (!fits || batch.length >= limit)) {
         yield batch;
         batch = [];
@@ -363,7 +386,12 @@ export class Model implements Embedder {
     return Math.max(1, Math.min(32, Math.floor(2e9 / work), Math.floor(room / bytes)));
   }
 
-  async #run(batch: readonly Item[], layers: readonly Layer[], taps: ReadonlySet<string>, { signal, onProgress }: ExtractOptions): Promise<Extracted[]> {
+  async #run(
+    batch: readonly Item[],
+    layers: readonly Layer[],
+    taps: ReadonlySet<string>,
+    { signal, onProgress }: ExtractOptions,
+  ): Promise<Extracted[]> {
     const good = batch.filter((item): item is PreparedItem => 'prepared' in item);
     if (good.length === 0) return batch as Extracted[];
     const { width, height } = good[0].prepared;
@@ -383,7 +411,11 @@ export class Model implements Embedder {
       const features: Record<string, FeatureMap> = {};
       for (const [layer, { shape, data }] of maps) {
         const length = data.length / good.length;
-        features[layer] = { layer, shape: [1, ...shape.slice(1)], data: good.length === 1 ? data : data.slice(place * length, (place + 1) * length) };
+        features[layer] = {
+          layer,
+          shape: [1, ...shape.slice(1)],
+          data: good.length === 1 ? data : data.slice(place * length, (place + 1) * length),
+        };
       }
       return { index: item.index, name: item.name, features };
     });

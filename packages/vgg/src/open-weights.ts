@@ -5,7 +5,7 @@ import { network as makeNetwork, type NetworkOptions } from './architecture.js';
 import { inferNetwork, type WeightShapes } from './infer.js';
 import type { SourceInput } from './io/io.js';
 import type { Network, Plan } from './plan.js';
-import { type Preprocessing, type PreprocessingName, parsePreprocessing, PREPROCESSINGS } from './preprocessing.js';
+import { PREPROCESSINGS, type Preprocessing, type PreprocessingName, parsePreprocessing } from './preprocessing.js';
 import { weightSpecs } from './weight-specs.js';
 import { type FetchOptions, findPublished, openPublished, type PublishedSet, publishedDefault } from './weights.js';
 
@@ -38,7 +38,11 @@ export const METADATA = { plan: 'vgg.plan', preprocessing: 'vgg.preprocessing', 
  * Opens a weight file, finds its network (by `arch`, by what the file says, or by its shapes) and matches their names.
  * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_ARCHITECTURE`, `VGG_SHAPE`, `VGG_NETWORK`, `VGG_INTEGRITY`
  */
-export async function openNetworkWeights(arch: string | Plan | undefined, options: OpenWeightsOptions, wantsTop: boolean): Promise<OpenedWeights> {
+export async function openNetworkWeights(
+  arch: string | Plan | undefined,
+  options: OpenWeightsOptions,
+  wantsTop: boolean,
+): Promise<OpenedWeights> {
   const { source, set } = await findSource(arch, options, wantsTop);
   let file: WeightFile | undefined;
   try {
@@ -61,18 +65,38 @@ export async function openNetworkWeights(arch: string | Plan | undefined, option
   }
 }
 
-async function findSource(arch: string | Plan | undefined, options: OpenWeightsOptions, wantsTop: boolean): Promise<{ source: Source; set?: PublishedSet }> {
+async function findSource(
+  arch: string | Plan | undefined,
+  options: OpenWeightsOptions,
+  wantsTop: boolean,
+): Promise<{ source: Source; set?: PublishedSet }> {
   const { weights } = options;
-  const set = weights === undefined ? publishedDefault(arch, { top: wantsTop, platform: io.platform }) : typeof weights === 'string' ? findPublished(weights) : undefined;
+  const set =
+    weights === undefined
+      ? publishedDefault(arch, { top: wantsTop, platform: io.platform })
+      : typeof weights === 'string'
+        ? findPublished(weights)
+        : undefined;
   if (set) return { set, source: await openPublished(set, options) };
-  if (weights === undefined) throw new VggError('VGG_WEIGHTS_MISSING', 'load: nothing is published for this network; pass weights (a path, URL, File or bytes)');
+  if (weights === undefined)
+    throw new VggError('VGG_WEIGHTS_MISSING', 'load: nothing is published for this network; pass weights (a path, URL, File or bytes)');
   return { source: await io.openSource(weights, options) };
 }
 
-function networkOf(file: WeightFile, arch: string | Plan | undefined, set: PublishedSet | undefined, given: NetworkOptions, name: string): Network {
+function networkOf(
+  file: WeightFile,
+  arch: string | Plan | undefined,
+  set: PublishedSet | undefined,
+  given: NetworkOptions,
+  name: string,
+): Network {
   const stored = file.metadata.get(METADATA.plan);
   const { convs, batchNorms, dense: denses } = describeShapes(file);
-  const shapes: WeightShapes = { convs: convs.map(({ kernel, ...conv }) => ({ ...conv, kernel: kernel[0] })), batchNorm: batchNorms.length > 0, denses };
+  const shapes: WeightShapes = {
+    convs: convs.map(({ kernel, ...conv }) => ({ ...conv, kernel: kernel[0] })),
+    batchNorm: batchNorms.length > 0,
+    denses,
+  };
   const options: NetworkOptions = { ...(set ? { rounding: set.rounding } : {}), ...(denses.length === 0 ? { top: false } : {}), ...given };
   if (arch === undefined && stored) return makeNetwork(stored, given);
   if (arch === undefined) {
@@ -86,7 +110,12 @@ function networkOf(file: WeightFile, arch: string | Plan | undefined, set: Publi
 }
 
 /** The weights know their preprocessing: by what the file says, by its published set, or by the program whose names it uses. */
-function preprocessingOf(file: WeightFile, mapping: Mapping, set: PublishedSet | undefined, given: Preprocessing | PreprocessingName | undefined): Preprocessing {
+function preprocessingOf(
+  file: WeightFile,
+  mapping: Mapping,
+  set: PublishedSet | undefined,
+  given: Preprocessing | PreprocessingName | undefined,
+): Preprocessing {
   const stored = file.metadata.get(METADATA.preprocessing);
   if (given !== undefined) return parsePreprocessing(given);
   if (stored !== undefined) return parsePreprocessing(stored);

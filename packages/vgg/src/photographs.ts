@@ -1,5 +1,5 @@
 /** Suffixes of the files that count as photographs in folders and globs; a GIF, an animation more often than not, does not. */
-export const PHOTOGRAPH_SUFFIXES = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff'] as const;
+const PHOTOGRAPH_SUFFIXES = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff'] as const;
 
 /** A file that was passed over, and why. */
 export interface Skipped {

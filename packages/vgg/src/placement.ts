@@ -20,7 +20,14 @@ const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
  * buffer limit cannot hold: dense weights (fc6 has 392 MiB) are cut into row blocks, and a layer whose map or filter is larger
  * than one buffer runs on WASM. Beyond its limit a device gives zeros without a word, so this is decided beforehand.
  */
-export function place(network: Network, layers: readonly Layer[], batch: number, height: number, width: number, backend: BackendInfo): Placement[] {
+export function place(
+  network: Network,
+  layers: readonly Layer[],
+  batch: number,
+  height: number,
+  width: number,
+  backend: BackendInfo,
+): Placement[] {
   const limit = backend.limits ? Math.min(backend.limits.maxBindingBytes, backend.limits.maxBufferBytes) : Number.POSITIVE_INFINITY;
   const rows = summarize({ ...network, layers }, { height, width }).rows;
   let inputBytes = batch * height * width * network.channels * 4;
@@ -35,10 +42,16 @@ export function place(network: Network, layers: readonly Layer[], batch: number,
     }
     if (layer.kind === 'dense') {
       const parts = splitRows(layer.in, layer.out, limit).length;
-      return parts === 1 ? here : { ...here, parts, reason: `its weights take ${mebibytes(weightBytes)}, a buffer of this GPU holds ${mebibytes(limit)}` };
+      return parts === 1
+        ? here
+        : { ...here, parts, reason: `its weights take ${mebibytes(weightBytes)}, a buffer of this GPU holds ${mebibytes(limit)}` };
     }
     if (weightBytes > limit) {
-      return { ...here, backend: 'wasm', reason: `its filters take ${mebibytes(weightBytes)}, a buffer of this GPU holds ${mebibytes(limit)}` };
+      return {
+        ...here,
+        backend: 'wasm',
+        reason: `its filters take ${mebibytes(weightBytes)}, a buffer of this GPU holds ${mebibytes(limit)}`,
+      };
     }
     return here;
   });

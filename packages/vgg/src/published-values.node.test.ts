@@ -25,9 +25,12 @@ const REFERENCE: Record<string, [mean: number, max: number]> = {
   relu3_3: [502.14324738335915, 18759.302843355174],
 };
 const POOL3_SUM = 3609459.1588389305;
-const POOL3_FIRST = [0, 109.38072769551985, 131.22668997361242, 296.3505940789064, 527.9012133806502, 1052.8982495811679, 227.2170708329956, 0];
+const POOL3_FIRST = [
+  0, 109.38072769551985, 131.22668997361242, 296.3505940789064, 527.9012133806502, 1052.8982495811679, 227.2170708329956, 0,
+];
 
-const close = (actual: number, expected: number) => expect(Math.abs(actual - expected)).toBeLessThanOrEqual(1e-4 * Math.max(Math.abs(expected), 1));
+const close = (actual: number, expected: number) =>
+  expect(Math.abs(actual - expected)).toBeLessThanOrEqual(1e-4 * Math.max(Math.abs(expected), 1));
 
 if (!here) describe.skip(`the real VGG-16: ${WEIGHTS} is not there`, () => it('reads', () => {}));
 else {
@@ -39,9 +42,15 @@ else {
       for (const [layer, [mean, max]] of Object.entries(REFERENCE)) {
         const { data } = maps[layer];
         close(data.reduce((sum, value) => sum + value, 0) / data.length, mean);
-        close(data.reduce((a, b) => Math.max(a, b)), max);
+        close(
+          data.reduce((a, b) => Math.max(a, b)),
+          max,
+        );
       }
-      close(maps.pool3.data.reduce((sum, value) => sum + value, 0), POOL3_SUM);
+      close(
+        maps.pool3.data.reduce((sum, value) => sum + value, 0),
+        POOL3_SUM,
+      );
       POOL3_FIRST.forEach((value, channel) => void close(maps.pool3.data[channel], value));
       model.dispose();
       await new Promise((resolve) => setTimeout(resolve));

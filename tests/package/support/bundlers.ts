@@ -59,6 +59,8 @@ export const BUNDLERS: Record<string, Bundle> = {
         context: project.folder,
         output: { path: out, filename: 'page.js' },
         performance: { hints: false },
+        // Minifying takes terser most of a minute; esbuild's and Vite's builds here are minified.
+        optimization: { minimize: false },
       });
       compiler.run((error, done) => compiler.close(() => (error || !done ? reject(error) : resolve(done))));
     });

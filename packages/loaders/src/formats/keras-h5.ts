@@ -86,7 +86,8 @@ function legacyNames(tree: Tree, top: string, who: string): Named[] {
       const path = join(group, weight);
       const unreadable = tree.unreadable.get(path);
       if (unreadable !== undefined) throw new VggError('VGG_FORMAT', `${who}: expected numbers in "${path}", but ${unreadable}`);
-      if (!tree.datasets.has(path)) throw new VggError('VGG_INTEGRITY', `${who}: layer "${layer}" names the weight "${weight}", and the file has none such`);
+      if (!tree.datasets.has(path))
+        throw new VggError('VGG_INTEGRITY', `${who}: layer "${layer}" names the weight "${weight}", and the file has none such`);
       // A nested model's weights are each under their own layer; a layer's own may have any prefix.
       const owner = owners.size > 1 ? weight.slice(0, weight.lastIndexOf('/')) : layer;
       named.push({ name: `${owner}/${partName(weight)}`, path });

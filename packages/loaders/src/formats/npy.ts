@@ -30,7 +30,8 @@ export function npyHeader(shape: readonly number[]): Uint8Array {
  */
 export function encodeNpy(values: Float32Array, shape: readonly number[]): Uint8Array {
   const count = countOf(shape, 'encodeNpy');
-  if (count !== values.length) throw new VggError('VGG_SHAPE', `encodeNpy: expected ${count} values for shape [${shape}], received ${values.length}`);
+  if (count !== values.length)
+    throw new VggError('VGG_SHAPE', `encodeNpy: expected ${count} values for shape [${shape}], received ${values.length}`);
   const header = npyHeader(shape);
   const out = new Uint8Array(header.length + values.byteLength);
   out.set(header);
@@ -65,19 +66,22 @@ export interface NpyArray {
  * @throws VggError `VGG_FORMAT`, `VGG_INTEGRITY`
  */
 export function decodeNpy(bytes: Uint8Array, who = 'npy'): NpyArray {
-  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw new VggError('VGG_FORMAT', `${who}: expected a .npy file, received other bytes`);
+  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte))
+    throw new VggError('VGG_FORMAT', `${who}: expected a .npy file, received other bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const version = bytes[6]!;
   if (version < 1 || version > 3) throw new VggError('VGG_FORMAT', `${who}: expected .npy version 1, 2 or 3, received ${version}`);
   const start = version === 1 ? 10 : 12;
   const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (length > MAX_HEADER || start + length > bytes.length) throw new VggError('VGG_INTEGRITY', `${who}: expected a .npy header within the file, received one of ${length} bytes`);
+  if (length > MAX_HEADER || start + length > bytes.length)
+    throw new VggError('VGG_INTEGRITY', `${who}: expected a .npy header within the file, received one of ${length} bytes`);
   const header = new TextDecoder().decode(bytes.subarray(start, start + length));
   const descr = /'descr'\s*:\s*'([<>|=])([a-z]\d+)'/.exec(header);
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(header);
   const tuple = /'shape'\s*:\s*\(([\d,\sL]*)\)/.exec(header);
   const dtype = descr && KINDS.get(descr[2]!);
-  if (!dtype || !order || !tuple) throw new VggError('VGG_FORMAT', `${who}: expected a numeric array, received ${header.trim().slice(0, 100)}`);
+  if (!dtype || !order || !tuple)
+    throw new VggError('VGG_FORMAT', `${who}: expected a numeric array, received ${header.trim().slice(0, 100)}`);
   const shape = (tuple[1]!.match(/\d+/g) ?? []).map(Number);
   const count = countOf(shape, who);
   const need = count * DTYPE_BYTES[dtype];

@@ -51,7 +51,8 @@ interface Entry {
 async function openSafetensors(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const who = source.name;
   const length = headerLength(await source.read(0, 8, options));
-  if (length > MAX_HEADER) throw new VggError('VGG_INTEGRITY', `${who}: expected a header of at most ${MAX_HEADER} bytes, received ${length}`);
+  if (length > MAX_HEADER)
+    throw new VggError('VGG_INTEGRITY', `${who}: expected a header of at most ${MAX_HEADER} bytes, received ${length}`);
   const header = parseJson(await source.read(8, length, options), { who, maxBytes: MAX_HEADER, maxDepth: MAX_DEPTH });
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     throw new VggError('VGG_FORMAT', `${who}: expected a JSON object as the safetensors header, received ${typeof header}`);
@@ -85,7 +86,8 @@ function headerLength(bytes: Uint8Array): number {
 
 function readMetadata(value: Json, into: Map<string, string>, who: string): void {
   for (const [key, text] of Object.entries(value ?? {})) {
-    if (typeof text !== 'string') throw new VggError('VGG_INTEGRITY', `${who}: expected text as metadata "${key}", received ${typeof text}`);
+    if (typeof text !== 'string')
+      throw new VggError('VGG_INTEGRITY', `${who}: expected text as metadata "${key}", received ${typeof text}`);
     into.set(key, text);
   }
 }
@@ -120,12 +122,18 @@ function checkOffsets(entries: readonly Entry[], dataSize: number, who: string):
   let at = 0;
   for (const { info, start, end } of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== at) {
-      throw new VggError('VGG_INTEGRITY', `${who}: expected tensor "${info.name}" at byte ${at} of the data, received ${start} (${start < at ? 'overlap' : 'hole'})`);
+      throw new VggError(
+        'VGG_INTEGRITY',
+        `${who}: expected tensor "${info.name}" at byte ${at} of the data, received ${start} (${start < at ? 'overlap' : 'hole'})`,
+      );
     }
     at = end;
   }
   if (at !== dataSize) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected ${at} bytes of data after the header, received ${dataSize}; fetch the file again`);
+    throw new VggError(
+      'VGG_INTEGRITY',
+      `${who}: expected ${at} bytes of data after the header, received ${dataSize}; fetch the file again`,
+    );
   }
 }
 
@@ -172,7 +180,10 @@ export async function* writeSafetensors(
     const values = await tensor.values();
     const count = countOf(tensor.shape, 'writeSafetensors');
     if (values.length !== count) {
-      throw new VggError('VGG_SHAPE', `writeSafetensors: expected ${count} values for "${tensor.name}" [${tensor.shape}], received ${values.length}`);
+      throw new VggError(
+        'VGG_SHAPE',
+        `writeSafetensors: expected ${count} values for "${tensor.name}" [${tensor.shape}], received ${values.length}`,
+      );
     }
     const stored = dtype === 'float16' ? toFloat16(values) : values;
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);

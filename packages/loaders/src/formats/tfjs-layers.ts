@@ -48,17 +48,30 @@ interface Entry {
 
 async function openTfjs(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const who = source.name;
-  if (source.size > MAX_JSON) throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_JSON} bytes of JSON, received ${source.size}`);
+  if (source.size > MAX_JSON)
+    throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_JSON} bytes of JSON, received ${source.size}`);
   const json = parseJson(await source.read(0, source.size, options), { who, maxBytes: MAX_JSON, maxDepth: MAX_DEPTH });
   const manifest = member(json, 'weightsManifest');
   if (!Array.isArray(manifest)) {
     throw new VggError('VGG_FORMAT', `${who}: expected a "weightsManifest" list, as in a tfjs model.json, received JSON without one`);
   }
   const parsed = manifest.map((group) => ({ paths: readPaths(group, who), weights: readSpecs(group, who) }));
-  checkUnique(parsed.flatMap(({ paths }) => paths), 'shard', who);
-  checkUnique(parsed.flatMap(({ weights }) => weights.map(({ name }) => name)), 'tensor', who);
+  checkUnique(
+    parsed.flatMap(({ paths }) => paths),
+    'shard',
+    who,
+  );
+  checkUnique(
+    parsed.flatMap(({ weights }) => weights.map(({ name }) => name)),
+    'tensor',
+    who,
+  );
 
-  const shards = await openShards(source, parsed.flatMap(({ paths }) => paths), options);
+  const shards = await openShards(
+    source,
+    parsed.flatMap(({ paths }) => paths),
+    options,
+  );
   const close = async () => {
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
     await source.close?.();
@@ -67,7 +80,11 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
   try {
     for (const { paths, weights } of parsed) {
       const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
-      const group = layOutShards(paths.map((path) => ({ path, source: shards.get(path) })), total, who);
+      const group = layOutShards(
+        paths.map((path) => ({ path, source: shards.get(path) })),
+        total,
+        who,
+      );
       let at = 0;
       for (const { name, shape, dtype, bytes, quantization } of weights) {
         const missing = group.missing(at, at + bytes);
@@ -132,12 +149,16 @@ const DTYPES: ReadonlyMap<unknown, DType> = new Map<unknown, DType>([
 
 function readSpecs(group: Json, who: string): Spec[] {
   const weights = member(group, 'weights');
-  if (!Array.isArray(weights)) throw new VggError('VGG_FORMAT', `${who}: expected each weightsManifest group to list its "weights", received otherwise`);
+  if (!Array.isArray(weights))
+    throw new VggError('VGG_FORMAT', `${who}: expected each weightsManifest group to list its "weights", received otherwise`);
   return weights.map((spec) => {
     const name = member(spec, 'name');
     const shape = member(spec, 'shape');
     if (typeof name !== 'string' || !Array.isArray(shape)) {
-      throw new VggError('VGG_FORMAT', `${who}: expected each weight to have a "name" and a "shape", received ${JSON.stringify(spec).slice(0, 100)}`);
+      throw new VggError(
+        'VGG_FORMAT',
+        `${who}: expected each weight to have a "name" and a "shape", received ${JSON.stringify(spec).slice(0, 100)}`,
+      );
     }
     const label = `${who}: tensor "${name}"`;
     const dtype = DTYPES.get(member(spec, 'dtype'));
@@ -155,7 +176,10 @@ function readQuantization(json: Json | undefined, label: string): Quantization |
   const scale = member(json, 'scale');
   const min = member(json, 'min');
   if ((dtype !== 'uint8' && dtype !== 'uint16') || typeof scale !== 'number' || typeof min !== 'number') {
-    throw new VggError('VGG_FORMAT', `${label}: expected quantization to uint8, uint16 or float16, received ${JSON.stringify(json).slice(0, 100)}`);
+    throw new VggError(
+      'VGG_FORMAT',
+      `${label}: expected quantization to uint8, uint16 or float16, received ${JSON.stringify(json).slice(0, 100)}`,
+    );
   }
   return { dtype, scale, min };
 }
@@ -182,7 +206,8 @@ function checkUnique(names: readonly string[], what: string, who: string): void 
 }
 
 async function openShards(source: Source, paths: readonly string[], options: ReadOptions): Promise<Map<string, Source | undefined>> {
-  if (paths.length > MAX_SHARDS) throw new VggError('VGG_FORMAT', `${source.name}: expected at most ${MAX_SHARDS} shards, received ${paths.length}`);
+  if (paths.length > MAX_SHARDS)
+    throw new VggError('VGG_FORMAT', `${source.name}: expected at most ${MAX_SHARDS} shards, received ${paths.length}`);
   const shards = new Map<string, Source | undefined>();
   const queue = [...paths];
   const work = async () => {

@@ -26,13 +26,20 @@ export interface Group {
 export function layOutShards(shards: readonly Shard[], total: number, who: string): Group {
   const sum = shards.reduce((bytes, { source }) => bytes + (source?.size ?? 0), 0);
   const complete = shards.every(({ source }) => source !== undefined);
-  if (complete && sum === total) return groupOf(shards, shards.map(({ source }) => source!.size));
+  if (complete && sum === total)
+    return groupOf(
+      shards,
+      shards.map(({ source }) => source!.size),
+    );
   const size = commonSize(shards, total);
   const last = shards.length - 1;
   const sizes = shards.map((_, i) => (i < last ? size : total - last * size));
   for (const [i, { path, source }] of shards.entries()) {
     if (source && source.size !== sizes[i]) {
-      throw new VggError('VGG_INTEGRITY', `${who}: expected shard "${path}" to be of ${Math.max(0, sizes[i]!)} bytes, received ${source.size}; fetch it again`);
+      throw new VggError(
+        'VGG_INTEGRITY',
+        `${who}: expected shard "${path}" to be of ${Math.max(0, sizes[i]!)} bytes, received ${source.size}; fetch it again`,
+      );
     }
   }
   if (shards.length === 0 && total > 0) {

@@ -5,7 +5,8 @@ import { gatherLayers } from './layers.js';
 /** What wrappers put in front: DataParallel, Lightning, detectors. */
 const WRAPPERS = /^(?:(?:module|model|backbone|net|vgg)\.)+/;
 /** torchvision's `features.0`, `classifier.0`, and timm's head: `pre_logits.fc1` (a 7x7 convolution), `pre_logits.fc2`, `head.fc`. */
-const NAME = /^(?:(?:features\.)?(\d+)|classifier\.(\d+)|pre_logits\.fc([12])|head\.(fc))\.(weight|bias|running_mean|running_var|num_batches_tracked)$/;
+const NAME =
+  /^(?:(?:features\.)?(\d+)|classifier\.(\d+)|pre_logits\.fc([12])|head\.(fc))\.(weight|bias|running_mean|running_var|num_batches_tracked)$/;
 
 interface TorchName {
   /** Index within the `features` sequence. */
@@ -47,10 +48,16 @@ export function torchLayers(file: Pick<WeightFile, 'tensors'>): { layers: FoundL
   for (const { info, layer, part } of found) {
     const known = PARTS.get(part);
     if (!known) continue;
-    tensors.push([info, layer, normalised.has(layer) && known === 'weight' ? 'scale' : normalised.has(layer) && known === 'bias' ? 'offset' : known]);
+    tensors.push([
+      info,
+      layer,
+      normalised.has(layer) && known === 'weight' ? 'scale' : normalised.has(layer) && known === 'bias' ? 'offset' : known,
+    ]);
   }
   // timm's first dense layer is stored as a convolution with four axes.
-  const layers = gatherLayers(tensors).map((layer) => (layer.name.startsWith('classifier.') ? { ...layer, kind: 'dense' as const } : layer));
+  const layers = gatherLayers(tensors).map((layer) =>
+    layer.name.startsWith('classifier.') ? { ...layer, kind: 'dense' as const } : layer,
+  );
   return { layers, ignored: found.filter(({ part }) => part === 'num_batches_tracked').map(({ info }) => info.name) };
 }
 
@@ -67,7 +74,10 @@ function layerName(order: number): string {
  */
 export function torchPlaces(file: WeightFile, specs: readonly WeightSpec[]): Places {
   const { layers, ignored } = torchLayers(file);
-  const names = torchNames(specs, layers.filter(({ name }) => name.startsWith('classifier.')).map(({ name }) => name));
+  const names = torchNames(
+    specs,
+    layers.filter(({ name }) => name.startsWith('classifier.')).map(({ name }) => name),
+  );
   const places = new Map<string, Place>();
   for (const layer of layers) {
     const spec = names.get(layer.name);

@@ -30,55 +30,91 @@ export async function httpSource(url: string | URL, options: HttpOptions = {}): 
   return openHttp(new URL(url), options, false);
 }
 
+/** One file on a server, and how it is asked for. */
+interface Remote {
+  name: string;
+  signal: AbortSignal | undefined;
+  options: HttpOptions;
+  request(range: string | undefined, signal: AbortSignal | undefined, method?: string): Promise<Response>;
+}
+
 async function openHttp(url: URL, options: HttpOptions, sameHost: boolean): Promise<Source> {
   const name = baseName(url);
   const { signal } = options;
-  const request = (range: string | undefined, readSignal: AbortSignal | undefined, method = 'GET') =>
+  const request: Remote['request'] = (range, readSignal, method = 'GET') =>
     send(url, { range, method, signal: readSignal ?? signal, fetch: options.fetch ?? globalThis.fetch, sameHost, name });
-
-  const first = await request(`bytes=0-${BLOCK - 1}`, signal);
+  const remote: Remote = { name, signal, options, request };
   const sibling = (basename: string, read?: ReadOptions) => openSibling(url, basename, { ...options, signal: read?.signal ?? signal });
-  const empty = first.status === 416 && /^bytes \*\/0$/.test(first.headers.get('content-range') ?? '');
-  if (empty) {
-    await first.body?.cancel();
-    return { ...bytesSource(new Uint8Array(0), name), sibling };
-  }
-  const range = contentRange(first);
-  const total = range?.total ?? (first.status === 206 ? await headLength(request, signal) : undefined);
-  if (first.status === 206 && total !== undefined) {
-    const length = Math.min(BLOCK, total);
-    if (range && (range.start !== 0 || range.end !== length - 1)) await wrongRange(first, name, 0, length);
-    const head = await bodyOf(first, name, length, signal);
-    const etag = first.headers.get('etag');
-    const ranged: Source = {
-      name,
-      size: total,
-      async read(offset: number, count: number, read?: ReadOptions) {
-        throwIfAborted(read?.signal, name);
-        checkRange(name, total, offset, count);
-        if (count === 0) return new Uint8Array(0);
-        if (offset + count <= head.length) return head.slice(offset, offset + count);
-        const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal);
-        const got = contentRange(response);
-        if (response.status !== 206 || (got && (got.start !== offset || got.end !== offset + count - 1))) {
-          await wrongRange(response, name, offset, count);
-        }
-        if ((got?.total ?? total) !== total || (etag !== null && response.headers.get('etag') !== etag)) {
-          await response.body?.cancel();
-          throw new VggError('VGG_INTEGRITY', `${name}: the file changed on the server while it was read; load it again`);
-        }
-        return bodyOf(response, name, count, read?.signal ?? signal);
-      },
-    };
-    return { ...cachedSource(ranged, { block: BLOCK, blocks: 64 }), sibling };
-  }
-  if (first.status === 206) {
-    await first.body?.cancel();
-    return { ...(await whole(await request(undefined, signal), name, options)), sibling };
-  }
-  return { ...(await whole(first, name, options)), sibling };
+  const known = sameHost ? await headLength(remote) : undefined;
+  return { ...(known === undefined ? await openByRange(remote) : rangedSource(remote, known)), sibling };
 }
 
+/** Asks for the first bytes, which tells the size, whether there are Range requests, and most of an index. */
+async function openByRange(remote: Remote): Promise<Source> {
+  const { name, request, signal } = remote;
+  const first = await request(`bytes=0-${BLOCK - 1}`, signal);
+  if (first.status === 416 && /^bytes \*\/0$/.test(first.headers.get('content-range') ?? '')) {
+    await first.body?.cancel();
+    return bytesSource(new Uint8Array(0), name);
+  }
+  if (first.status !== 206) return whole(first, remote);
+  const range = contentRange(first);
+  const total = range?.total ?? (await headLength(remote));
+  if (total === undefined) {
+    await first.body?.cancel();
+    return whole(await request(undefined, signal), remote);
+  }
+  const length = Math.min(BLOCK, total);
+  if (range && (range.start !== 0 || range.end !== length - 1)) await wrongRange(first, name, 0, length);
+  return rangedSource(remote, total, { etag: first.headers.get('etag'), bytes: await bodyOf(first, name, length, signal) });
+}
+
+/** A source of a known size; `head` are its first bytes where they are there already. */
+function rangedSource(remote: Remote, total: number, head?: { etag: string | null; bytes: Uint8Array }): Source {
+  const { name, request, signal } = remote;
+  let etag = head?.etag;
+  let downloaded: Promise<Source> | undefined; // where the server turns out to have no Range requests
+  const ranged: Source = {
+    name,
+    size: total,
+    async read(offset: number, count: number, read?: ReadOptions) {
+      throwIfAborted(read?.signal, name);
+      checkRange(name, total, offset, count);
+      if (count === 0) return new Uint8Array(0);
+      if (head && offset + count <= head.bytes.length) return head.bytes.slice(offset, offset + count);
+      if (downloaded) return (await downloaded).read(offset, count, read);
+      const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal);
+      const own = response.headers.get('etag');
+      etag ??= own;
+      const got = contentRange(response);
+      if ((got?.total ?? total) !== total || (own ?? etag) !== etag) {
+        await response.body?.cancel();
+        throw changed(name);
+      }
+      if (response.status === 200 && !downloaded) {
+        const attempt = whole(response, remote, read?.signal);
+        downloaded = attempt;
+        attempt.catch(() => {
+          downloaded = undefined;
+        });
+        const all = await attempt;
+        if (all.size !== total) throw changed(name);
+        return all.read(offset, count, read);
+      }
+      if (response.status !== 206 || (got && (got.start !== offset || got.end !== offset + count - 1))) {
+        await wrongRange(response, name, offset, count);
+      }
+      return bodyOf(response, name, count, read?.signal ?? signal);
+    },
+  };
+  return cachedSource(ranged, { block: BLOCK, blocks: 64 });
+}
+
+function changed(name: string): VggError {
+  return new VggError('VGG_INTEGRITY', `${name}: the file changed on the server while it was read; load it again`);
+}
+
+/** Opens a file beside another; only its length is asked for until it is read, so that a manifest may name hundreds. */
 async function openSibling(base: URL, basename: string, options: HttpOptions): Promise<Source | undefined> {
   checkPlainName(base.href, basename);
   const url = new URL(encodeURIComponent(basename), base);
@@ -112,9 +148,13 @@ async function send(url: URL, request: Request): Promise<Response> {
       if (response.type === 'opaqueredirect') response = await request.fetch(at, { method, headers, signal: signal ?? null });
     } catch (error) {
       throwIfAborted(signal, name);
-      throw new VggError('VGG_NETWORK', `${name}: ${url.host} could not be reached (${causeOf(error)}); check the address and the network`, {
-        cause: error,
-      });
+      throw new VggError(
+        'VGG_NETWORK',
+        `${name}: ${url.host} could not be reached (${causeOf(error)}); check the address and the network`,
+        {
+          cause: error,
+        },
+      );
     }
     const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
     const next = location !== null ? new URL(location, at) : new URL(response.url || at);
@@ -144,14 +184,23 @@ function contentRange(response: Response): { start: number; end: number; total: 
   return { start: Number(match[1]), end: Number(match[2]), total: Number(match[3]) };
 }
 
-async function headLength(
-  request: (range: undefined, signal: AbortSignal | undefined, method: string) => Promise<Response>,
-  signal: AbortSignal | undefined,
-): Promise<number | undefined> {
-  const response = await request(undefined, signal, 'HEAD');
+/**
+ * A file's length without its bytes, or undefined where the server does not tell. The Range keeps the answer from being a packed one's
+ * length: with it, fetch asks for no encoding.
+ */
+async function headLength({ request, signal }: Remote): Promise<number | undefined> {
+  let response: Response;
+  try {
+    response = await request('bytes=0-0', signal, 'HEAD');
+  } catch (error) {
+    if (error instanceof VggError && error.code === 'VGG_NETWORK') return undefined; // some servers refuse HEAD: GET will tell
+    throw error;
+  }
   await response.body?.cancel();
+  if (response.status !== 200) return contentRange(response)?.total;
   const length = response.headers.get('content-length');
-  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
+  const plain = length !== null && /^\d+$/.test(length) && response.headers.get('content-encoding') === null;
+  return plain ? Number(length) : undefined;
 }
 
 async function wrongRange(response: Response, name: string, offset: number, length: number): Promise<never> {
@@ -173,12 +222,13 @@ async function bodyOf(response: Response, name: string, length: number, signal: 
   return out;
 }
 
-async function whole(response: Response, name: string, options: HttpOptions): Promise<Source> {
+/** The whole of a body, in memory. */
+async function whole(response: Response, { name, options }: Remote, signal = options.signal): Promise<Source> {
   const header = response.headers.get('content-length');
   const encoded = response.headers.get('content-encoding') !== null; // then the length is the packed one
   const expected = header !== null && /^\d+$/.test(header) && !encoded ? Number(header) : undefined;
   const chunks: Uint8Array[] = [];
-  const length = await eachChunk(response, name, options.signal, (chunk, at) => {
+  const length = await eachChunk(response, name, signal, (chunk, at) => {
     if (at + chunk.length > MAX_WHOLE) {
       throw new VggError('VGG_NETWORK', `${name}: expected Range requests for a file above ${MAX_WHOLE} bytes, and the server has none`);
     }

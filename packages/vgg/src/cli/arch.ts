@@ -20,7 +20,7 @@ export async function archOf(given: string | undefined): Promise<string | Plan |
     network(given);
     return given;
   } catch (error) {
-    if (isVggError(error, 'VGG_ARCHITECTURE')) throw new UsageError(messageOf(error));
+    if (isVggError(error, 'VGG_ARCHITECTURE')) throw new UsageError(messageOf(error), error.code);
     throw error;
   }
 }

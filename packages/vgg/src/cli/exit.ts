@@ -1,4 +1,4 @@
-import { isVggError, VggError } from '@vgg/errors';
+import { isVggError, VggError, type VggErrorCode } from '@vgg/errors';
 
 /** Exit codes, as the help lists them. */
 export const EXIT = { done: 0, failure: 1, usage: 2, partial: 3, integrity: 4, backend: 5, interrupted: 130 } as const;
@@ -15,13 +15,14 @@ export const EXIT_MEANING: readonly (readonly [code: number, meaning: string])[]
 
 /** A mistake in the command line itself. */
 export class UsageError extends VggError {
-  constructor(message: string) {
-    super('VGG_OPTION', message);
+  constructor(message: string, code: VggErrorCode = 'VGG_OPTION') {
+    super(code, message);
   }
 }
 
 /** The exit code of a thrown value. */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
   if (!isVggError(error)) return EXIT.failure;
   switch (error.code) {
     case 'VGG_OPTION':

@@ -20,21 +20,27 @@ export const MODEL_FLAGS = {
 /** The architecture where neither the command line nor the weights name one. */
 export const ARCH_DEFAULT = 'vgg16';
 
+export interface OpenModelOptions {
+  weights?: string;
+  arch?: string;
+  offline?: boolean;
+  /** Taps whose weights are read at once. */
+  layers?: readonly string[];
+  /** A file of class names. */
+  classes?: string;
+  /** Where no weights are named, the published set with the dense layers is wanted. */
+  classifies?: boolean;
+}
+
 /** Loads the model that `--weights`, `--arch` and the options of every command ask for; the caller disposes of it. */
 export async function openModel(
-  {
-    weights,
-    arch,
-    offline,
-    layers,
-    classes,
-  }: { weights?: string; arch?: string; offline?: boolean; layers?: readonly string[]; classes?: string },
+  { weights, arch, offline, layers, classes, classifies = false }: OpenModelOptions,
   { options, signal, onProgress, warn }: Context,
 ): Promise<Model> {
   const named: string | Plan | undefined = (await archOf(arch)) ?? (weights === undefined ? ARCH_DEFAULT : undefined);
   const model = await load(named, {
     weights,
-    layers,
+    layers: classifies && weights === undefined ? ['logits'] : layers,
     classes,
     backend: options.backend,
     offline: offline || undefined,

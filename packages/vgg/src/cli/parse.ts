@@ -98,7 +98,7 @@ function describe(flag: Flag): string {
 
 function checkCount({ name, args, least, most = Number.POSITIVE_INFINITY }: Command, given: readonly string[]): void {
   if (given.length >= least && given.length <= most) return;
-  const usage = `usage: vgg ${name} ${args}`;
+  const usage = `usage: vgg ${`${name} ${args}`.trim()}`;
   if (given.length < least)
     throw new UsageError(`vgg ${name}: expected ${args}, received ${given.length === 0 ? 'nothing' : given.join(' ')}; ${usage}`);
   throw new UsageError(`vgg ${name}: unexpected argument "${given[most]}"; ${usage}`);

@@ -77,8 +77,21 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
       else faults.push({ tensor: name, message: fault });
     }
     const lacks = new Set(mapping.missing);
-    const reaches = network.layers.findLast(({ name }) => !prefix(network, [name]).flatMap(tensorNames).some((tensor) => lacks.has(tensor)));
-    return { format: file.format, architecture: network.name, top: network.top, present, faults, missing: mapping.missing, reaches: reaches?.name };
+    const reaches = network.layers.findLast(
+      ({ name }) =>
+        !prefix(network, [name])
+          .flatMap(tensorNames)
+          .some((tensor) => lacks.has(tensor)),
+    );
+    return {
+      format: file.format,
+      architecture: network.name,
+      top: network.top,
+      present,
+      faults,
+      missing: mapping.missing,
+      reaches: reaches?.name,
+    };
   } finally {
     await file.close();
   }

@@ -11,7 +11,7 @@ export interface Io {
   /** Encoded bytes or a platform's own picture object (img, canvas, VideoFrame ...) to RGB pixels. */
   decode(image: unknown, options: DecodeOptions): Promise<Picture>;
   /** Writes a file under a temporary name and renames it when whole; in a page, offers it as a download. */
-  writeFile(target: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
+  writeFile(target: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<void>;
   /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
   listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
   /** A running hash. */

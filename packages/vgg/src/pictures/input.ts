@@ -11,19 +11,25 @@ import { fromRaw, fromTensor, isRawImage, isTensor } from './raw.js';
  */
 export async function readCommon(image: unknown, options: DecodeOptions & { name: string }): Promise<Picture | Uint8Array | undefined> {
   throwIfAborted(options.signal, 'decode');
-  if (image instanceof ArrayBuffer) return new Uint8Array(image);
+  if (is(image, 'ArrayBuffer')) return new Uint8Array(image as ArrayBuffer);
   if (ArrayBuffer.isView(image)) return new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
   if (isRawImage(image)) {
     checkPixels(image.width, image.height, options);
     return fromRaw(image, options.name);
   }
   if (isTensor(image)) return fromTensor(image, options.name);
-  if (typeof Blob !== 'undefined' && image instanceof Blob) {
-    const read = async (offset: number, length: number) => new Uint8Array(await image.slice(offset, offset + length).arrayBuffer());
-    return readWhole({ size: image.size, read }, options);
+  if (is(image, 'Blob') || is(image, 'File')) {
+    const blob = image as Blob;
+    const read = async (offset: number, length: number) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    return readWhole({ size: blob.size, read }, options);
   }
   if (isByteStream(image)) return readStream(image, options);
   return undefined;
+}
+
+/** An `instanceof` that also knows the classes of other realms: an iframe's elements, a test runner's buffers. */
+export function is(value: unknown, name: string): boolean {
+  return Object.prototype.toString.call(value) === `[object ${name}]`;
 }
 
 /** The error for an input that is no picture of any kind. */

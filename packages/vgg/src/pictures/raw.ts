@@ -20,7 +20,11 @@ export interface TensorLike {
 export function isRawImage(value: unknown): value is RawImage {
   if (typeof value !== 'object' || value === null) return false;
   const { data, width, height } = value as Partial<RawImage>;
-  return (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) && width !== undefined && height !== undefined;
+  return (
+    (ArrayBuffer.isView(data) || Object.prototype.toString.call(data) === '[object ArrayBuffer]') &&
+    width !== undefined &&
+    height !== undefined
+  );
 }
 
 export function isTensor(value: unknown): value is TensorLike {
@@ -35,8 +39,8 @@ export function isTensor(value: unknown): value is TensorLike {
  */
 export function fromRaw(image: RawImage, name: string): Picture {
   const { width, height } = image;
-  const bytes = image.data instanceof ArrayBuffer ? new Uint8Array(image.data) : image.data;
-  if (bytes.BYTES_PER_ELEMENT !== 1 || bytes instanceof Int8Array)
+  const bytes = ArrayBuffer.isView(image.data) ? image.data : new Uint8Array(image.data);
+  if (bytes.BYTES_PER_ELEMENT !== 1)
     throw new VggError(
       'VGG_INPUT',
       `decode: ${name}: expected 8-bit pixels in a Uint8Array, received ${bytes.constructor.name}; scale them to 0..255`,

@@ -11,7 +11,7 @@ export interface LbfgsOptions {
   onIteration?: (iteration: number, value: number, x: Float64Array) => Promise<boolean | undefined> | undefined;
 }
 
-export const LBFGS_DEFAULTS = { memory: 10, tolerance: 1e-6, maxIterations: 200 };
+const LBFGS_DEFAULTS = { memory: 10, tolerance: 1e-6, maxIterations: 200 };
 
 export interface LbfgsResult {
   x: Float64Array;

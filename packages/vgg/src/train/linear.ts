@@ -128,7 +128,10 @@ export interface L2Trial {
   readonly valAccuracy: number;
 }
 
-/** The optimum for each strength of the grid, each started from the one before, scored on held-out rows. */
+/** Strengths in a row that are worse than the best, after which weaker ones (the slowest to fit) are not tried. */
+const GIVE_UP = 4;
+
+/** The optimum for each strength of the grid, strongest first and each started from the one before, scored on held-out rows. */
 export async function searchL2(
   design: Design,
   labels: ArrayLike<number>,
@@ -139,6 +142,7 @@ export async function searchL2(
 ): Promise<L2Trial[]> {
   let parameters: Parameters = new Float64Array(classes * (design.width + 1));
   const trials: L2Trial[] = [];
+  let best = 0;
   for (const l2 of L2_GRID) {
     const found = await minimize(logisticObjective(design, labels, classes, l2, pace), parameters, { tolerance: 1e-5 });
     parameters = found.x;
@@ -146,6 +150,8 @@ export async function searchL2(
     const trial = { l2, valLoss: loss / held.labels.length, valAccuracy: correct / held.labels.length };
     trials.push(trial);
     onTrial?.(trial, trials.length - 1);
+    if (trial.valLoss < trials[best]!.valLoss) best = trials.length - 1;
+    if (trials.length - 1 - best >= GIVE_UP) break;
   }
   return trials;
 }

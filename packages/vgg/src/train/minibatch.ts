@@ -114,7 +114,7 @@ export function probabilitiesOf(net: Net, standard: Standard, rows: Rows, from: 
 }
 
 /** Cross-entropy and hits of a net on all rows, as prediction computes them. */
-export async function scoreNet(net: Net, standard: Standard, rows: LabelledRows, pace: Pace): Promise<Scored> {
+async function scoreNet(net: Net, standard: Standard, rows: LabelledRows, pace: Pace): Promise<Scored> {
   const step = Math.max(4, Math.floor((2 * CHUNK) / parameterCount(net)) & ~3);
   const total = { loss: 0, correct: 0 };
   for (let from = 0; from < rows.count; from += step) {

@@ -3,7 +3,7 @@ import type { Random } from './random.js';
 import { type Scored, softmaxInPlace } from './softmax.js';
 
 /** One dense layer: weights [outputs, inputs], so that a unit's weights lie together. */
-export interface Dense<T extends Floats = Float32Array> {
+interface Dense<T extends Floats = Float32Array> {
   readonly inputs: number;
   readonly outputs: number;
   readonly weights: T;

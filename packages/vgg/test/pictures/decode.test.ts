@@ -16,6 +16,19 @@ describe('decoding gives the bytes of Pillow', () => {
     });
   });
 
+  it('what the first frame of a GIF does not cover is black', async () => {
+    const bytes = fixture('palette.gif');
+    new DataView(bytes.buffer).setUint16(6, 50, true);
+    const { width, data } = await decodeImage(bytes);
+    expect([width, ...data.subarray(44 * 3, 46 * 3)]).toEqual([
+      50,
+      ...(await decodeImage(fixture('palette.gif'))).data.subarray(44 * 3, 45 * 3),
+      0,
+      0,
+      0,
+    ]);
+  });
+
   it('leaves the given bytes as they were', async () => {
     for (const name of ['exif-6.jpg', 'exif-6.png', 'transparent.gif']) {
       const bytes = fixture(name);

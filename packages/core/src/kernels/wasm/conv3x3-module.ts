@@ -70,11 +70,15 @@ function unshareImport(bytes: Uint8Array): void {
       if (byte < 0x80) return value;
     }
   };
-  while (bytes[at++] !== IMPORT_SECTION) at += unsigned();
+  const skip = (): void => {
+    const length = unsigned();
+    at += length;
+  };
+  while (bytes[at++] !== IMPORT_SECTION) skip();
   unsigned(); // bytes of the section
   unsigned(); // imports: one
-  at += unsigned(); // 'env'
-  at += unsigned(); // 'memory'
+  skip(); // 'env'
+  skip(); // 'memory'
   at += 1; // kind: memory
   bytes[at] &= ~SHARED;
 }

@@ -206,8 +206,7 @@ describe('installConv3x3', () => {
     expect(kernels()).not.toContain(stock[1]);
   });
 
-  it('chooses fused multiply-add where the engine has it', async () => {
-    if (RELAXED) return;
+  it.skipIf(RELAXED)('refuses fused multiply-add where the engine has none', async () => {
     expect(conv.build).toBe('fixed');
     const other = await openRuntime(true);
     await expect(installConv3x3(other, { build: 'relaxed' })).rejects.toMatchObject({ name: 'VggError', code: 'VGG_BACKEND' });

@@ -37,8 +37,8 @@ const installed = new WeakMap<BackendWasm, Promise<Conv3x3>>();
  * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels. They work on tfjs's tensors in place.
  *
  * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter must not change in
- * place. Results are the same from run to run, within 1e-5 of the largest output. An input that is not finite gives an output that is
- * not finite, or 0 behind a ReLU where the true output is -Infinity; it can spread to the other outputs of its tile.
+ * place. Results are the same from run to run; their error is below 1e-5 of the largest output as a rule. An input that is not finite
+ * gives an output that is not finite, or 0 behind a ReLU where the true output is -Infinity; it can spread to the others of its tile.
  *
  * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the wished-for build; `VGG_MEMORY` when the heap is full.
  *   The convolutions themselves throw `VGG_MEMORY` too, and keep nothing then

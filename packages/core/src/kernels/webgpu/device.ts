@@ -71,6 +71,8 @@ export async function openDevice(gpu: GpuLike, report: (fault: Fault) => void, o
       }
       // A lost device rejects here; its loss is reported by `lost`.
       await device.queue.onSubmittedWorkDone().catch(() => {});
+      // A browser hands errors to their listeners in tasks of their own, which by now are in its queue.
+      await new Promise((resolve) => setTimeout(resolve, 0));
     },
     bytes: () => (backend.memory() as unknown as { numBytesAllocatedInGPU: number }).numBytesAllocatedInGPU,
   };

@@ -37,7 +37,8 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
   const version = fields.u8();
   if (version < 1 || version > 3) throw corrupt(file.who, `an attribute has version ${version}`);
   const flags = fields.u8();
-  if (version > 1 && flags & 3) throw refused(file.who, 'expected HDF5 attributes with types of their own, received a shared (committed) one');
+  if (version > 1 && flags & 3)
+    throw refused(file.who, 'expected HDF5 attributes with types of their own, received a shared (committed) one');
   const sizes = [fields.u16(), fields.u16(), fields.u16()] as const;
   if (version === 3) fields.skip(1);
   const part = (size: number): Uint8Array => {
@@ -50,18 +51,26 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
   const shape = readSpace(cursor(part(sizes[2]), file), file);
   if (!shape || type.kind === 'other') return [name, undefined];
   const count = shape.reduce((product, size) => product * size, 1);
-  if (count * type.bytes > MAX_ATTRIBUTE) throw refused(file.who, `expected at most ${MAX_ATTRIBUTE} bytes of attribute "${name}", received ${count * type.bytes}`);
+  if (count * type.bytes > MAX_ATTRIBUTE)
+    throw refused(file.who, `expected at most ${MAX_ATTRIBUTE} bytes of attribute "${name}", received ${count * type.bytes}`);
   const values = await readValues(file, type, count, fields.bytes(count * type.bytes), collections);
   return [name, shape.length === 0 ? values[0] : (values as Attribute)];
 }
 
-async function readValues(file: Hdf5, type: Hdf5Type, count: number, data: Uint8Array, collections: Collections): Promise<string[] | number[]> {
+async function readValues(
+  file: Hdf5,
+  type: Hdf5Type,
+  count: number,
+  data: Uint8Array,
+  collections: Collections,
+): Promise<string[] | number[]> {
   if (type.kind === 'number') {
     if (DTYPE_BYTES[type.dtype] !== type.bytes) throw corrupt(file.who, 'a number has an impossible size');
     return [...toFloat32(data, type.dtype, type.littleEndian)];
   }
   if (count > MAX_STRINGS) throw refused(file.who, `expected at most ${MAX_STRINGS} strings in one attribute, received ${count}`);
-  if (type.kind === 'string') return Array.from({ length: count }, (_, i) => textOf(data.subarray(i * type.bytes, (i + 1) * type.bytes)).trimEnd());
+  if (type.kind === 'string')
+    return Array.from({ length: count }, (_, i) => textOf(data.subarray(i * type.bytes, (i + 1) * type.bytes)).trimEnd());
   const references = cursor(data, file);
   const strings: string[] = [];
   for (let i = 0; i < count; i++) {

@@ -33,7 +33,10 @@ export async function readBtree2(file: Hdf5, address: number, expectedType: numb
   if (version !== 0 || type !== expectedType) throw corrupt(file.who, `a B-tree has version ${version} and type ${type}`);
   if (total === 0) return [];
   if (depth > MAX_LEVELS || total > MAX_ENTRIES || recordSize === 0 || nodeSize <= NODE_FRAME + recordSize) {
-    throw refused(file.who, `expected HDF5 B-trees of at most ${MAX_ENTRIES} records on ${MAX_LEVELS} levels, received ${total} on ${depth}`);
+    throw refused(
+      file.who,
+      `expected HDF5 B-trees of at most ${MAX_ENTRIES} records on ${MAX_LEVELS} levels, received ${total} on ${depth}`,
+    );
   }
   const tree = { type, nodeSize, recordSize, ...countSizes(file, nodeSize, recordSize, depth) };
   const records: Uint8Array[] = [];

@@ -3,7 +3,8 @@ export function lookup3(data: Uint8Array): number {
   let a = (0xdeadbeef + data.length) | 0;
   let b = a;
   let c = a;
-  const word = (at: number): number => (data[at] ?? 0) | ((data[at + 1] ?? 0) << 8) | ((data[at + 2] ?? 0) << 16) | ((data[at + 3] ?? 0) << 24);
+  const word = (at: number): number =>
+    (data[at] ?? 0) | ((data[at + 1] ?? 0) << 8) | ((data[at + 2] ?? 0) << 16) | ((data[at + 3] ?? 0) << 24);
   let at = 0;
   for (; data.length - at > 12; at += 12) {
     a = (a + word(at)) | 0;

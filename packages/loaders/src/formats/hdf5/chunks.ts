@@ -43,7 +43,8 @@ export async function readChunks(file: Hdf5, index: ChunkIndex, grid: Grid): Pro
     chunks.push({ offset: offsetOf(0), address: defined(file, index.address), bytes: index.bytes ?? grid.bytes, mask: index.mask });
   } else if (index.kind === 'implicit') {
     const start = defined(file, index.address);
-    for (let place = 0; place < places; place++) chunks.push({ offset: offsetOf(place), address: start + place * grid.bytes, bytes: grid.bytes, mask: 0 });
+    for (let place = 0; place < places; place++)
+      chunks.push({ offset: offsetOf(place), address: start + place * grid.bytes, bytes: grid.bytes, mask: 0 });
   } else {
     const entries = await readFixedArray(file, index.address, grid, places);
     chunks.push(...entries.map((entry, place) => ({ ...entry, offset: offsetOf(place) })));
@@ -126,7 +127,12 @@ async function readFixedArray(file: Hdf5, address: number | undefined, grid: Gri
   const count = fields.length();
   const block = fields.address();
   const sizeBytes = entry - O - 4;
-  if (filtered !== grid.filtered || count !== places || entry !== (filtered ? O + sizeBytes + 4 : O) || (filtered && (sizeBytes < 1 || sizeBytes > 8))) {
+  if (
+    filtered !== grid.filtered ||
+    count !== places ||
+    entry !== (filtered ? O + sizeBytes + 4 : O) ||
+    (filtered && (sizeBytes < 1 || sizeBytes > 8))
+  ) {
     throw corrupt(who, 'the array of chunks does not fit its dataset');
   }
   const pageEntries = 2 ** pageBits;

@@ -58,9 +58,11 @@ function checkLayout(file: Hdf5, { layout, count, dtype, shape, filters }: Datas
     if (chunk.length !== shape.length || chunk.some((side) => side < 1) || element !== DTYPE_BYTES[dtype]) {
       throw corrupt(file.who, `its chunks of [${chunk}] do not fit its shape [${shape}]`);
     }
-    if (chunkBytes > MAX_CHUNK_BYTES) throw refused(file.who, `expected chunks of at most ${MAX_CHUNK_BYTES} bytes, received ${chunkBytes}`);
+    if (chunkBytes > MAX_CHUNK_BYTES)
+      throw refused(file.who, `expected chunks of at most ${MAX_CHUNK_BYTES} bytes, received ${chunkBytes}`);
     const most = file.source.size * (filters.length > 0 ? MAX_DEFLATE_RATIO : 1);
-    if (bytes > most || (filters.length === 0 && chunkBytes > most)) throw corrupt(file.who, `its ${bytes} bytes cannot be in a file of ${file.source.size}`);
+    if (bytes > most || (filters.length === 0 && chunkBytes > most))
+      throw corrupt(file.who, `its ${bytes} bytes cannot be in a file of ${file.source.size}`);
   }
 }
 
@@ -71,7 +73,9 @@ export async function readValues(opened: Hdf5, dataset: Dataset, options: ReadOp
   if (layout.kind === 'compact') return toFloat32(new Uint8Array(layout.data), dtype, littleEndian);
   if (layout.kind === 'contiguous') {
     const bytes = count * DTYPE_BYTES[dtype];
-    return bytes === 0 ? new Float32Array(0) : toFloat32(await file.source.read(file.base + layout.address!, bytes, options), dtype, littleEndian);
+    return bytes === 0
+      ? new Float32Array(0)
+      : toFloat32(await file.source.read(file.base + layout.address!, bytes, options), dtype, littleEndian);
   }
   const chunkBytes = layout.chunk.reduce((product, side) => product * side, layout.element);
   const grid = { shape: dataset.shape, chunk: layout.chunk, bytes: chunkBytes, filtered: dataset.filters.length > 0 };

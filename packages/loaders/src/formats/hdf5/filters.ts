@@ -22,12 +22,21 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 export function checkFilters(filters: readonly Filter[], file: Hdf5): void {
   for (const { id } of filters) {
     if (id === DEFLATE || id === SHUFFLE || id === FLETCHER32) continue;
-    throw refused(file.who, `expected datasets packed by gzip, shuffle or fletcher32, received ${NAMES.get(id) ?? `filter ${id}`}; save them with gzip or unpacked`);
+    throw refused(
+      file.who,
+      `expected datasets packed by gzip, shuffle or fletcher32, received ${NAMES.get(id) ?? `filter ${id}`}; save them with gzip or unpacked`,
+    );
   }
 }
 
 /** Undoes the filters of one chunk, the last applied first; `mask` says which of them were left out. The result has `bytes` bytes. */
-export async function unfilter(file: Hdf5, filters: readonly Filter[], mask: number, packed: Uint8Array, bytes: number): Promise<Uint8Array> {
+export async function unfilter(
+  file: Hdf5,
+  filters: readonly Filter[],
+  mask: number,
+  packed: Uint8Array,
+  bytes: number,
+): Promise<Uint8Array> {
   let data = packed;
   for (let i = filters.length - 1; i >= 0; i--) {
     if (mask & (1 << i)) continue;
@@ -80,7 +89,8 @@ async function inflate(file: Hdf5, data: Uint8Array, limit: number): Promise<Uin
   } catch (error) {
     reader.cancel().catch(() => {});
     throwIfAborted(file.signal, file.who);
-    if (error instanceof TypeError || (error as { code?: string }).code?.startsWith('Z_')) throw corrupt(file.who, 'a chunk does not unpack');
+    if (error instanceof TypeError || (error as { code?: string }).code?.startsWith('Z_'))
+      throw corrupt(file.who, 'a chunk does not unpack');
     throw error;
   }
   const out = new Uint8Array(length);

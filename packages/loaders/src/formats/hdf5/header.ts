@@ -36,7 +36,8 @@ export async function readHeader(file: Hdf5, address: number): Promise<Message[]
     for (const { type, body } of parseMessages(file, next, modern, blocks.trackOrder)) {
       if (type !== MESSAGE.continuation) {
         messages.push({ type, body });
-        if (messages.length > MAX_MESSAGES) throw refused(file.who, `expected at most ${MAX_MESSAGES} messages in one HDF5 object, received more`);
+        if (messages.length > MAX_MESSAGES)
+          throw refused(file.who, `expected at most ${MAX_MESSAGES} messages in one HDF5 object, received more`);
         continue;
       }
       const fields = cursor(body, file);
@@ -95,7 +96,8 @@ function* parseMessages(file: Hdf5, block: Uint8Array, modern: boolean, trackOrd
     const flags = fields.u8();
     fields.skip(modern ? (trackOrder ? 2 : 0) : 3);
     const body = fields.bytes(length);
-    if (flags & 0x02 && NEEDED.has(type)) throw refused(file.who, 'expected HDF5 objects with types of their own, received a shared (committed) one');
+    if (flags & 0x02 && NEEDED.has(type))
+      throw refused(file.who, 'expected HDF5 objects with types of their own, received a shared (committed) one');
     yield { type, body };
   }
 }

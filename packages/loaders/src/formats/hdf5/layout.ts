@@ -24,7 +24,8 @@ export function readLayout(fields: Cursor, file: Hdf5): Layout {
   const kind = fields.u8();
   if (kind === 0) return { kind: 'compact', data: fields.bytes(fields.u16()) };
   if (kind === 1) return { kind: 'contiguous', address: fields.address(), bytes: fields.length() };
-  if (kind === 3) throw refused(file.who, 'expected datasets in the file itself, received a virtual one made of other files, which is never followed');
+  if (kind === 3)
+    throw refused(file.who, 'expected datasets in the file itself, received a virtual one made of other files, which is never followed');
   if (kind !== 2) throw corrupt(file.who, `a data layout has class ${kind}`);
   if (version === 4) return readNewChunks(fields, file);
   const rank = fields.u8() - 1;
@@ -70,7 +71,10 @@ function readIndex(fields: Cursor, file: Hdf5, flags: number): ChunkIndex {
     return { kind: 'fixed-array', address: fields.address() };
   }
   const what = kind === 4 ? 'an extensible array' : kind === 5 ? 'a version 2 B-tree' : `kind ${kind}`;
-  throw refused(file.who, `expected datasets of fixed size, received one that may grow (its chunks are indexed by ${what}); save it without maxshape`);
+  throw refused(
+    file.who,
+    `expected datasets of fixed size, received one that may grow (its chunks are indexed by ${what}); save it without maxshape`,
+  );
 }
 
 function dimensions(fields: Cursor, file: Hdf5, rank: number, bytes: number): number[] {

@@ -33,12 +33,16 @@ function readLink(file: Hdf5, fields: Cursor, add: Add): void {
   if (flags & 0x04) fields.skip(8);
   if (flags & 0x10) fields.skip(1);
   const name = textOf(fields.bytes(fields.uint(1 << (flags & 3))));
-  if (kind !== 0) throw linkRefused(file, name, kind === 1 ? 'a soft link' : kind === 64 ? 'an external link to another file' : `a link of kind ${kind}`);
+  if (kind !== 0)
+    throw linkRefused(file, name, kind === 1 ? 'a soft link' : kind === 64 ? 'an external link to another file' : `a link of kind ${kind}`);
   add(name, fields.address());
 }
 
 function linkRefused(file: Hdf5, name: string, what: string): Error {
-  return refused(file.who, `expected "${name}" to be in the file itself, received ${what}, which is never followed; save the weights with their data`);
+  return refused(
+    file.who,
+    `expected "${name}" to be in the file itself, received ${what}, which is never followed; save the weights with their data`,
+  );
 }
 
 async function readDenseLinks(file: Hdf5, info: Cursor, add: Add): Promise<void> {
@@ -69,7 +73,13 @@ async function readSymbolTable(file: Hdf5, message: Cursor, add: Add): Promise<v
   for (const node of nodes) await readNode(file, node, names, add);
 }
 
-async function collectNodes(file: Hdf5, address: number | undefined, level: number | undefined, into: number[], seen: Set<number>): Promise<void> {
+async function collectNodes(
+  file: Hdf5,
+  address: number | undefined,
+  level: number | undefined,
+  into: number[],
+  seen: Set<number>,
+): Promise<void> {
   const frame = 8 + 2 * file.offsetSize;
   const head = await cursorAt(file, address, frame);
   head.signature('TREE');

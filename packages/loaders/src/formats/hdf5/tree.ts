@@ -6,8 +6,8 @@ import { corrupt, refused } from './cursor.js';
 import { type Dataset, readDataset } from './dataset.js';
 import type { Hdf5 } from './file.js';
 import { MESSAGE, type Message, readHeader } from './header.js';
-import { readLinks } from './links.js';
 import { MAX_DEPTH, MAX_OBJECTS } from './limits.js';
+import { readLinks } from './links.js';
 
 /** Everything in a file by its path: `''` is the root, `a/b` what is called `b` in `a`. */
 export interface Tree {

@@ -9,7 +9,19 @@ export type Hdf5Type =
   | { kind: 'strings'; bytes: number }
   | { kind: 'other'; bytes: number; what: string };
 
-const CLASSES = ['integer', 'float', 'time', 'string', 'bitfield', 'opaque', 'compound', 'reference', 'enumeration', 'variable-length', 'array'];
+const CLASSES = [
+  'integer',
+  'float',
+  'time',
+  'string',
+  'bitfield',
+  'opaque',
+  'compound',
+  'reference',
+  'enumeration',
+  'variable-length',
+  'array',
+];
 
 /** Bytes, precision, exponent position and size, mantissa position and size, bias of the floats we know. */
 const FLOATS: readonly [DType, readonly number[]][] = [
@@ -19,7 +31,17 @@ const FLOATS: readonly [DType, readonly number[]][] = [
   ['bfloat16', [2, 16, 7, 8, 0, 7, 127]],
 ];
 const SIGNED: readonly (DType | undefined)[] = [undefined, 'int8', 'int16', undefined, 'int32', undefined, undefined, undefined, 'int64'];
-const UNSIGNED: readonly (DType | undefined)[] = [undefined, 'uint8', 'uint16', undefined, 'uint32', undefined, undefined, undefined, 'uint64'];
+const UNSIGNED: readonly (DType | undefined)[] = [
+  undefined,
+  'uint8',
+  'uint16',
+  undefined,
+  'uint32',
+  undefined,
+  undefined,
+  undefined,
+  'uint64',
+];
 
 /** Section IV.A.2.d: the datatype message. */
 export function readType(fields: Cursor): Hdf5Type {

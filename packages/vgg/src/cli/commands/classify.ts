@@ -36,7 +36,7 @@ export const classify = command({
     const { signal, onProgress } = context;
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
-    const model = await openModel({ weights, arch, offline, classes, layers: ['logits'] }, context);
+    const model = await openModel({ weights, arch, offline, classes, classifies: true }, context);
     try {
       const images: { image: string; predictions: Classification[] }[] = [];
       const failed: Failure[] = [];

@@ -44,7 +44,7 @@ export const evaluate = command({
     let evaluation: Evaluation;
     let backend: string;
     if (file === undefined) {
-      const model = await openModel({ ...values, classes, layers: ['logits'] }, context);
+      const model = await openModel({ ...values, classes, classifies: true }, context);
       try {
         evaluation = await imageNetEvaluation(model, data, { size, signal, onProgress });
         backend = model.backend.name;

@@ -38,7 +38,7 @@ export const info = command({
     if (!plan && (await isWeights(what))) return fileInfo(what, size, values, context);
     if (values.arch !== undefined) throw new UsageError(`vgg info --arch: it is for weight files, and ${what} is none`);
     const found = network(plan ?? ((await archOf(what)) as string), values['no-top'] ? { top: false } : {});
-    const summary = summarize(found, size);
+    const summary = summarizeOr(found, size);
     return {
       json: describe(found, summary, values.layers ? otherNames(found) : undefined),
       text: () => [formatSummary(summary), ...(values.layers ? ['', aliasTable(found)] : [])].join('\n'),
@@ -52,6 +52,16 @@ function sizeOf(input: string | undefined): Size {
   if (!match || Number(match[1]) === 0 || Number(match[2] ?? 1) === 0)
     throw new UsageError(`vgg info --input: expected pixels such as 224 or 240x320 (height x width), received "${input}"`);
   return { height: Number(match[1]), width: Number(match[2] ?? match[1]) };
+}
+
+/** The dense layers fit one size; with another the error also says how this command leaves them out. */
+function summarizeOr(network: Network, size: Size): Summary {
+  try {
+    return summarize(network, size);
+  } catch (error) {
+    if (!network.top || !isVggError(error, 'VGG_SHAPE')) throw error;
+    throw new VggError('VGG_SHAPE', `${error.message} (vgg info --no-top)`, { cause: error });
+  }
 }
 
 /** A file, a folder, a URL or a published set's name. A name that is nothing of these is taken as an architecture. */

@@ -81,7 +81,16 @@ describe('openSource', () => {
   test('a path, a file: URL, a Buffer, bytes, a Blob, Files, a source', async () => {
     const path = join(folder, 'a b.bin');
     await write(path, BYTES);
-    const inputs = [path, pathToFileURL(path), pathToFileURL(path).href, Buffer.from(BYTES), BYTES, BYTES.slice().buffer, new Blob([BYTES]), [new File([BYTES], 'a')]];
+    const inputs = [
+      path,
+      pathToFileURL(path),
+      pathToFileURL(path).href,
+      Buffer.from(BYTES),
+      BYTES,
+      BYTES.slice().buffer,
+      new Blob([BYTES]),
+      [new File([BYTES], 'a')],
+    ];
     for (const input of inputs) {
       const source = await openSource(input);
       expect(await source.read(20, 4)).toEqual(BYTES.slice(20, 24));

@@ -47,12 +47,22 @@ export async function openFileSource(path: string): Promise<Source> {
 /** Bytes read at a time, so that an abort ends a read of hundreds of megabytes. */
 const STEP = 16 * 2 ** 20;
 
-async function readFully(handle: FileHandle, name: string, offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+async function readFully(
+  handle: FileHandle,
+  name: string,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const out = new Uint8Array(length);
   for (let at = 0; at < length; ) {
     throwIfAborted(signal, name);
     const { bytesRead } = await handle.read(out, at, Math.min(STEP, length - at), offset + at);
-    if (bytesRead === 0) throw new VggError('VGG_INTEGRITY', `${name}: expected ${length} bytes at ${offset}, received ${at}; the file was cut while it was read`);
+    if (bytesRead === 0)
+      throw new VggError(
+        'VGG_INTEGRITY',
+        `${name}: expected ${length} bytes at ${offset}, received ${at}; the file was cut while it was read`,
+      );
     at += bytesRead;
   }
   return out;

@@ -3,7 +3,7 @@ import type { DecodeOptions } from '../../images.js';
 import type { Picture } from '../../picture.js';
 import { checkPixels, type Encoded, inspect } from '../../pictures/encoded.js';
 import { fetchPicture } from '../../pictures/fetch-picture.js';
-import { notAPicture, readCommon } from '../../pictures/input.js';
+import { is, notAPicture, readCommon } from '../../pictures/input.js';
 import { orient } from '../../pictures/orient.js';
 import { fromRaw } from '../../pictures/raw.js';
 import { bitmapPixels } from './pixels.js';
@@ -24,8 +24,8 @@ export async function decodeImage(image: unknown, options: DecodeOptions = {}): 
   const name = options.name ?? (typeof image === 'string' && !image.startsWith('data:') ? image : 'the picture');
   const rules = { ...options, name };
   throwIfAborted(options.signal, 'decode');
-  if (is(image, 'ImageData')) return fromImageData(image, rules);
-  if (is(image, 'HTMLImageElement') && !image.complete) await loaded(image, name);
+  if (isA(image, 'ImageData')) return fromImageData(image, rules);
+  if (isA(image, 'HTMLImageElement') && !image.complete) await loaded(image, name);
   const shown = shownSize(image, name);
   if (shown !== undefined) {
     checkPixels(shown.width, shown.height, rules);
@@ -42,9 +42,8 @@ export async function decodeImage(image: unknown, options: DecodeOptions = {}): 
   return options.orientation ? orient(picture, encoded.orientation) : picture;
 }
 
-/** Cross-realm `instanceof`: an element of an iframe is one too. */
-function is<Name extends keyof Instances>(value: unknown, name: Name): value is Instances[Name] {
-  return Object.prototype.toString.call(value) === `[object ${name}]`;
+function isA<Name extends keyof Instances>(value: unknown, name: Name): value is Instances[Name] {
+  return is(value, name);
 }
 
 interface Instances {
@@ -66,14 +65,14 @@ interface Shown {
 /** A picture object of the page with its size; `undefined` for anything else. */
 function shownSize(image: unknown, name: string): Shown | undefined {
   let shown: Shown | undefined;
-  if (is(image, 'HTMLImageElement')) shown = { source: image, width: image.naturalWidth, height: image.naturalHeight };
-  else if (is(image, 'HTMLVideoElement')) shown = { source: image, width: image.videoWidth, height: image.videoHeight };
-  else if (is(image, 'VideoFrame')) shown = { source: image, width: image.displayWidth, height: image.displayHeight };
-  else if (is(image, 'HTMLCanvasElement') || is(image, 'OffscreenCanvas') || is(image, 'ImageBitmap'))
+  if (isA(image, 'HTMLImageElement')) shown = { source: image, width: image.naturalWidth, height: image.naturalHeight };
+  else if (isA(image, 'HTMLVideoElement')) shown = { source: image, width: image.videoWidth, height: image.videoHeight };
+  else if (isA(image, 'VideoFrame')) shown = { source: image, width: image.displayWidth, height: image.displayHeight };
+  else if (isA(image, 'HTMLCanvasElement') || isA(image, 'OffscreenCanvas') || isA(image, 'ImageBitmap'))
     shown = { source: image, width: image.width, height: image.height };
   else return undefined;
   const { width, height } = shown;
-  const empty = width === 0 || height === 0 || (is(image, 'HTMLVideoElement') && image.readyState < image.HAVE_CURRENT_DATA);
+  const empty = width === 0 || height === 0 || (isA(image, 'HTMLVideoElement') && image.readyState < image.HAVE_CURRENT_DATA);
   if (empty)
     throw new VggError(
       'VGG_INPUT',

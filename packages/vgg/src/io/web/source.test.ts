@@ -12,7 +12,14 @@ test('a Blob, Files, bytes, blob: and data: URLs, and URLs relative to the page'
     return new Response(BYTES);
   }) as unknown as typeof fetch;
   vi.stubGlobal('location', { href: 'https://example.org/app/index.html' });
-  for (const input of [new Blob([BYTES]), [new File([BYTES], 'a')], BYTES, BYTES.slice().buffer, URL.createObjectURL(new Blob([BYTES])), 'data:application/octet-stream;base64,AAECAwQFBgc=']) {
+  for (const input of [
+    new Blob([BYTES]),
+    [new File([BYTES], 'a')],
+    BYTES,
+    BYTES.slice().buffer,
+    URL.createObjectURL(new Blob([BYTES])),
+    'data:application/octet-stream;base64,AAECAwQFBgc=',
+  ]) {
     expect([...(await (await openSource(input)).read(2, 3))]).toEqual([2, 3, 4]);
   }
   await openSource('models/vgg16.h5', { fetch: own });

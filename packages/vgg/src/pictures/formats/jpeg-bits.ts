@@ -36,25 +36,27 @@ export function huffman(counts: Uint8Array, values: Uint8Array): Huffman {
   return { short, limit, offset, values };
 }
 
-/** More bytes than a block can take, so that only the end of a block needs to look whether the data has ended. */
-const MARGIN = 1024;
+/** More bytes than a unit of ten blocks can take, so that only its end needs to look whether the data has ended. */
+export const MARGIN = 4096;
 
 /**
  * The bits of entropy-coded data, one restart interval at a time, with stuffed zeros taken out and zeros after the end.
  * `position` counts bits and is moved by whoever reads.
  */
 export class Bits {
-  readonly bytes: Uint8Array;
   position = 0;
   /** Bits in this interval. */
   end = 0;
 
-  /** `at` is where the data starts, and after {@link next} where the marker behind the interval stands. */
+  /**
+   * `at` is where the data starts, and after {@link next} where the marker behind the interval stands;
+   * `bytes` is room for the source and {@link MARGIN}, overwritten.
+   */
   constructor(
     private readonly source: Uint8Array,
+    readonly bytes: Uint8Array,
     public at: number,
   ) {
-    this.bytes = new Uint8Array(source.length - at + MARGIN);
     this.next();
   }
 

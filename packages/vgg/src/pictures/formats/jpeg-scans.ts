@@ -1,5 +1,5 @@
 import type { Reader } from '../bytes.js';
-import { Bits, CorruptScan, type Huffman, huffman, lookUp } from './jpeg-bits.js';
+import { Bits, CorruptScan, type Huffman, huffman, lookUp, MARGIN } from './jpeg-bits.js';
 
 /** One colour component of a frame, in blocks of 8 x 8 coefficients. */
 interface Component {
@@ -27,6 +27,9 @@ interface Frame {
 /** Codes one block; returns nothing, for only whether it fits is of interest. */
 type BlockReader = (component: Component, block: number) => void;
 
+/** Encoders write about ten; thousands of empty ones over a large picture would keep any decoder busy for minutes. */
+const MAX_SCANS = 100;
+
 const DHT = 0xc4;
 const SOS = 0xda;
 const DRI = 0xdd;
@@ -42,13 +45,18 @@ export function scansFit(reader: Reader, segments: Iterable<{ marker: number; at
   const tables = new Map<number, Huffman>();
   let frame: Frame | undefined;
   let restartInterval = 0;
+  let scans = 0;
+  const room = new Uint8Array(reader.length + MARGIN);
   try {
     for (const { marker, at } of segments) {
       if (marker === 0xc0 || marker === 0xc1 || marker === 0xc2) frame = readFrame(reader, at, marker === 0xc2);
       else if (marker > 0xc2 && marker <= 0xcf && marker !== DHT && marker !== 0xc8 && marker !== 0xcc) return true;
       else if (marker === DHT) readTables(reader, at, tables);
       else if (marker === DRI) restartInterval = reader.u16(at + 2) ?? 0;
-      else if (marker === SOS) readScan(reader, at, frame, tables, restartInterval);
+      else if (marker === SOS) {
+        if (++scans > MAX_SCANS) return false;
+        readScan(reader, room, at, frame, tables, restartInterval);
+      }
     }
   } catch (error) {
     if (error instanceof CorruptScan) return false;
@@ -93,7 +101,14 @@ function readTables(reader: Reader, at: number, tables: Map<number, Huffman>): v
   }
 }
 
-function readScan(reader: Reader, at: number, frame: Frame | undefined, tables: Map<number, Huffman>, restartInterval: number): void {
+function readScan(
+  reader: Reader,
+  room: Uint8Array,
+  at: number,
+  frame: Frame | undefined,
+  tables: Map<number, Huffman>,
+  restartInterval: number,
+): void {
   if (frame === undefined) throw new CorruptScan();
   const count = reader.u8(at + 2) ?? 0;
   const parts = Array.from({ length: count }, (_, i) => {
@@ -106,7 +121,7 @@ function readScan(reader: Reader, at: number, frame: Frame | undefined, tables: 
   if (parts.length === 0 || first === undefined || last === undefined || bits === undefined || first > last || last > 63)
     throw new CorruptScan();
 
-  const input = new Bits(reader.bytes, at + 6 + count * 2);
+  const input = new Bits(reader.bytes, room, at + 6 + count * 2);
   const run = { left: 0 };
   const coded = parts.map(({ component, dc, ac }) => {
     if (first === 0) component.scanned = true;

@@ -1,3 +1,3 @@
-// The same module with fused multiply-add: the plugin enables relaxed SIMD for the name's sake.
+// The same module with fused multiply-add: the build enables relaxed SIMD for files with this ending.
 
 export * from './conv3x3';

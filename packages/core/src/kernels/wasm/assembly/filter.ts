@@ -48,7 +48,7 @@ function transformPair(taps: usize, middle: usize, output: usize, stride: usize,
   for (let y: usize = 0; y < 8; y++) {
     if (fours && (y == 5 || y == 6)) continue;
     const at = middle + y * 48;
-    // The row is not needed after it is read: its eight points overwrite a row of their own behind the others.
+    // The eight points of this row, behind the rows.
     const row = middle + 384;
     points3(v128.load(at), v128.load(at, 16), v128.load(at, 32), row, 16);
     for (let x: usize = 0; x < 8; x++) {

@@ -1,0 +1,119 @@
+// With the real weights and photographs beside the repository, where they are.
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { vgg, WASM } from './cli-support.js';
+
+const data = '../shared/data';
+const weights = join(data, 'vgg16-tfjs/model.json');
+const cat = join(data, 'caffe/cat.jpg');
+
+describe.skipIf(!existsSync(weights))('real weights (../shared/data)', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'vgg-cli-data-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test('info: an interrupted download, with what is missing', async () => {
+    const { code, json } = await vgg(['info', weights, '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({
+      architecture: 'vgg16',
+      parameters: 138_357_544,
+      format: 'tfjs-layers',
+      preprocessing: { name: 'keras' },
+      reaches: 'pool3',
+    });
+    expect(json.missing).toEqual(
+      ['conv4_1', 'conv4_2', 'conv4_3', 'conv5_1', 'conv5_2', 'conv5_3', 'fc6', 'fc7', 'fc8'].map((layer) => `${layer}.weight`),
+    );
+  });
+
+  test('verify: it is not whole', async () => {
+    expect(await vgg(['verify', weights, '--json'])).toMatchObject({ code: 4, json: { ok: false, complete: false, present: 23 } });
+  });
+
+  test('convert up to the hole, the same values', async () => {
+    const part = join(folder, 'part.safetensors');
+    expect((await vgg(['convert', weights, part, '--layers', 'pool3', '--json'])).json).toMatchObject({
+      tensors: 14,
+      bytes: expect.any(Number),
+    });
+    expect((await vgg(['verify', weights, part, '--json'])).json.firstDifference).toMatchObject({ layer: 'conv4_1' });
+  });
+
+  test('extract: the deepest tap, and past it the missing tensors by name', async () => {
+    const { code, json, err } = await vgg(['extract', cat, '--weights', weights, '--size', '64', '--pool', 'average', ...WASM, '--json']);
+    expect(code).toBe(0);
+    expect(json.features[0]).toMatchObject({ image: cat, layer: 'pool3', shape: [256] });
+    expect(err).toContain('using pool3');
+    const deeper = await vgg(['extract', cat, '--weights', weights, '--layer', 'relu4_1', ...WASM, '--json']);
+    expect(deeper.code).toBe(1);
+    expect(deeper.json.error).toEqual({ code: 'VGG_WEIGHTS_MISSING', message: expect.stringContaining('conv4_1.weight') });
+    expect((await vgg(['classify', cat, '--weights', weights, '--offline', ...WASM, '--json'])).json.error.code).toBe(
+      'VGG_WEIGHTS_MISSING',
+    );
+  });
+
+  test('info: a Keras file of another network is listed all the same', async () => {
+    const { code, json, err } = await vgg(['info', join(data, 'keras/mnist_cnn.h5'), '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ architecture: null, format: 'keras-h5' });
+    expect(json.tensors).toContainEqual({ name: 'conv2d/kernel', shape: [3, 3, 1, 32], dtype: 'float32' });
+    expect(err).toContain('expected the convolutions of a VGG column');
+  });
+
+  test('a truncated .h5', async () => {
+    const whole = await readFile(join(data, 'keras/mnist_cnn.h5'));
+    const cut = join(folder, 'cut.h5');
+    await writeFile(cut, whole.subarray(0, whole.length >> 1));
+    for (const command of ['info', 'verify']) {
+      const { code, json } = await vgg([command, cut, '--json']);
+      expect({ command, code, error: json.error?.code }).toEqual({ command, code: 4, error: 'VGG_INTEGRITY' });
+    }
+  });
+
+  test('train, predict and eval on a few ants and bees', async () => {
+    const photographs = join(data, 'hymenoptera/train');
+    const few = join(folder, 'few');
+    for (const name of ['ants', 'bees']) {
+      await mkdir(join(few, name), { recursive: true });
+      const all = (await readdir(join(photographs, name))).filter((file) => file.endsWith('.jpg'));
+      for (const file of all.slice(1, 13)) await copyFile(join(photographs, name, file), join(few, name, file));
+    }
+    const head = join(folder, 'insects.head');
+    const { code, json } = await vgg([
+      'train',
+      few,
+      '--val',
+      '0.3',
+      '--weights',
+      weights,
+      '--layer',
+      'conv2',
+      '--size',
+      '32',
+      '--out',
+      head,
+      ...WASM,
+      '--json',
+    ]);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ classes: ['ants', 'bees'], layer: 'relu2_2', size: 32, failed: [] });
+    expect(json.best).toMatchObject({ accuracy: 1, valAccuracy: expect.any(Number) });
+    const predicted = await vgg([
+      'predict',
+      join(photographs, 'ants/0013035.jpg'),
+      '--head',
+      head,
+      '--weights',
+      weights,
+      ...WASM,
+      '--json',
+    ]);
+    expect(predicted.json.predictions[0].label).toMatch(/^(ants|bees)$/);
+  });
+});
