@@ -1,7 +1,6 @@
 import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import type { RollupOptions } from 'rollup';
-import dts from 'rollup-plugin-dts';
 import esbuild from 'rollup-plugin-esbuild';
 import { wasmInline } from './scripts/wasm-inline.ts';
 
@@ -48,11 +47,4 @@ const page: RollupOptions = {
   },
 };
 
-const types: RollupOptions = {
-  input: { index: entries.index, core: entries.core, loaders: entries.loaders },
-  external,
-  plugins: [dts({ tsconfig: 'tsconfig.json', includeExternal: ['@vgg/core', '@vgg/loaders', '@vgg/errors'] })],
-  output: { dir: `${root}/dist`, format: 'es', chunkFileNames: 'chunks/[name]-[hash].d.ts' },
-};
-
-export default [library, page, types];
+export default [library, page];

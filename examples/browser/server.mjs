@@ -22,7 +22,8 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   // All that the library itself needs is 'wasm-unsafe-eval'. Weights may come from other hosts; pictures are shown from memory.
-  'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; connect-src 'self' https: http:",
+  'Content-Security-Policy':
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; connect-src 'self' https: http:",
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-cache',
 };
@@ -109,7 +110,8 @@ async function locate(weights) {
   const found = await stat(weights).catch(() => undefined);
   if (!found) throw new Error(`serve: expected a weight file or folder, received ${weights}, which does not exist`);
   const file = found.isDirectory() ? join(weights, 'model.json') : weights;
-  if (!(await stat(file).catch(() => undefined))) throw new Error(`serve: expected a model.json in ${weights}; pass the weight file itself`);
+  if (!(await stat(file).catch(() => undefined)))
+    throw new Error(`serve: expected a model.json in ${weights}; pass the weight file itself`);
   const name = basename(file);
   // A manifest brings its shards along; any other file is served alone.
   const only = extname(name) === '.json' ? undefined : (asked) => asked === name;

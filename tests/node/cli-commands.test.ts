@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { bytesSource, decodeNpy, openWeights } from '@vgg/loaders';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BLUE, colourFolders, photograph, RED, vgg, WASM, weightsFile } from './cli-support.js';
+import { BLUE, colourFolders, photograph, RED, vgg, WASM, weightsFile } from '../../packages/vgg/test/command-line.js';
 
 let folder: string;
 let weights: string;

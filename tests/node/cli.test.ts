@@ -4,7 +4,7 @@ import { COMMANDS } from '../../packages/vgg/src/cli/commands.js';
 import { parse } from '../../packages/vgg/src/cli/parse.js';
 import { reporter } from '../../packages/vgg/src/cli/progress.js';
 import { VERSION } from '../../packages/vgg/src/version.js';
-import { vgg } from './cli-support.js';
+import { vgg } from '../../packages/vgg/test/command-line.js';
 
 const names = COMMANDS.map(({ name }) => name);
 
@@ -120,7 +120,7 @@ describe('progress', () => {
 
   test('is one line, drawn again, on a terminal, and leaves nothing of it', () => {
     const text = lines(true);
-    expect(text).toContain('[############............] 50 % extracting 50 of 100');
+    expect(text).toContain('[############............] 50 % 10 s left, extracting 50');
     expect(text.endsWith('\r\x1b[Kvgg: a warning\n')).toBe(true);
     // A wider line would wrap, and \r would not come back to its start.
     expect(Math.max(...text.split('\r').map((each) => each.replace('\x1b[K', '').length))).toBeLessThan(60);

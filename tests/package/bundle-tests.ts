@@ -28,7 +28,10 @@ export function bundleTests(project: () => Project): void {
   afterAll(() => browser?.close());
 
   /** Opens a built folder, waits for the page's result, and gives all that the console complained about. */
-  async function visit(folder: string, headers: Record<string, string> = {}): Promise<{ result: PageResult; complaints: string[]; asked: string[] }> {
+  async function visit(
+    folder: string,
+    headers: Record<string, string> = {},
+  ): Promise<{ result: PageResult; complaints: string[]; asked: string[] }> {
     const server = await serveFolder(folder, headers);
     const page = await browser.newPage();
     const complaints: string[] = [];
@@ -36,7 +39,9 @@ export function bundleTests(project: () => Project): void {
     page.on('pageerror', (error) => complaints.push(String(error)));
     try {
       await page.goto(server.origin);
-      await page.waitForFunction(() => 'result' in window, undefined, { timeout: 30_000 }).catch(() => complaints.push('the page gave no result'));
+      await page
+        .waitForFunction(() => 'result' in window, undefined, { timeout: 30_000 })
+        .catch(() => complaints.push('the page gave no result'));
       const result = await page.evaluate(() => (window as unknown as { result: PageResult }).result);
       return { result, complaints, asked: server.asked };
     } finally {
@@ -54,17 +59,21 @@ export function bundleTests(project: () => Project): void {
   for (const [name, bundle] of Object.entries(BUNDLERS)) {
     const folder = () => project().path('built', name.replace(/\W+/g, '-'));
 
-    inChromium(`${name}: builds without a warning or a copied file, and runs with and without shared memory`, { timeout: 120_000 }, async () => {
-      expect(await bundle(project(), folder())).toEqual([]);
-      expect((await readdir(folder(), { recursive: true })).filter((file) => /\.wasm$|\.node$|sharp/.test(file))).toEqual([]);
-      const alone = await visit(folder());
-      expectNumbers(alone);
-      expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false });
-      expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
-      const isolated = await visit(folder(), ISOLATED);
-      expectNumbers(isolated);
-      expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true });
-    });
+    inChromium(
+      `${name}: builds without a warning or a copied file, and runs with and without shared memory`,
+      { timeout: 120_000 },
+      async () => {
+        expect(await bundle(project(), folder())).toEqual([]);
+        expect((await readdir(folder(), { recursive: true })).filter((file) => /\.wasm$|\.node$|sharp/.test(file))).toEqual([]);
+        const alone = await visit(folder());
+        expectNumbers(alone);
+        expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false });
+        expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
+        const isolated = await visit(folder(), ISOLATED);
+        expectNumbers(isolated);
+        expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true });
+      },
+    );
   }
 
   inChromium("a page with script-src 'self' 'wasm-unsafe-eval' works on wasm", async () => {

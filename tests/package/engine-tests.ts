@@ -36,13 +36,21 @@ export function engineTests(project: () => Project): void {
     await mkdir(folder());
     await writeFile(project().path('engines', 'package.json'), '{ "private": true }');
     const packages = ENGINES.map(({ install }) => install);
-    const installed = await project().run('npm', ['install', '--prefix', folder(), '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...packages], { timeout: 280_000 });
+    const installed = await project().run(
+      'npm',
+      ['install', '--prefix', folder(), '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...packages],
+      { timeout: 280_000 },
+    );
     expect(installed.status, installed.stderr).toBe(0);
   }, 300_000);
 
-  test.skipIf(!wanted).each(ENGINES)('$name: loads, extracts, decodes, refuses (needs CI or VGG_MATRIX=1)', { timeout: 120_000 }, async ({ program, args }) => {
-    expectSmoke(await project().run(project().path('engines', 'node_modules', program), [...args, 'smoke.mjs'], { timeout: 100_000 }));
-  });
+  test.skipIf(!wanted).each(ENGINES)(
+    '$name: loads, extracts, decodes, refuses (needs CI or VGG_MATRIX=1)',
+    { timeout: 120_000 },
+    async ({ program, args }) => {
+      expectSmoke(await project().run(project().path('engines', 'node_modules', program), [...args, 'smoke.mjs'], { timeout: 100_000 }));
+    },
+  );
 
   test.skipIf(!wanted).each(ENGINES.slice(0, 2))('$name: require', async ({ program }) => {
     const { status, stdout } = await project().run(project().path('engines', 'node_modules', program), ['required.cjs']);

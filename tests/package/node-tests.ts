@@ -27,8 +27,12 @@ export function expectSmoke(finished: Finished): void {
 export function nodeTests(project: () => Project): void {
   test('the tarball holds the built files, and nothing of the sources', () => {
     const { files } = project();
-    expect(files).toEqual(expect.arrayContaining(['package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'dist/browser/vgg.js']));
-    expect(files.filter((file) => !/^(dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file))).toEqual([]);
+    expect(files).toEqual(
+      expect.arrayContaining(['package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'dist/browser/vgg.js']),
+    );
+    expect(files.filter((file) => !/^(dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file))).toEqual(
+      [],
+    );
   });
 
   test('import: loads, extracts, decodes, refuses', async () => expectSmoke(await project().run(process.execPath, ['smoke.mjs'])));
@@ -81,7 +85,12 @@ export function nodeTests(project: () => Project): void {
 
   test('the command: npx vgg --version, vgg info vgg16 --json', async () => {
     const version = await project().run('npx', ['--no-install', 'vgg', '--version']);
-    expect({ ...version, seconds: 0 }).toEqual({ status: 0, stdout: expect.stringMatching(/^\D*\d+\.\d+\.\d+\S*\n$/), stderr: expect.not.stringContaining('rror'), seconds: 0 });
+    expect({ ...version, seconds: 0 }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^\D*\d+\.\d+\.\d+\S*\n$/),
+      stderr: expect.not.stringContaining('rror'),
+      seconds: 0,
+    });
     const bin = project().path('node_modules', '.bin', process.platform === 'win32' ? 'vgg.cmd' : 'vgg');
     const info = await project().run(bin, ['info', 'vgg16', '--json']);
     expect(info.status).toBe(0);

@@ -19,10 +19,18 @@ export function lineChart(title, series, { top } = {}) {
     chart.append(svg('line', { class: 'grid', x1: LEFT, x2: WIDTH - 8, y1: y(value), y2: y(value) }));
     chart.append(label(LEFT - 6, y(value) + 4, Number(value.toPrecision(2)), 'end'));
   }
-  chart.append(label(LEFT, HEIGHT - 5, '1', 'start'), label(WIDTH - 8, HEIGHT - 5, length > 1 ? length : '', 'end'), label((LEFT + WIDTH) / 2, HEIGHT - 5, 'epoch', 'middle'));
+  chart.append(
+    label(LEFT, HEIGHT - 5, '1', 'start'),
+    label(WIDTH - 8, HEIGHT - 5, length > 1 ? length : '', 'end'),
+    label((LEFT + WIDTH) / 2, HEIGHT - 5, 'epoch', 'middle'),
+  );
   for (const { className, values } of used) {
     const points = values.flatMap((value, i) => (value === undefined ? [] : [`${x(i)},${y(value)}`]));
-    chart.append(points.length === 1 ? svg('circle', { class: className, cx: points[0].split(',')[0], cy: points[0].split(',')[1], r: 3 }) : svg('polyline', { class: className, points: points.join(' ') }));
+    chart.append(
+      points.length === 1
+        ? svg('circle', { class: className, cx: points[0].split(',')[0], cy: points[0].split(',')[1], r: 3 })
+        : svg('polyline', { class: className, points: points.join(' ') }),
+    );
   }
   const legend = used.map(({ name, className }) => element('span', { className: `key ${className}` }, name));
   return element('figure', { className: 'chart' }, element('figcaption', {}, element('b', {}, title), ...legend), chart);

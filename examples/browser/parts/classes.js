@@ -1,7 +1,7 @@
 import { loadHead, trainHead } from '../vgg/vgg.js';
-import { classCards } from './class-cards.js';
 import { lineChart } from './chart.js';
-import { download, open, percent, showBars } from './dom.js';
+import { classCards } from './class-cards.js';
+import { download, open, percent, showBars, showPicture } from './dom.js';
 import { dropArea } from './drop.js';
 import { fillSizes, fillTaps, sizeOf } from './taps.js';
 import { run } from './task.js';
@@ -14,7 +14,6 @@ const DRAWN = 12;
 export function classesSection(section) {
   const form = section.querySelector('form');
   const [task, tryTask] = section.querySelectorAll('.task');
-  const result = section.querySelector('.result');
   const act = (name) => section.querySelector(`[data-act=${name}]`);
   const cards = classCards(section.querySelector('.cards'));
   let model;
@@ -51,17 +50,22 @@ export function classesSection(section) {
 
   const tryArea = section.querySelector('[data-drop=try]');
   dropArea(tryArea, ([file]) => predict(file));
-  tryArea.querySelector('[data-act=draw]').addEventListener('click', async () => predict(await drawTexture(TEXTURES[Math.floor(Math.random() * TEXTURES.length)])));
+  tryArea
+    .querySelector('[data-act=draw]')
+    .addEventListener('click', async () => predict(await drawTexture(TEXTURES[Math.floor(Math.random() * TEXTURES.length)])));
 
   function use(next, how) {
     head?.dispose();
     head = next;
     const { best, history, classes, warnings, layer } = head;
     const part = best.valAccuracy === undefined ? 'training' : 'validation';
-    const lines = [`${percent(best.valAccuracy ?? best.accuracy)} of the ${part} pictures right, ${classes.length} classes (${classes.join(', ')}) on ${layer}, ${how}.`, ...warnings];
+    const lines = [
+      `${percent(best.valAccuracy ?? best.accuracy)} of the ${part} pictures right, ${classes.length} classes (${classes.join(', ')}) on ${layer}, ${how}.`,
+      ...warnings,
+    ];
     section.querySelector('.summary').textContent = lines.join(' ');
     drawCharts(history);
-    result.hidden = false;
+    act('save').hidden = false;
     section.querySelector('.predict').hidden = false;
   }
 
@@ -73,9 +77,7 @@ export function classesSection(section) {
     const predictions = await run(tryTask, 'Naming', (options) => head.predict(picture, options));
     if (!predictions) return;
     const shown = section.querySelector('.prediction');
-    const image = shown.querySelector('img');
-    URL.revokeObjectURL(image.src);
-    image.src = URL.createObjectURL(picture);
+    showPicture(shown.querySelector('img'), picture);
     showBars(shown.querySelector('.bars'), predictions);
     shown.hidden = false;
   }
@@ -85,8 +87,10 @@ export function classesSection(section) {
       model = loaded;
       head?.dispose();
       head = undefined;
-      result.hidden = true;
+      act('save').hidden = true;
       section.querySelector('.predict').hidden = true;
+      section.querySelector('.summary').textContent = '';
+      section.querySelector('.charts').replaceChildren();
       fillTaps(form.elements.tap, model, reach, model.deepest);
       fillSizes(form.elements.size, model, 128);
       open(section);

@@ -25,6 +25,12 @@ export function download(bytes, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+/** Shows a Blob in an img, and lets go of the one before. */
+export function showPicture(image, picture) {
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(picture);
+}
+
 export const percent = (part) => `${(part * 100).toFixed(1)} %`;
 
 /** Bytes for people: 58.9 MB. */
@@ -36,7 +42,13 @@ export function megabytes(bytes) {
 export function showBars(list, rows) {
   list.replaceChildren(
     ...rows.map(({ label, probability }) =>
-      element('li', {}, element('span', {}, label), element('meter', { min: 0, max: 1, value: probability, ariaLabel: label }), element('b', {}, percent(probability))),
+      element(
+        'li',
+        {},
+        element('span', {}, label),
+        element('meter', { min: 0, max: 1, value: probability, ariaLabel: label }),
+        element('b', {}, percent(probability)),
+      ),
     ),
   );
   list.hidden = false;

@@ -1,5 +1,5 @@
 import { summarize, toNpy } from '../vgg/vgg.js';
-import { download, open, percent, showBars } from './dom.js';
+import { download, open, percent, showBars, showPicture } from './dom.js';
 import { dropArea } from './drop.js';
 import { drawChannels, short, statistics } from './maps.js';
 import { fillSizes, fillTaps, firstLook, sizeOf } from './taps.js';
@@ -20,7 +20,9 @@ export function featuresSection(section) {
 
   const pictures = thumbnails(section.querySelector('.pictures'), { onSelect: look });
   dropArea(section.querySelector('[data-drop=pictures]'), (files) => pictures.add(files));
-  act('draw').addEventListener('click', async () => pictures.add([await drawTexture(TEXTURES[pictures.pictures.length % TEXTURES.length])]));
+  act('draw').addEventListener('click', async () =>
+    pictures.add([await drawTexture(TEXTURES[pictures.pictures.length % TEXTURES.length])]),
+  );
   form.addEventListener('submit', (event) => event.preventDefault());
   form.elements.tap.addEventListener('change', look);
   form.elements.size.addEventListener('change', look);
@@ -28,7 +30,11 @@ export function featuresSection(section) {
   act('npy').addEventListener('click', () => download(toNpy(shown.map), `${shown.name}.${shown.map.layer}.npy`));
   act('classify').addEventListener('click', async () => {
     const predictions = await run(task, 'Naming', (options) => model.classify(pictures.chosen, { top: 5, ...options }));
-    if (predictions) showBars(bars, predictions.map(({ label, wnid, index, probability }) => ({ label: label ?? wnid ?? `class ${index}`, probability })));
+    if (predictions)
+      showBars(
+        bars,
+        predictions.map(({ label, wnid, index, probability }) => ({ label: label ?? wnid ?? `class ${index}`, probability })),
+      );
   });
 
   async function look() {
@@ -39,12 +45,15 @@ export function featuresSection(section) {
     if (result.hidden) return;
     const started = performance.now();
     const size = sizeOf(form.elements.size);
-    const map = await run(task, `Looking through ${form.elements.tap.value}`, (options) => model.extract(picture, form.elements.tap.value, { size, ...options }));
+    const map = await run(task, `Looking through ${form.elements.tap.value}`, (options) =>
+      model.extract(picture, form.elements.tap.value, { size, ...options }),
+    );
     // A later choice has cancelled this one.
     if (mine !== turn) return;
     result.hidden = !map;
     if (!map) return;
     shown = { map, name: picture.name.replace(/\.[^.]*$/, ''), milliseconds: performance.now() - started };
+    showPicture(section.querySelector('.look > img'), picture);
     draw();
   }
 

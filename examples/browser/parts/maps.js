@@ -32,14 +32,23 @@ export function drawChannels(host, map, { common, range }) {
   const chosen = strongest(map, 16);
   const flat = map.shape.length === 2;
   host.classList.toggle('flat', flat);
-  host.replaceChildren(...chosen.map(({ channel, strength }) => (flat ? bar(map, channel, strength, chosen[0].strength) : heatMap(map, channel, common ? range : undefined))));
+  host.replaceChildren(
+    ...chosen.map(({ channel, strength }) =>
+      flat ? bar(map, channel, strength, chosen[0].strength) : heatMap(map, channel, common ? range : undefined),
+    ),
+  );
 }
 
 function heatMap({ shape, data, layer }, channel, range) {
   const [, height, width, channels] = shape;
   const [low, high] = range ?? extent(data, channel, channels);
   const scale = high > low ? 255 / (high - low) : 0;
-  const canvas = element('canvas', { width, height, role: 'img', ariaLabel: `${layer}, channel ${channel}, from ${short(low)} to ${short(high)}` });
+  const canvas = element('canvas', {
+    width,
+    height,
+    role: 'img',
+    ariaLabel: `${layer}, channel ${channel}, from ${short(low)} to ${short(high)}`,
+  });
   const context = canvas.getContext('2d');
   const image = context.createImageData(width, height);
   for (let cell = 0; cell < width * height; cell++) {
@@ -56,7 +65,13 @@ function heatMap({ shape, data, layer }, channel, range) {
 
 function bar({ data }, channel, strength, longest) {
   const meter = element('meter', { min: 0, max: longest || 1, value: strength, ariaLabel: `channel ${channel}` });
-  return element('figure', {}, element('figcaption', {}, element('b', {}, `#${channel}`)), meter, element('span', {}, short(data[channel])));
+  return element(
+    'figure',
+    {},
+    element('figcaption', {}, element('b', {}, `#${channel}`)),
+    meter,
+    element('span', {}, short(data[channel])),
+  );
 }
 
 function extent(data, channel, channels) {

@@ -13,7 +13,9 @@ export function fillTaps(select, { network }, reach, chosen) {
         { label: block },
         ...names.map((name) => {
           const within = reach.layers.has(name);
-          const what = within ? `${rows.get(name).output.at(-1)} ${rows.get(name).output[0] > 1 ? 'channels' : 'values'}` : `needs ${reach.missing}, not in the file`;
+          const what = within
+            ? `${rows.get(name).output.at(-1)} ${rows.get(name).output[0] > 1 ? 'channels' : 'values'}`
+            : `needs ${reach.missing}, not in the file`;
           return element('option', { value: name, disabled: !within }, `${name} · ${what}`);
         }),
       ),
@@ -40,7 +42,10 @@ export function firstLook(model) {
 export function fillSizes(select, { network }, chosen) {
   const pools = network.layers.reduce((side, layer) => (layer.kind === 'pool' ? side * layer.stride : side), 1);
   const sizes = [32, 64, 96, 128, 160, 224, 320, 448].filter((size) => size >= pools);
-  select.replaceChildren(element('option', { value: '' }, 'as the weights want'), ...sizes.map((size) => element('option', { value: size }, `${size} × ${size}`)));
+  select.replaceChildren(
+    element('option', { value: '' }, 'as the weights want'),
+    ...sizes.map((size) => element('option', { value: size }, `${size} × ${size}`)),
+  );
   select.value = chosen && sizes.includes(chosen) ? String(chosen) : '';
 }
 

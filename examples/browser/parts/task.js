@@ -23,7 +23,10 @@ export async function run(host, label, call) {
     host.replaceChildren();
     return result;
   } catch (error) {
-    if (current()) host.replaceChildren(...(error.code === 'VGG_ABORTED' ? [element('p', { className: 'note' }, `${label}: cancelled.`)] : [sentence(error)]));
+    if (current())
+      host.replaceChildren(
+        ...(error.code === 'VGG_ABORTED' ? [element('p', { className: 'note' }, `${label}: cancelled.`)] : [sentence(error)]),
+      );
     return undefined;
   } finally {
     if (current()) running.delete(host);

@@ -4,7 +4,9 @@ const SIZE = 160;
 
 const paint = {
   checks(context, period) {
-    for (let y = -SIZE; y < SIZE; y += period) for (let x = -SIZE; x < SIZE; x += period) if ((Math.round(x / period) + Math.round(y / period)) % 2 === 0) context.fillRect(x, y, period, period);
+    for (let y = -SIZE; y < SIZE; y += period)
+      for (let x = -SIZE; x < SIZE; x += period)
+        if ((Math.round(x / period) + Math.round(y / period)) % 2 === 0) context.fillRect(x, y, period, period);
   },
   dots(context, period) {
     for (let y = -SIZE; y < SIZE; y += period) {

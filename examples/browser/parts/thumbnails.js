@@ -16,7 +16,9 @@ export function thumbnails(host, { onSelect, onChange } = {}) {
       entry.node = element(
         'div',
         { className: 'thumbnail' },
-        onSelect ? element('button', { type: 'button', className: 'pick', ariaPressed: 'false', onclick: () => select(entry) }, image) : image,
+        onSelect
+          ? element('button', { type: 'button', className: 'pick', ariaPressed: 'false', onclick: () => select(entry) }, image)
+          : image,
         element('button', { type: 'button', className: 'remove', ariaLabel: `Remove ${picture.name}`, onclick: () => remove(entry) }, '×'),
       );
       shown.push(entry);

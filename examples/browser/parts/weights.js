@@ -29,16 +29,25 @@ export function weightsSection(section, { served, onModel }) {
   dropArea(section.querySelector('[data-drop=weights]'), (chosen) => {
     files = chosen;
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
-    section.querySelector('#weight-files').textContent = files.length === 1 ? `${files[0].name}, ${megabytes(bytes)}` : `${files.length} files, ${megabytes(bytes)}`;
+    section.querySelector('#weight-files').textContent =
+      files.length === 1 ? `${files[0].name}, ${megabytes(bytes)}` : `${files.length} files, ${megabytes(bytes)}`;
   });
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const { from, published, address, backend, network } = form.elements;
-    const sources = { served: () => new URL(served, location.href), published: () => published.value, address: () => address.value, files: () => files };
+    const sources = {
+      served: () => new URL(served, location.href),
+      published: () => published.value,
+      address: () => address.value,
+      files: () => files,
+    };
     const weights = sources[from.value]();
-    if (weights.length === 0) return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
-    const loaded = await run(task, 'Loading', (options) => open(weights, { arch: network.value.trim() || undefined, backend: backend.value, ...options }));
+    if (weights.length === 0)
+      return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
+    const loaded = await run(task, 'Loading', (options) =>
+      open(weights, { arch: network.value.trim() || undefined, backend: backend.value, ...options }),
+    );
     if (!loaded) return;
     model?.dispose();
     model = loaded.model;
@@ -51,7 +60,8 @@ export function weightsSection(section, { served, onModel }) {
 async function open(weights, { arch, backend, ...options }) {
   const model = await load(arch, { weights, backend, ...options });
   try {
-    const { missing } = typeof weights === 'string' && !weights.includes('/') ? { missing: [] } : await inspect(weights, { arch, ...options });
+    const { missing } =
+      typeof weights === 'string' && !weights.includes('/') ? { missing: [] } : await inspect(weights, { arch, ...options });
     return { model, reach: reachOf(model.network, missing) };
   } catch (error) {
     model.dispose();
@@ -63,7 +73,10 @@ async function open(weights, { arch, backend, ...options }) {
 function reachOf({ layers }, missing) {
   const hole = layers.findIndex(({ name }) => missing.some((tensor) => tensor.startsWith(`${name}.`)));
   if (hole < 0) return { layers: new Set(layers.map(({ name }) => name)) };
-  return { layers: new Set(layers.slice(0, hole).map(({ name }) => name)), missing: missing.find((tensor) => tensor.startsWith(`${layers[hole].name}.`)) };
+  return {
+    layers: new Set(layers.slice(0, hole).map(({ name }) => name)),
+    missing: missing.find((tensor) => tensor.startsWith(`${layers[hole].name}.`)),
+  };
 }
 
 /** What a page may fetch: formats that are read here, from hosts that let other origins in. */
@@ -91,7 +104,9 @@ function showFacts(list, { model, reach }) {
     Reach: reach.missing ? `up to ${[...reach.layers].at(-1)}; ${reach.missing} is not in the file` : 'complete',
     Pictures: `prepared as ${preprocessing.name} does`,
     Backend: `${backend.name}${threads}: ${backend.reason}`,
-    ...(elsewhere.length > 0 ? { Elsewhere: elsewhere.map(({ layer, backend, reason }) => `${layer} on ${backend} (${reason})`).join('; ') } : {}),
+    ...(elsewhere.length > 0
+      ? { Elsewhere: elsewhere.map(({ layer, backend, reason }) => `${layer} on ${backend} (${reason})`).join('; ') }
+      : {}),
   };
   list.replaceChildren(...Object.entries(rows).flatMap(([name, text]) => [element('dt', {}, name), element('dd', {}, text)]));
   list.hidden = false;

@@ -88,8 +88,14 @@ const CASES: Record<string, { f: F; at: Volume[] }> = {
     },
     at: [noise([1, 2, 3, 4], 1)],
   },
-  'Conv2D, stride 2': { f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 2, 'same'), at: [noise([1, 5, 6, 2], 1), noise([3, 3, 2, 3], 2)] },
-  'Conv2D, valid': { f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'valid'), at: [noise([1, 5, 6, 2], 1), noise([3, 2, 2, 3], 2)] },
+  'Conv2D, stride 2': {
+    f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 2, 'same'),
+    at: [noise([1, 5, 6, 2], 1), noise([3, 3, 2, 3], 2)],
+  },
+  'Conv2D, valid': {
+    f: (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'valid'),
+    at: [noise([1, 5, 6, 2], 1), noise([3, 2, 2, 3], 2)],
+  },
   MaxPool: { f: (x) => tf.maxPool(x as tf.Tensor4D, 3, 2, 'same'), at: [noise([1, 6, 5, 2], 1)] },
   AvgPool: { f: (x) => tf.avgPool(x as tf.Tensor4D, 2, 2, 'valid'), at: [noise([1, 6, 4, 2], 1)] },
   LRN: { f: (x) => tf.localResponseNormalization(x as tf.Tensor4D, 2, 2, 0.1, 0.75), at: [noise([1, 2, 2, 6], 1, 4)] },

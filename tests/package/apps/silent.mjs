@@ -4,4 +4,10 @@ const listeners = () => process.eventNames().map((name) => `${String(name)} x${p
 const before = { globals: globals(), listeners: listeners(), resources: process.getActiveResourcesInfo() };
 for (const entry of process.argv.slice(2)) await import(entry);
 const added = (name, after) => after.filter((item) => !before[name].includes(item));
-console.log(JSON.stringify({ globals: added('globals', globals()), listeners: added('listeners', listeners()), resources: added('resources', process.getActiveResourcesInfo()) }));
+console.log(
+  JSON.stringify({
+    globals: added('globals', globals()),
+    listeners: added('listeners', listeners()),
+    resources: added('resources', process.getActiveResourcesInfo()),
+  }),
+);

@@ -7,7 +7,8 @@ const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 const side = 32;
 const data = new Uint8Array(side * side * 3);
-for (let y = 0, i = 0; y < side; y++) for (let x = 0; x < side; x++) for (let c = 0; c < 3; c++) data[i++] = (7 * y + 3 * x + 50 * c + ((x * y) % 11) * 5) % 256;
+for (let y = 0, i = 0; y < side; y++)
+  for (let x = 0; x < side; x++) for (let c = 0; c < 3; c++) data[i++] = (7 * y + 3 * x + 50 * c + ((x * y) % 11) * 5) % 256;
 
 const model = await load(undefined, { weights: here('small.safetensors') });
 const maps = await model.extract({ data, width: side, height: side, channels: 3 }, ['relu2_2', 'prob']);
@@ -22,7 +23,9 @@ console.log(
     shape: maps.relu2_2.shape,
     relu2_2: [...maps.relu2_2.data],
     prob: [...maps.prob.data],
-    decoded: [...byPath.data].every((value, i) => value === maps.relu2_2.data[i]) && [...byBuffer.data].every((value, i) => value === maps.relu2_2.data[i]),
+    decoded:
+      [...byPath.data].every((value, i) => value === maps.relu2_2.data[i]) &&
+      [...byBuffer.data].every((value, i) => value === maps.relu2_2.data[i]),
     refusal: refusal instanceof VggError ? refusal.code : String(refusal),
   }),
 );

@@ -11,7 +11,8 @@ import type { Project } from './project.ts';
 /** Builds `page.js` of the project into `out` as somebody would who read nothing but the bundler's first page; answers its warnings. */
 export type Bundle = (project: Project, out: string) => Promise<string[]>;
 
-const HTML = '<!doctype html><meta charset="utf-8"><title>bundled</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
+const HTML =
+  '<!doctype html><meta charset="utf-8"><title>bundled</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
 
 /** A folder to serve: the page, and the weights beside it. No .wasm is copied. */
 async function pageFolder(project: Project, out: string, html = HTML): Promise<void> {
@@ -23,13 +24,28 @@ async function pageFolder(project: Project, out: string, html = HTML): Promise<v
 export const BUNDLERS: Record<string, Bundle> = {
   async esbuild(project, out) {
     await pageFolder(project, out);
-    const { warnings } = await esbuild({ entryPoints: [project.path('page.js')], outfile: join(out, 'page.js'), bundle: true, format: 'esm', minify: true, logLevel: 'silent' });
+    const { warnings } = await esbuild({
+      entryPoints: [project.path('page.js')],
+      outfile: join(out, 'page.js'),
+      bundle: true,
+      format: 'esm',
+      minify: true,
+      logLevel: 'silent',
+    });
     return warnings.map(({ text }) => text);
   },
 
   async 'esbuild, split in chunks'(project, out) {
     await pageFolder(project, out);
-    const { warnings } = await esbuild({ entryPoints: [project.path('page.js')], outdir: out, bundle: true, splitting: true, format: 'esm', minify: true, logLevel: 'silent' });
+    const { warnings } = await esbuild({
+      entryPoints: [project.path('page.js')],
+      outdir: out,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      minify: true,
+      logLevel: 'silent',
+    });
     return warnings.map(({ text }) => text);
   },
 

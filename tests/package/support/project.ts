@@ -40,11 +40,17 @@ export async function installProject(): Promise<Project> {
     const packed = await run(npm, ['pack', '--json', '--pack-destination', folder], { cwd: join(root, 'packages/vgg') });
     if (packed.status !== 0) throw new Error(`npm pack failed: ${packed.stderr}`);
     const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
-    await writeFile(project.path('package.json'), JSON.stringify({ private: true, type: 'module', dependencies: { vgg: `file:${filename}` } }));
+    await writeFile(
+      project.path('package.json'),
+      JSON.stringify({ private: true, type: 'module', dependencies: { vgg: `file:${filename}` } }),
+    );
     await writeFile(project.path('package-lock.json'), JSON.stringify(await lock(filename)));
-    const installed = await project.run(npm, ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund'], { timeout: 150_000 });
+    const installed = await project.run(npm, ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund'], {
+      timeout: 150_000,
+    });
     if (installed.status !== 0) throw new Error(`npm install failed: ${installed.stderr}`);
-    for (const name of ['smoke.mjs', 'required.cjs', 'silent.mjs', 'page.js', 'types.ts']) await copyFile(join(apps, name), project.path(name));
+    for (const name of ['smoke.mjs', 'required.cjs', 'silent.mjs', 'page.js', 'types.ts'])
+      await copyFile(join(apps, name), project.path(name));
     await writeFile(project.path('small.safetensors'), weightFile());
     const { data, width, height, channels } = picture();
     await sharp(data, { raw: { width, height, channels } }).png().toFile(project.path('picture.png'));
@@ -61,14 +67,26 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 /** The repository's own lock, with the tarball in place of the workspace: what `npm ci` fetched is enough, and no newer version slips in. */
 async function lock(tarball: string): Promise<object> {
   const { packages, lockfileVersion } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
-  const { version, dependencies, bin, peerDependencies, peerDependenciesMeta } = JSON.parse(await readFile(join(root, 'packages/vgg/package.json'), 'utf8'));
+  const { version, dependencies, bin, peerDependencies, peerDependenciesMeta } = JSON.parse(
+    await readFile(join(root, 'packages/vgg/package.json'), 'utf8'),
+  );
   const library = { version, resolved: `file:${tarball}`, dependencies, bin, peerDependencies, peerDependenciesMeta };
-  const wanted = Object.entries(packages as Record<string, { link?: boolean }>).filter(([path, entry]) => path.startsWith('node_modules/') && !entry.link);
-  return { lockfileVersion, requires: true, packages: { '': { dependencies: { vgg: `file:${tarball}` } }, 'node_modules/vgg': library, ...Object.fromEntries(wanted) } };
+  const wanted = Object.entries(packages as Record<string, { link?: boolean }>).filter(
+    ([path, entry]) => path.startsWith('node_modules/') && !entry.link,
+  );
+  return {
+    lockfileVersion,
+    requires: true,
+    packages: { '': { dependencies: { vgg: `file:${tarball}` } }, 'node_modules/vgg': library, ...Object.fromEntries(wanted) },
+  };
 }
 
 /** Runs a program to its end; a program that outlives the timeout has status -1. */
-async function run(command: string, args: readonly string[], options: { cwd: string; timeout?: number; env?: Record<string, string> }): Promise<Finished> {
+async function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd: string; timeout?: number; env?: Record<string, string> },
+): Promise<Finished> {
   const started = performance.now();
   // What npm and vitest put into the environment must not reach the programs under test.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_OPTIONS|NODE_ENV|VGG_)/.test(name));
@@ -79,7 +97,12 @@ async function run(command: string, args: readonly string[], options: { cwd: str
     const { stdout, stderr } = await promisify(execFile)(command, [...args], settings);
     return { status: 0, stdout, stderr, seconds: seconds() };
   } catch (error) {
-    const { code, stdout = '', stderr = '', message } = error as { code?: number | string | null; stdout?: string; stderr?: string; message: string };
+    const {
+      code,
+      stdout = '',
+      stderr = '',
+      message,
+    } = error as { code?: number | string | null; stdout?: string; stderr?: string; message: string };
     return { status: typeof code === 'number' ? code : -1, stdout, stderr: stderr || message, seconds: seconds() };
   }
 }

@@ -31,13 +31,27 @@ export function weights(): Tensor[] {
       { name: `${name}.bias`, shape: [shape.at(-1)!], values: fill(shape.at(-1)!, 0.5) },
     ];
   };
-  return [...make('conv1_1', [3, 3, 3, 4]), ...make('conv2_1', [3, 3, 4, 6]), ...make('conv2_2', [3, 3, 6, 6]), ...make('fc6', [8 * 8 * 6, 3])];
+  return [
+    ...make('conv1_1', [3, 3, 3, 4]),
+    ...make('conv2_1', [3, 3, 4, 6]),
+    ...make('conv2_2', [3, 3, 6, 6]),
+    ...make('fc6', [8 * 8 * 6, 3]),
+  ];
 }
 
 /** The weight file: safetensors with the plan and the preprocessing as metadata. `without` leaves tensors out, as a broken download would. */
 export function weightFile({ without = [] as readonly string[] } = {}): Uint8Array<ArrayBuffer> {
-  const preprocessing = { name: 'small', resize: { mode: 'squash', size: SIDE, filter: 'bilinear' }, channelOrder: 'rgb', scale: 1 / 255, mean: [0.5, 0.4, 0.3], std: [0.25, 0.25, 0.25] };
-  const header: Record<string, unknown> = { __metadata__: { 'vgg.plan': JSON.stringify(PLAN), 'vgg.preprocessing': JSON.stringify(preprocessing) } };
+  const preprocessing = {
+    name: 'small',
+    resize: { mode: 'squash', size: SIDE, filter: 'bilinear' },
+    channelOrder: 'rgb',
+    scale: 1 / 255,
+    mean: [0.5, 0.4, 0.3],
+    std: [0.25, 0.25, 0.25],
+  };
+  const header: Record<string, unknown> = {
+    __metadata__: { 'vgg.plan': JSON.stringify(PLAN), 'vgg.preprocessing': JSON.stringify(preprocessing) },
+  };
   const kept = weights().filter(({ name }) => !without.includes(name));
   let at = 0;
   for (const { name, shape, values } of kept) {
@@ -88,7 +102,8 @@ function conv({ side, channels, data }: Volume, filter: Float32Array, bias: Floa
           for (let kx = 0; kx < 3; kx++) {
             const [row, column] = [y + ky - 1, x + kx - 1];
             if (row < 0 || column < 0 || row >= side || column >= side) continue;
-            for (let c = 0; c < channels; c++) sum += data[(row * side + column) * channels + c]! * filter[((ky * 3 + kx) * channels + c) * out + o]!;
+            for (let c = 0; c < channels; c++)
+              sum += data[(row * side + column) * channels + c]! * filter[((ky * 3 + kx) * channels + c) * out + o]!;
           }
         }
         result[(y * side + x) * out + o] = sum;
@@ -107,7 +122,12 @@ function pool({ side, channels, data }: Volume): Volume {
   for (let y = 0; y < half; y++) {
     for (let x = 0; x < half; x++) {
       for (let c = 0; c < channels; c++) {
-        result[(y * half + x) * channels + c] = Math.max(at(2 * y, 2 * x, c), at(2 * y, 2 * x + 1, c), at(2 * y + 1, 2 * x, c), at(2 * y + 1, 2 * x + 1, c));
+        result[(y * half + x) * channels + c] = Math.max(
+          at(2 * y, 2 * x, c),
+          at(2 * y, 2 * x + 1, c),
+          at(2 * y + 1, 2 * x, c),
+          at(2 * y + 1, 2 * x + 1, c),
+        );
       }
     }
   }

@@ -23,7 +23,13 @@ export async function serveFolder(folder: string, headers: Record<string, string
     asked.push(path);
     const file = join(folder, path === '/' ? 'index.html' : path);
     const bytes = await readFile(file).catch(() => undefined);
-    response.writeHead(bytes ? 200 : 404, { ...headers, 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Length': bytes?.length ?? 0 }).end(bytes);
+    response
+      .writeHead(bytes ? 200 : 404, {
+        ...headers,
+        'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
+        'Content-Length': bytes?.length ?? 0,
+      })
+      .end(bytes);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

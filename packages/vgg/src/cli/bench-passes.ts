@@ -6,7 +6,7 @@ import type { Layer, Network } from '../plan.js';
 import { type LayerWeights, tensorNames, type WeightStore } from '../weight-store.js';
 import type { Context } from './command.js';
 
-export interface PassOptions {
+interface PassOptions {
   network: Network;
   layers: readonly Layer[];
   store: WeightStore;
@@ -18,7 +18,7 @@ export interface PassOptions {
 }
 
 /** What is measured: one run, with its result read back. */
-export interface Pass {
+interface Pass {
   run(): Promise<void>;
   dispose(): void;
 }

@@ -31,7 +31,7 @@ type ValueOf<F extends Flag> = F['type'] extends 'boolean'
         : string;
 
 /** What a command receives for its flags: values with a default are always there. */
-export type Values<F extends Flags> = {
+type Values<F extends Flags> = {
   readonly [Name in keyof F]: F[Name] extends { default: string | number | boolean } | { type: 'boolean' }
     ? ValueOf<F[Name]>
     : ValueOf<F[Name]> | undefined;
@@ -46,7 +46,14 @@ export const GLOBAL_FLAGS = {
     about: 'what computes; a backend that is not there is an error',
     defaultText: 'auto, or $VGG_BACKEND',
   },
-  threads: { type: 'integer', value: 'N', least: 1, most: 64, about: 'threads of the wasm backend', defaultText: 'one a core' },
+  threads: {
+    type: 'integer',
+    value: 'N',
+    least: 1,
+    most: 64,
+    about: 'threads of the wasm backend; this release uses one',
+    defaultText: '1',
+  },
   seed: { type: 'integer', value: 'N', about: 'seed of everything random', default: 0 },
   quiet: { type: 'boolean', short: 'q', about: 'no progress and no warnings' },
   help: { type: 'boolean', short: 'h', about: 'show this help' },

@@ -4,6 +4,7 @@ import type { Model } from '../model.js';
 import type { Plan } from '../plan.js';
 import { ARCH_HELP, archOf } from './arch.js';
 import type { Context, Flags } from './command.js';
+import { plural } from './text.js';
 
 /** Options of every command that runs a network. */
 export const MODEL_FLAGS = {
@@ -20,7 +21,7 @@ export const MODEL_FLAGS = {
 /** The architecture where neither the command line nor the weights name one. */
 export const ARCH_DEFAULT = 'vgg16';
 
-export interface OpenModelOptions {
+interface OpenModelOptions {
   weights?: string;
   arch?: string;
   offline?: boolean;
@@ -57,9 +58,7 @@ export async function openModel(
   const { backend } = model;
   if (backend.warning) warn(backend.warning);
   if (options.threads !== undefined && backend.threads !== options.threads) {
-    warn(
-      `--threads ${options.threads}: the ${backend.name} backend runs on ${backend.threads === 1 ? 'one thread' : `${backend.threads} threads`} here`,
-    );
+    warn(`--threads ${options.threads}: the ${backend.name} backend runs on ${plural(backend.threads, 'thread')} here`);
   }
   return model;
 }

@@ -38,6 +38,7 @@ export function reporter(
   { terminal, columns = 80, now = () => performance.now() }: { terminal: boolean; columns?: number; now?: () => number },
 ): Reporter {
   let stage = '';
+  let began = 0;
   let last = -Infinity;
   let drawn = false;
   const clear = () => {
@@ -51,10 +52,11 @@ export function reporter(
       const due = fresh || now() - last >= (terminal ? REDRAW : LINE);
       // A log says that a stage began and, where that was not at once, how it goes on; only the bar must also reach its end.
       if (!due && !(terminal && ended)) return;
-      stage = progress.stage;
       last = now();
+      if (fresh) began = last;
+      stage = progress.stage;
       if (terminal) {
-        write(`\r\x1b[K${bar(progress).slice(0, columns - 1)}`);
+        write(`\r\x1b[K${bar(progress, last - began).slice(0, columns - 1)}`);
         drawn = true;
       } else write(`${sentence(progress)}\n`);
     },
@@ -72,9 +74,20 @@ function sentence({ stage, loaded, total, item }: Progress): string {
   return `${VERBS[stage] ?? stage} ${amount(loaded)}${of}${item ? ` (${item})` : ''}`;
 }
 
-function bar(progress: Progress): string {
+/** What is left is worth naming after this time in a stage, in ms, and where it is longer than that. */
+const SOON = 3000;
+
+function bar(progress: Progress, elapsed: number): string {
   const { loaded, total } = progress;
   if (!total) return sentence(progress);
-  const filled = Math.round(BAR * Math.min(1, loaded / total));
-  return `[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${Math.floor((100 * Math.min(loaded, total)) / total)} % ${sentence(progress)}`;
+  const part = Math.min(1, loaded / total);
+  const filled = Math.round(BAR * part);
+  const left = part > 0 ? elapsed / part - elapsed : 0;
+  const remaining = elapsed > SOON && left > SOON ? `${duration(left)} left, ` : '';
+  return `[${'#'.repeat(filled)}${'.'.repeat(BAR - filled)}] ${Math.floor(100 * part)} % ${remaining}${sentence(progress)}`;
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -1,7 +1,11 @@
 import { canonicalTensors, type WeightFile } from '@vgg/loaders';
 import type { Network } from '../plan.js';
+import { pace } from '../train/pace.js';
 import { random } from '../train/random.js';
 import { weightSpecs } from '../weight-specs.js';
+
+/** Values between two looks at the clock. */
+const STRETCH = 1 << 16;
 
 /**
  * A weight file that holds nothing: each tensor's values are drawn from the seed when they are read. Filters are normal with the
@@ -14,25 +18,27 @@ export function randomWeights(network: Network, seed: number): WeightFile {
     format: 'random',
     tensors: new Map(all.map(({ name, shape }) => [name, { name, shape, dtype: 'float32', present: true }])),
     metadata: new Map(),
-    async read(name) {
+    async read(name, { signal } = {}) {
       const { part, shape } = all[places.get(name)!];
       const count = shape.reduce((product, side) => product * side, 1);
       if (part !== 'weight') return new Float32Array(count).fill(part === 'scale' || part === 'variance' ? 1 : 0);
-      return normal(count, Math.sqrt((2 * shape.at(-1)!) / count), seed * 1000 + places.get(name)!);
+      return normal(count, Math.sqrt((2 * shape.at(-1)!) / count), seed * 1000 + places.get(name)!, signal);
     },
     async close() {},
   };
 }
 
 /** Normally distributed values: Box and Muller 1958, "A Note on the Generation of Random Normal Deviates". */
-export function normal(count: number, deviation: number, seed: number): Float32Array {
+export async function normal(count: number, deviation: number, seed: number, signal?: AbortSignal): Promise<Float32Array> {
   const { uniform } = random(seed);
+  const wait = pace(signal, 'bench');
   const values = new Float32Array(count);
   for (let i = 0; i < count; i += 2) {
     const radius = deviation * Math.sqrt(-2 * Math.log(1 - uniform()));
     const angle = 2 * Math.PI * uniform();
     values[i] = radius * Math.cos(angle);
     if (i + 1 < count) values[i + 1] = radius * Math.sin(angle);
+    if (i % STRETCH === 0) await wait();
   }
   return values;
 }

@@ -38,7 +38,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const quiet = asks(argv, '--quiet', '-q');
   const report = reporter((text) => void world.stderr.write(text), {
     terminal: world.stderr.isTTY === true,
-    columns: world.stderr.columns,
+    columns: world.stderr.columns || undefined,
   });
   const bold = (text: string) => (world.stdout.isTTY && !env.NO_COLOR && env.TERM !== 'dumb' ? `\x1b[1m${text}\x1b[22m` : text);
   const context: Omit<Context, 'options'> = {

@@ -13,7 +13,7 @@ import type { Context } from './command.js';
 const PIECE = 4 << 20;
 
 /** What is wrong with one tensor. */
-export interface Fault {
+interface Fault {
   readonly tensor: string;
   readonly message: string;
 }
@@ -30,7 +30,7 @@ export interface Check {
   readonly tensors: TensorCheck | undefined;
 }
 
-export interface TensorCheck {
+interface TensorCheck {
   readonly format: string;
   readonly architecture: string;
   readonly top: boolean;

@@ -52,6 +52,19 @@ describe('bad pictures are refused in one sentence', () => {
   });
 });
 
+describe('pictures that could pass the cap by a second size', () => {
+  it('a GIF whose first frame is larger than it', () =>
+    refused(
+      patched('palette.gif', (view) => view.setUint16(6, 3, true)),
+      'its first frame reaches beyond it',
+    ));
+  it('a JPEG of many components', () => {
+    const bytes = fixture('grey.jpg');
+    bytes[bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === 0xc0) + 9] = 200;
+    return refused(bytes, 'received a JPEG of 200 components');
+  });
+});
+
 describe('decompression bombs fail on their header', () => {
   const bombs: Record<string, (width: number, height: number) => Uint8Array> = {
     png: (width, height) =>

@@ -83,3 +83,17 @@ describe('failures of Node inputs', () => {
     expect(stream.destroyed).toBe(true);
   });
 });
+
+describe('AVIF', () => {
+  it('is decoded, to the size in its header and nearly the same colours', async () => {
+    const { default: sharp } = await import('sharp');
+    const raw = { raw: { width: 45, height: 31, channels: 3 as const } };
+    const avif = await sharp(picture.data, raw).avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer();
+    const { width, height, data } = await decodeImage(avif);
+    const mean = data.reduce((sum, value, i) => sum + Math.abs(value - picture.data[i]!), 0) / data.length;
+    expect([width, height]).toEqual([45, 31]);
+    expect(mean).toBeLessThan(8);
+    await expect(decodeImage(avif, { maxPixels: 1000 })).rejects.toThrow('expected at most 1,000 pixels, received 45 x 31');
+    await expect(decodeImage(avif.subarray(0, avif.length - 50))).rejects.toMatchObject({ code: 'VGG_INPUT' });
+  });
+});

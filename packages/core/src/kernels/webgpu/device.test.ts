@@ -33,15 +33,23 @@ describe.skipIf(!report.available)(`a WebGPU device that binds 128 MiB${report.a
 
   it('a matrix of 136 MiB is refused whole, by name, and computed in blocks', async () => {
     const [rows, columns] = [8704, 4096];
-    const x = backend.run(() => tensor(Float32Array.from({ length: rows }, (_, i) => ((i * 7) % 11) - 5), [1, rows])) as Tensor2D;
+    const x = backend.run(() =>
+      tensor(
+        Float32Array.from({ length: rows }, (_, i) => ((i * 7) % 11) - 5),
+        [1, rows],
+      ),
+    ) as Tensor2D;
     const whole = zeros([rows, columns]);
     expect(() => backend.run(() => dense(x, whole, null))).toThrow(
-      'dense: expected weights of at most 128 MiB (the device\'s limit for one tensor), received [8704, 4096], 136 MiB',
+      "dense: expected weights of at most 128 MiB (the device's limit for one tensor), received [8704, 4096], 136 MiB",
     );
     whole.dispose();
     const blocks = backend.run(() =>
       splitRows(rows, columns, 128 * MIB).map(({ start, rows }) =>
-        tensor(Float32Array.from({ length: rows * columns }, (_, i) => (((start * columns + i) * 13) % 17) - 8), [rows, columns]),
+        tensor(
+          Float32Array.from({ length: rows * columns }, (_, i) => (((start * columns + i) * 13) % 17) - 8),
+          [rows, columns],
+        ),
       ),
     );
     expect(blocks).toHaveLength(2);

@@ -6,6 +6,16 @@ interface NodeWebGpu {
   globals: Record<string, unknown>;
 }
 
+/** Where Linux shows graphics devices: DRM, NVIDIA, WSL, Qualcomm. */
+const LINUX_DEVICES = ['/dev/dri', '/dev/nvidiactl', '/dev/nvidia0', '/dev/dxg', '/dev/kgsl-3d0'];
+
+interface NodeProcess {
+  platform: string;
+  env: Record<string, string | undefined>;
+  /** Node 20.16 and later. */
+  getBuiltinModule?(name: 'node:fs'): { existsSync(path: string): boolean };
+}
+
 let found: Promise<GpuLike | string> | undefined;
 
 /**
@@ -17,7 +27,19 @@ export function nodeGpu(): Promise<GpuLike | string> {
   return found;
 }
 
+/** Looked at before Dawn is loaded, which takes its time and fills the terminal with the driver loader's own warnings. */
+function missingDevice(): string | undefined {
+  const { platform, env, getBuiltinModule } = (globalThis as unknown as { process: NodeProcess }).process;
+  const isNamed = env.VK_ICD_FILENAMES !== undefined || env.VK_DRIVER_FILES !== undefined;
+  if (platform !== 'linux' || isNamed || !getBuiltinModule) return undefined;
+  const { existsSync } = getBuiltinModule('node:fs');
+  if (LINUX_DEVICES.some((path) => existsSync(path))) return undefined;
+  return 'this machine shows no graphics device (a software one is used where VK_ICD_FILENAMES names its driver)';
+}
+
 async function load(): Promise<GpuLike | string> {
+  const missing = missingDevice();
+  if (missing) return missing;
   // Held in a variable, so that no bundler tries to put 130 MB of native code into a page.
   const name = 'webgpu';
   let dawn: NodeWebGpu;

@@ -13,7 +13,7 @@ import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { ARCH_DEFAULT, MODEL_FLAGS } from '../open-model.js';
 import { normal, randomWeights } from '../random-weights.js';
-import { bytes, facts } from '../text.js';
+import { bytes, facts, plural } from '../text.js';
 
 /** What a report is made of now and then: each of this many runs gets a line. */
 const EVERY = 10;
@@ -54,7 +54,7 @@ export const bench = command({
       const side = size ?? network.size;
       const layers = chosen(network, side, part, context);
       const summary = summarize({ ...network, layers }, { height: side, width: side });
-      const values = normal(batch * side * side * network.channels, 0.1, options.seed);
+      const values = await normal(batch * side * side * network.channels, 0.1, options.seed, signal);
       const pass = await passes[mode]({ network, layers, store, backend, values, shape: [batch, side, side, network.channels], context });
       const times: number[] = [];
       try {
@@ -101,7 +101,7 @@ export const bench = command({
             ['network', `${network.name}, ${json.part}, ${batch} x ${side} x ${side} x ${network.channels}, ${mode}, ${name} weights`],
             [
               'backend',
-              `${backend.name}, ${backend.info.threads === 1 ? '1 thread' : `${backend.info.threads} threads`}, simd ${backend.info.simd}`,
+              `${backend.name}, ${plural(backend.info.threads, 'thread')}${backend.name === 'wasm' ? `, simd ${backend.info.simd}` : ''}`,
             ],
             ['mean', `${mean.toFixed(1)} ms +/- ${sd.toFixed(1)} ms a batch, over ${runs} runs after ${warmup}`],
             ['median', `${median.toFixed(1)} ms`],

@@ -62,7 +62,7 @@ async function decodeEncoded({ bytes, format, width, height }: Encoded, name: st
   const sharp = await loadSharp();
   try {
     // Size and wholeness were checked by inspect, by the same rules as in a page.
-    const decoder = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: false, autoOrient: false });
+    const decoder = sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: width * height, autoOrient: false });
     const { data, info } = await decoder.toColourspace('srgb').removeAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     if (info.width === width && info.height === height && info.channels === 3)
       return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };

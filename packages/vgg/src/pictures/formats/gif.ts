@@ -16,9 +16,13 @@ export const gif: PictureFormat = {
     return width === undefined || height === undefined ? undefined : { width, height };
   },
   damage(reader) {
-    for (const { kind, end } of blocks(reader)) {
+    for (const { kind, at, end } of blocks(reader)) {
       if (end === undefined) return 'it ends in the middle of a frame';
-      if (kind === IMAGE) return undefined;
+      if (kind !== IMAGE) continue;
+      const right = reader.u16(at, true)! + reader.u16(at + 4, true)!;
+      const bottom = reader.u16(at + 2, true)! + reader.u16(at + 6, true)!;
+      // Decoders differ in whether the picture then grows, past the size that was held against the cap.
+      return right > reader.u16(6, true)! || bottom > reader.u16(8, true)! ? 'its first frame reaches beyond it' : undefined;
     }
     return 'it ends before its first frame';
   },

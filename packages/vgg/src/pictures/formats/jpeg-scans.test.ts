@@ -37,10 +37,27 @@ describe('scansFit', () => {
 
   it('thousands of scans are refused', () => {
     const bytes = fixture('progressive.jpg');
-    const scans = [...segments(new Reader(bytes))].filter(({ marker }) => marker === SOS).map(({ at }) => at - 2);
-    const dcRefinement = bytes.subarray(scans[5]!, scans[6]!);
-    const many = [...bytes.subarray(0, scans[6]!)];
-    for (let i = 0; i < 200; i++) many.push(...dcRefinement);
-    expect(fits(Uint8Array.from([...many, ...bytes.subarray(scans[6]!)]))).toBe(false);
+    const markers = [...segments(new Reader(bytes))];
+    // A scan that adds one bit to each DC coefficient fits any number of times.
+    const place = markers.findIndex(
+      ({ marker, at }, i) =>
+        marker === SOS && i > markers.findIndex((other) => other.marker === SOS) && bytes[at + 3 + bytes[at + 2]! * 2] === 0,
+    );
+    const [from, to] = [markers[place]!.at - 2, markers[place + 1]!.at - 2];
+    const repeated = (times: number) =>
+      Uint8Array.from([
+        ...bytes.subarray(0, from),
+        ...Array.from({ length: times }, () => [...bytes.subarray(from, to)]).flat(),
+        ...bytes.subarray(to),
+      ]);
+    expect([fits(repeated(1)), fits(repeated(50)), fits(repeated(200))]).toEqual([true, true, false]);
+  });
+
+  it('a second frame is refused', () => {
+    const bytes = fixture('grey.jpg');
+    const frame = [...segments(new Reader(bytes))].find(({ marker }) => marker === 0xc0)!.at - 2;
+    expect(fits(Uint8Array.from([...bytes.subarray(0, frame), ...bytes.subarray(frame, frame + 13), ...bytes.subarray(frame)]))).toBe(
+      false,
+    );
   });
 });

@@ -49,8 +49,11 @@ export function scansFit(reader: Reader, segments: Iterable<{ marker: number; at
   const room = new Uint8Array(reader.length + MARGIN);
   try {
     for (const { marker, at } of segments) {
-      if (marker === 0xc0 || marker === 0xc1 || marker === 0xc2) frame = readFrame(reader, at, marker === 0xc2);
-      else if (marker > 0xc2 && marker <= 0xcf && marker !== DHT && marker !== 0xc8 && marker !== 0xcc) return true;
+      if (marker === 0xc0 || marker === 0xc1 || marker === 0xc2) {
+        // A second frame could be of any size; the first was held against the cap.
+        if (frame !== undefined) return false;
+        frame = readFrame(reader, at, marker === 0xc2);
+      } else if (marker > 0xc2 && marker <= 0xcf && marker !== DHT && marker !== 0xc8 && marker !== 0xcc) return true;
       else if (marker === DHT) readTables(reader, at, tables);
       else if (marker === DRI) restartInterval = reader.u16(at + 2) ?? 0;
       else if (marker === SOS) {

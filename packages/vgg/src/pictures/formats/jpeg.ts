@@ -47,6 +47,7 @@ function frame(reader: Reader, at: number): Header | undefined {
   const components = reader.u8(at + 7);
   if (precision === undefined || height === undefined || width === undefined || components === undefined) return undefined;
   if (components === 4) return { width, height, refused: 'a CMYK JPEG, whose colours no two decoders agree on; convert it to RGB first' };
+  if (components !== 1 && components !== 3) return { width, height, refused: `a JPEG of ${components} components` };
   if (precision !== 8) return { width, height, refused: `a JPEG of ${precision} bits; convert it to 8 bits first` };
   return { width, height };
 }

@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { run } from '../../packages/vgg/src/cli/run.js';
-import { PREPROCESSINGS } from '../../packages/vgg/src/preprocessing.js';
-import { noise, SMALL_PLAN, smallFile } from '../../packages/vgg/test/small-weights.js';
+import { run } from '../src/cli/run.js';
+import { PREPROCESSINGS } from '../src/preprocessing.js';
+import { noise, SMALL_PLAN, smallFile } from './small-weights.js';
 
 /** What a run of the command line left behind. */
 export interface Ran {
