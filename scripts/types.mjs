@@ -4,7 +4,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
 const folder = 'packages/vgg/dist/types';
-const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit', shell: process.platform === 'win32' });
+const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.types.json'], {
+  stdio: 'inherit',
+  shell: process.platform === 'win32',
+});
 if (status !== 0) process.exit(status ?? 1);
 
 const leaves = ['errors', 'core', 'loaders'];
@@ -14,7 +17,9 @@ for (const name of readdirSync(folder, { recursive: true })) {
   const text = readFileSync(file, 'utf8');
   const resolved = text.replace(/(["'])@vgg\/(\w+)\1/g, (whole, quote, leaf) => {
     if (!leaves.includes(leaf)) throw new Error(`${file}: ${whole} is not published`);
-    const path = relative(dirname(file), join(folder, leaf, 'src', 'index.js')).split(sep).join('/');
+    const path = relative(dirname(file), join(folder, leaf, 'src', 'index.js'))
+      .split(sep)
+      .join('/');
     return `${quote}${path.startsWith('.') ? path : `./${path}`}${quote}`;
   });
   if (resolved !== text) writeFileSync(file, resolved);

@@ -19,9 +19,9 @@ export const DTYPE_BYTES: Readonly<Record<DType, number>> = {
 };
 
 /** Most values of one tensor: fc6 of VGG-16 has 103 million; this is 1 GiB of float32, which every engine can still allocate. */
-export const MAX_VALUES = 2 ** 28;
+const MAX_VALUES = 2 ** 28;
 /** Most axes of a tensor: filters have four. */
-export const MAX_RANK = 8;
+const MAX_RANK = 8;
 
 /**
  * The number of values of a stranger's shape.
@@ -77,7 +77,7 @@ const GETTERS: Readonly<Record<Exclude<DType, 'float16' | 'bfloat16'>, (view: Da
 };
 
 /** IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. */
-export function float16ToNumber(half: number): number {
+function float16ToNumber(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;

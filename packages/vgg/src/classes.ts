@@ -6,7 +6,7 @@ import type { OpenOptions, SourceInput } from './io/io.js';
 import { type ClassName, classWarnings, parseClasses } from './parse-classes.js';
 import { IMAGENET_CLASSES, type PublishedSet } from './published-sets.js';
 
-export { type ClassName, classWarnings, parseClasses } from './parse-classes.js';
+export type { ClassName } from './parse-classes.js';
 
 /** ImageNet's list has 35 kB; a hundred times the largest one published. */
 const MAX_LIST = 64 * 2 ** 20;

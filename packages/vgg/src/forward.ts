@@ -29,7 +29,7 @@ export function steps(layers: readonly Layer[], taps: ReadonlySet<string>, place
 }
 
 /** Computes one step. `x` is [N, H, W, C] for maps and [N, C] behind the flattening; differentiable in `x` and the weights. */
-export function runStep(step: Step, x: tf.Tensor, weights: LayerWeights): tf.Tensor {
+function runStep(step: Step, x: tf.Tensor, weights: LayerWeights): tf.Tensor {
   const { layer } = step;
   const activation = step.fused ? 'relu' : 'linear';
   const other = (name: string) => weights.others.get(name)!;

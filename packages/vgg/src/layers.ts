@@ -135,4 +135,3 @@ function examples(taps: readonly string[]): string {
 }
 
 export type { PaperTap, TapName } from './tap-names.js';
-export { weightSpecs } from './weight-specs.js';

@@ -79,7 +79,7 @@ const CHECKS: Record<keyof Plan, Check> = {
 };
 
 /** The keys of a plan, for help texts. */
-export const PLAN_KEYS: readonly (keyof Plan)[] = Object.keys(CHECKS) as (keyof Plan)[];
+const PLAN_KEYS: readonly (keyof Plan)[] = Object.keys(CHECKS) as (keyof Plan)[];
 
 /** A planned convolution taken apart; `undefined` where it is none. */
 export function convOf(planned: unknown): { kernel: 1 | 3; out: number } | undefined {

@@ -5,7 +5,7 @@ import type { Layer } from './plan.js';
 export type MapShape = readonly [height: number, width: number, channels: number];
 
 /** A pool's output side for an input side of `cells`. */
-export function pooled(cells: number, pool: { size: number; stride: number; rounding: 'floor' | 'ceil' }): number {
+function pooled(cells: number, pool: { size: number; stride: number; rounding: 'floor' | 'ceil' }): number {
   const steps = (cells - pool.size) / pool.stride;
   if (pool.rounding === 'floor') return Math.floor(steps) + 1;
   const side = Math.ceil(steps) + 1;

@@ -89,7 +89,7 @@ async function run(
 ): Promise<Finished> {
   const started = performance.now();
   // What npm and vitest put into the environment must not reach the programs under test.
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_OPTIONS|NODE_ENV|VGG_)/.test(name));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_OPTIONS|NODE_ENV|VGG_|VK_)/.test(name));
   const env = { ...Object.fromEntries(inherited), NO_COLOR: '1', ...options.env };
   const settings = { cwd: options.cwd, env, timeout: options.timeout ?? 60_000, killSignal: 'SIGKILL' as const, maxBuffer: 64 * 2 ** 20 };
   const seconds = () => (performance.now() - started) / 1000;

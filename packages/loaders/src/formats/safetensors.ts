@@ -143,7 +143,7 @@ export interface SafetensorsOptions {
   signal?: AbortSignal;
 }
 
-export const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
+const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
 
 /**
  * A safetensors file in chunks: the header, then one tensor at a time, so that memory stays at the largest tensor.

@@ -9,7 +9,7 @@ export interface CacheOptions {
 }
 
 /** A page of a file system: an index read in small steps then costs one read per page it touches. */
-export const CACHE_DEFAULTS = { block: 4096, blocks: 256 };
+const CACHE_DEFAULTS = { block: 4096, blocks: 256 };
 
 /** A source whose small reads are served from aligned blocks, so that a reader may take a few bytes at a time. */
 export function cachedSource(source: Source, options: CacheOptions = {}): Source {

@@ -10,7 +10,7 @@ import { png } from './formats/png.js';
 import { webp } from './formats/webp.js';
 
 /** 300 MB of RGB; a larger picture is a mistake or an attack until someone says otherwise. */
-export const MAX_PIXELS = 100_000_000;
+const MAX_PIXELS = 100_000_000;
 
 const FORMATS: readonly PictureFormat[] = [jpeg, png, webp, gif, avif];
 const NAMES = 'JPEG, PNG, WebP, GIF or AVIF';

@@ -63,7 +63,7 @@ export function fromRaw(image: RawImage, name: string): Picture {
 }
 
 /** Grey spread over three channels, alpha dropped with the colours under it kept: Pillow's `convert('RGB')`. Always a fresh copy. */
-export function toRgb(bytes: Uint8Array | Uint8ClampedArray, channels: 1 | 3 | 4, pixels: number): Uint8Array {
+function toRgb(bytes: Uint8Array | Uint8ClampedArray, channels: 1 | 3 | 4, pixels: number): Uint8Array {
   if (channels === 3) return new Uint8Array(bytes.subarray(0, pixels * 3));
   const rgb = new Uint8Array(pixels * 3);
   const green = channels === 1 ? 0 : 1;

@@ -11,7 +11,8 @@ describe.each([[[4, 3]], [[5, 7, 3]], [[3, 6, 5, 4]]])('layers %j', (sizes) => {
     const rows = 6;
     const net = createNet(sizes, random(1), F64);
     const rng = random(2);
-    for (const { weights, bias } of net) for (const array of [weights, bias]) array.forEach((_, k) => (array[k]! += rng.uniform() - 0.5));
+    for (const { weights, bias } of net)
+      for (const array of [weights, bias]) for (let k = 0; k < array.length; k++) array[k]! += rng.uniform() - 0.5;
     const x = Float64Array.from({ length: rows * sizes[0]! }, () => 2 * rng.uniform() - 1);
     const labels = Int32Array.from({ length: rows }, () => rng.below(sizes.at(-1)!));
     // The same seed drops the same units each time, so the loss stays a function of the parameters.
@@ -45,9 +46,9 @@ test('gradients add up over parts of a batch', () => {
   const parts = workspaceFor(net, 4);
   addGradients(net, x.subarray(0, 16), labels.subarray(0, 4), 4, parts);
   addGradients(net, x.subarray(16), labels.subarray(4), 3, parts);
-  parts.gradients.forEach(({ weights }, l) =>
-    weights.forEach((value, k) => void expect(value).toBeCloseTo(whole.gradients[l]!.weights[k]!, 12)),
-  );
+  for (const [l, { weights }] of parts.gradients.entries()) {
+    for (const [k, value] of weights.entries()) expect(value).toBeCloseTo(whole.gradients[l]!.weights[k]!, 12);
+  }
 });
 
 test('Glorot weights have the variance 2 / (inputs + outputs); a single layer starts at 0', () => {
