@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -25,11 +25,14 @@ export function expectSmoke(finished: Finished): void {
 }
 
 export function nodeTests(project: () => Project): void {
-  test('the tarball holds the built files, and nothing of the sources', () => {
-    const { files } = project();
-    expect(files).toEqual(
-      expect.arrayContaining(['package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'dist/browser/vgg.js']),
-    );
+  test('the tarball holds all that its package.json promises, and nothing of the sources', async () => {
+    const { files, folder } = project();
+    const { exports } = JSON.parse(await readFile(join(folder, 'node_modules/vgg/package.json'), 'utf8'));
+    const targets = Object.values(exports as Record<string, string | Record<string, string>>)
+      .flatMap((target) => (typeof target === 'string' ? [target] : [target.types, target.default]))
+      .map((target) => String(target).replace('./', ''));
+    expect(targets.filter((target) => !files.includes(target))).toEqual([]);
+    expect(files).toEqual(expect.arrayContaining(['dist/cli.js', 'README.md', 'LICENSE']));
     expect(files.filter((file) => !/^(dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file))).toEqual(
       [],
     );

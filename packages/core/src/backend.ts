@@ -88,7 +88,7 @@ async function openNamed(name: BackendName, wish: BackendWish, environment: Envi
   const report = await probeBackend(name, environment);
   if (!report.available) throw absent(name, report.reason);
   const by = wish === 'auto' ? `asked for by ${environment.wishFrom}` : 'asked for by name';
-  return handle(await openCore(report, environment, options), report, `${report.reason}, ${by}`, []);
+  return handle(await openCore(report, environment, options), report, `${report.reason}, ${by}`, [], options);
 }
 
 async function openBest(environment: Environment, options: OpenBackendOptions): Promise<Backend> {
@@ -98,7 +98,7 @@ async function openBest(environment: Environment, options: OpenBackendOptions): 
     try {
       const core = await openCore(report, environment, options);
       const before = steps.map((step) => `${step.name}: ${step.reason}`).join('; ');
-      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps);
+      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps, options);
       if (report.name === 'webgpu') await selfTest(backend);
       return backend;
     } catch (error) {
@@ -111,7 +111,13 @@ async function openBest(environment: Environment, options: OpenBackendOptions): 
 }
 
 /** One opener's view of a shared core: its own reason, and its own place in the list of faults. */
-function handle(core: Core, report: BackendReport, reason: string, passedOver: Step[]): Backend {
+function handle(
+  core: Core,
+  report: BackendReport,
+  reason: string,
+  passedOver: Step[],
+  { maxBindingBytes = Number.POSITIVE_INFINITY }: CoreOptions,
+): Backend {
   const { name } = core;
   const readFaults = core.faults.reader(name);
   const check = () => {
@@ -128,7 +134,8 @@ function handle(core: Core, report: BackendReport, reason: string, passedOver: S
       steps: [...passedOver, { name, reason: `taken: ${report.reason}` }],
       ...warningOf(report),
       ...(report.adapter && { adapter: report.adapter, software: report.software === true }),
-      ...(core.limits && { limits: core.limits }),
+      // A device that runs already keeps its own limit; what is planned on it heeds this opener's.
+      ...(core.limits && { limits: { ...core.limits, maxBindingBytes: Math.min(core.limits.maxBindingBytes, maxBindingBytes) } }),
       sharedMemory: core.sharedMemory,
       ...(core.kernels && { kernels: core.kernels }),
     },

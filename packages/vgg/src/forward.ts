@@ -126,20 +126,24 @@ export async function forward(
   }
 }
 
-/** The same as one synchronous, differentiable computation on `x`; every step must be placed on one backend. */
+/** @throws VggError `VGG_MEMORY` where steps run on different backends, since values leave a GPU only asynchronously */
+export function requireOneBackend(plan: readonly Step[], own: BackendName): void {
+  const elsewhere = plan.find((step) => step.placement.backend !== own);
+  if (!elsewhere) return;
+  const { layer, placement } = elsewhere;
+  throw new VggError(
+    'VGG_MEMORY',
+    `activations: ${layer.name} runs on ${placement.backend} (${placement.reason}), and a synchronous pass cannot change backends; use a smaller picture, or extract`,
+  );
+}
+
+/** The same as one synchronous, differentiable computation on `x`. */
 export function activations(
   plan: readonly Step[],
   x: tf.Tensor4D,
   taps: readonly string[],
   weights: ReadonlyMap<string, LayerWeights>,
 ): Record<string, tf.Tensor> {
-  const elsewhere = plan.find((step) => step.placement.backend !== plan[0].placement.backend);
-  if (elsewhere) {
-    throw new VggError(
-      'VGG_MEMORY',
-      `activations: ${elsewhere.layer.name} runs on ${elsewhere.placement.backend} (${elsewhere.placement.reason ?? plan[0].placement.reason}), and a synchronous pass cannot change backends; use a smaller picture or extract`,
-    );
-  }
   const found: Record<string, tf.Tensor> = {};
   let current: tf.Tensor = x;
   for (const step of plan) {

@@ -13,6 +13,12 @@ import { WeightStore } from './weight-store.js';
 export interface LoadOptions extends OpenWeightsOptions {
   /** `auto` (the default) takes WebGPU, else WASM, else the CPU, unless the environment variable `VGG_BACKEND`, in a page `?backend=`, names one. */
   backend?: BackendName | 'auto';
+  /** webgpu: plan as for a device whose buffers hold no more than this, although it could; layers that do not fit are split or run on wasm. */
+  maxBindingBytes?: number;
+  /** wasm: where tfjs-backend-wasm-simd.wasm is, instead of the copy inside the package (for a strict `connect-src`, or one's own CDN). */
+  wasmUrl?: string | URL;
+  /** wasm: the bytes of that file. */
+  wasmBinary?: ArrayBuffer | Uint8Array;
   /** Taps whose weights are read now; the others are read when they are first asked for. */
   layers?: string | readonly string[];
   /** Names of the classes, instead of the published ImageNet ones: a file, or the names themselves. */
@@ -37,7 +43,8 @@ export async function load(arch?: string | Plan, options: LoadOptions = {}): Pro
 async function loadModel(arch: string | Plan | undefined, options: LoadOptions): Promise<Model> {
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
-  const backend = await openBackend(options.backend ?? 'auto', { signal });
+  const { maxBindingBytes, wasmUrl, wasmBinary } = options;
+  const backend = await openBackend(options.backend ?? 'auto', { signal, maxBindingBytes, wasmUrl, wasmBinary });
   registerGradients();
   const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(
     arch,

@@ -107,6 +107,32 @@ describeEachBackend('model', (backend) => {
     await new Promise((resolve) => setTimeout(resolve));
   });
 
+  it('runs as a hybrid where buffers are small: large maps on wasm, dense weights in blocks, the same numbers', async () => {
+    if (backend().name !== 'webgpu') return;
+    const net = network(SMALL_PLAN);
+    const input = prepare(picture(), PREPROCESSINGS.keras, { size: 32 });
+    const expected = referenceForward(net, smallWeights(net), { data: input.data, shape: [1, 32, 32, 3] });
+    // The maps of block 1 take 32 KiB, fc6's weights 20 KiB.
+    const model = await load(undefined, { weights: await smallFile(), backend: 'webgpu', maxBindingBytes: 15 * 1024 });
+    const placement = model.placement();
+    expect(placement.filter((each) => each.backend === 'wasm').map((each) => each.layer)).toEqual([
+      'conv1_1',
+      'relu1_1',
+      'conv1_2',
+      'relu1_2',
+      'pool1',
+    ]);
+    expect(placement.filter((each) => each.parts > 1).map((each) => each.layer)).toEqual(['fc6']);
+    const maps = await model.extract(picture(), tapNames(net), { size: 32 });
+    for (const tap of tapNames(net)) expect(maximumDifference(maps[tap].data, expected.get(tap)!.data), tap).toBeLessThan(TOLERANCE);
+    await model.ready('prob');
+    const zeros = model.run(() => tf.zeros<tf.Rank.R4>([1, 32, 32, 3]));
+    expect(() => model.activations(zeros, ['prob'])).toThrow(expect.objectContaining({ code: 'VGG_MEMORY' }));
+    zeros.dispose();
+    model.dispose();
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+
   it('an abort stops an extraction and leaves nothing', async () => {
     const model = await open();
     await model.ready('pool3');

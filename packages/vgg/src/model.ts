@@ -7,7 +7,7 @@ import { type Classification, topClasses } from './classify.js';
 import { WordDigest } from './digest.js';
 import type { Embedded, Embedder, EmbedOptions } from './embedding.js';
 import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
-import { activations, forward, steps } from './forward.js';
+import { activations, forward, requireOneBackend, steps } from './forward.js';
 import { type ImageInput, type ImageInputs, isOneImage, type PictureItem, toPictures } from './images.js';
 import { prefix, resolveLayer, type TapName } from './layers.js';
 import { normalizeRgb } from './normalize.js';
@@ -270,7 +270,8 @@ export class Model implements Embedder {
     this.#alive();
     const { taps, layers: needed } = this.#taps(layers);
     const [batch, height, width] = x.shape;
-    const placements = place(this.network, needed, batch, height, width, this.backend);
+    const plan = steps(needed, taps, place(this.network, needed, batch, height, width, this.backend));
+    requireOneBackend(plan, this.#backend.name);
     const weights = new Map<string, LayerWeights>();
     for (const layer of needed) {
       const held = tensorNames(layer).length > 0 ? this.#ready.get(layer.name) : undefined;
@@ -282,7 +283,7 @@ export class Model implements Embedder {
       }
       if (held) weights.set(layer.name, held);
     }
-    return this.#backend.run(() => activations(steps(needed, taps, placements), x, [...taps], weights));
+    return this.#backend.run(() => activations(plan, x, [...taps], weights));
   }
 
   /** Runs synchronous tfjs code with the model's backend as the active one: gradients of {@link activations} belong in here. */
