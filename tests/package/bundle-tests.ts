@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises';
+import { copyFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
@@ -31,6 +32,7 @@ export function bundleTests(project: () => Project): void {
   async function visit(
     folder: string,
     headers: Record<string, string> = {},
+    query = '',
   ): Promise<{ result: PageResult; complaints: string[]; asked: string[] }> {
     const server = await serveFolder(folder, headers);
     const page = await browser.newPage();
@@ -38,7 +40,7 @@ export function bundleTests(project: () => Project): void {
     page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(String(error)));
     try {
-      await page.goto(server.origin);
+      await page.goto(`${server.origin}/${query}`);
       await page
         .waitForFunction(() => 'result' in window, undefined, { timeout: 30_000 })
         .catch(() => complaints.push('the page gave no result'));
@@ -84,5 +86,15 @@ export function bundleTests(project: () => Project): void {
     const isolated = await visit(folder, { ...ISOLATED, ...policy });
     expectNumbers(isolated);
     expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true });
+  });
+
+  inChromium('wasmUrl: the WebAssembly as a file of the page', async () => {
+    const folder = project().path('built', 'file');
+    await BUNDLERS['esbuild, split in chunks']!(project(), folder);
+    const file = 'tfjs-backend-wasm-simd.wasm';
+    await copyFile(project().path('node_modules/@tensorflow/tfjs-backend-wasm/wasm-out', file), join(folder, file));
+    const visited = await visit(folder, {}, `?wasm=${file}`);
+    expectNumbers(visited);
+    expect(visited.asked).toContain(`/${file}`);
   });
 }

@@ -1,5 +1,6 @@
 // The page of examples/browser from end to end: its own server, a real Chromium, files given as a person would give them.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,8 @@ import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chr
 import { picture, reference, relativeError, weightFile } from '../package/support/small-vgg.ts';
 
 const serve = fileURLToPath(new URL('../../examples/browser/serve.mjs', import.meta.url));
+/** Real weights that are not part of the repository. */
+const KERAS = fileURLToPath(new URL('../../../shared/data/vgg16-tfjs', import.meta.url));
 const executablePath = findChromium();
 if (!executablePath && process.env.CI) throw new Error(NO_CHROMIUM);
 
@@ -30,6 +33,13 @@ beforeAll(async () => {
   await writeFile(join(folder, 'notes.txt'), 'these are no weights');
   const { data, width, height, channels } = picture();
   await sharp(data, { raw: { width, height, channels } }).png().toFile(join(folder, 'picture.png'));
+  const ramp = Uint8Array.from(
+    { length: 32 * 32 * 3 },
+    (_, i) => (7 * Math.floor(i / 96) + 3 * (Math.floor(i / 3) % 32) + 50 * (i % 3)) % 256,
+  );
+  await sharp(ramp, { raw: { width: 32, height: 32, channels: 3 } })
+    .png()
+    .toFile(join(folder, 'ramp.png'));
   ({ server, origin } = await start('--port', '0', '--weights', join(folder, 'small.safetensors')));
 });
 
@@ -227,6 +237,39 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     await page.screenshot({ path: join(folder, 'phone-dark.png'), fullPage: true });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(overflow).toBe(0);
+  });
+
+  test.skipIf(!existsSync(KERAS))(
+    'the real VGG-16 as a chosen folder (needs ../shared/data/vgg16-tfjs): the reference activations',
+    { timeout: 90_000 },
+    async () => {
+      await page.getByText('Files', { exact: true }).click();
+      await section('weights').locator('input[webkitdirectory]').setInputFiles(KERAS);
+      await load();
+      expect(await section('weights').locator('.facts').textContent()).toContain('up to pool3; conv4_1.weight is not in the file');
+      await section('features').getByLabel('Picture size').selectOption('32');
+      await section('features').getByLabel('Layer').selectOption('pool3');
+      await section('features').locator('input[type=file]').setInputFiles(join(folder, 'ramp.png'));
+      await expect.poll(() => section('features').locator('.summary').textContent(), WAIT).toContain('pool3: shape 1 × 4 × 4 × 256');
+      const { bytes } = await saved('Download as .npy');
+      const values = new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset + bytes.length - 4 * 4 * 256 * 4, bytes.byteOffset + bytes.length),
+      );
+      // Computed in float64 from the published weights : the sum over block3_pool, and channel 1 at (0, 0).
+      expect(Math.abs(values.reduce((sum, value) => sum + value, 0) / 3_609_459.1588389305 - 1)).toBeLessThan(1e-4);
+      expect(Math.abs(values[1]! / 109.38072769551985 - 1)).toBeLessThan(1e-3);
+    },
+  );
+
+  test('a load that takes long shows its progress, and stops when it is cancelled', async () => {
+    // The file is 2.7 kB in one piece; its bytes never come.
+    await page.route('**/weights/*', () => {});
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+    await section('weights').getByRole('progressbar').waitFor();
+    await section('weights').getByRole('button', { name: 'Cancel' }).click();
+    await expect.poll(() => section('weights').locator('.task').textContent(), WAIT).toBe('Loading: cancelled.');
+    await page.unroute('**/weights/*');
+    await load();
   });
 
   test('weights with a hole: layers past it are disabled, with the reason', async () => {

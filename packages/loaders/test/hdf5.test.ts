@@ -7,7 +7,7 @@ import { bytesSource } from '../src/index.js';
 import { counted, fixture, open, ramp, refuses } from './helpers.js';
 
 async function tree(name: string) {
-  const file = await openHdf5(bytesSource(fixture(name), name));
+  const file = await openHdf5(bytesSource(await fixture(name), name));
   return { file, ...(await readTree(file)) };
 }
 
@@ -62,7 +62,7 @@ test.each([
 ] as const)('%s is refused as %s', (name, code, text) => refuses(open(name), code, text));
 
 test('a broken checksum of a chunk is an error, not other weights', async () => {
-  const bytes = fixture('earliest.h5');
+  const bytes = await fixture('earliest.h5');
   const { file, datasets } = await tree('earliest.h5');
   const dataset = datasets.get('filters/fletcher32')!;
   const source = counted(file.source);

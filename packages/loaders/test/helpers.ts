@@ -1,20 +1,29 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { isVggError, type VggErrorCode } from '@vgg/errors';
 import { expect } from 'vitest';
 import { bytesSource, openWeights, type Source, type WeightFile } from '../src/index.js';
 
-const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
-/** Real files that are not part of the repository. */
-export const DATA = fileURLToPath(new URL('../../../../shared/data/', import.meta.url));
-export const HAS_DATA = existsSync(DATA);
+/** By itself, since `new URL(..., import.meta.url)` is rewritten by the bundler that serves the tests. */
+const HERE = import.meta.url;
 
-export function fixture(name: string): Uint8Array {
-  return new Uint8Array(readFileSync(FIXTURES + name));
+/** A file of the fixtures: from disk in Node, from the server of the tests in Chromium. */
+export async function fixture(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const url = fixtureUrl(name);
+  if (url.protocol === 'file:') {
+    const { readFile } = await import('node:fs/promises');
+    return new Uint8Array(await readFile(url));
+  }
+  const response = await fetch(url);
+  // The server answers a page of its own for what it does not have.
+  if (!response.ok || response.headers.get('content-type')?.startsWith('text/html')) throw new Error(`no fixture ${name}`);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
-export function open(name: string): Promise<WeightFile> {
-  return openWeights(bytesSource(fixture(name), name));
+export function fixtureUrl(name: string): URL {
+  return new URL(`fixtures/${name}`, HERE);
+}
+
+export async function open(name: string): Promise<WeightFile> {
+  return openWeights(bytesSource(await fixture(name), name));
 }
 
 /** The values that make_h5.py writes. */

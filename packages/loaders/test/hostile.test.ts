@@ -104,11 +104,11 @@ function manifestSource(json: Uint8Array): Source {
 describe.each<[string, number, () => Promise<Uint8Array>, (bytes: Uint8Array) => Source]>([
   ['safetensors', 3000, safetensorsFile, bytesSource],
   ['tfjs', 1000, async () => MANIFEST, manifestSource],
-  ['Keras 3 weights', 200, async () => fixture('keras3.weights.h5'), bytesSource],
-  ['Keras 3 full', 200, async () => fixture('keras3-full.h5'), bytesSource],
-  ['published Keras', 200, async () => fixture('keras-published.h5'), bytesSource],
-  ['HDF5, everything old', 12, async () => fixture('earliest.h5'), bytesSource],
-  ['HDF5, everything new', 12, async () => fixture('latest.h5'), bytesSource],
+  ['Keras 3 weights', 200, () => fixture('keras3.weights.h5'), bytesSource],
+  ['Keras 3 full', 200, () => fixture('keras3-full.h5'), bytesSource],
+  ['published Keras', 200, () => fixture('keras-published.h5'), bytesSource],
+  ['HDF5, everything old', 12, () => fixture('earliest.h5'), bytesSource],
+  ['HDF5, everything new', 12, () => fixture('latest.h5'), bytesSource],
 ])('%s', (name, count, load, open) => {
   test(`${count} seeded mutations`, async () => {
     const bytes = await load();
@@ -144,7 +144,7 @@ describe.each<[string, number, () => Promise<Uint8Array>, (bytes: Uint8Array) =>
 test('mutated metadata of HDF5, where the structures are', async () => {
   // Mutations over a whole file mostly hit values; these hit only what the index reads.
   for (const name of ['earliest.h5', 'latest.h5', 'keras-published.h5']) {
-    const bytes = fixture(name);
+    const bytes = await fixture(name);
     const source = counted(bytesSource(bytes, name));
     await openWeights(source);
     const next = random(7);
@@ -231,7 +231,7 @@ describe('what is no weight file says what it is', () => {
 });
 
 test('an .h5 that says it is longer than it is, is cut', async () => {
-  const bytes = fixture('keras-published.h5');
+  const bytes = await fixture('keras-published.h5');
   await refuses(openWeights(bytesSource(bytes.slice(0, -1), 'cut.h5')), 'VGG_INTEGRITY', /cut.h5.*cut or corrupt/);
 });
 
@@ -240,7 +240,7 @@ test('a failed opening closes its source, a successful one leaves it open until 
   const closing = (bytes: Uint8Array): Source => ({ ...bytesSource(bytes), close: async () => void closed++ });
   await refuses(openWeights(closing(new Uint8Array(3))), 'VGG_FORMAT', /received/);
   expect(closed).toBe(1);
-  const file = await openWeights(closing(fixture('keras-published.h5')));
+  const file = await openWeights(closing(await fixture('keras-published.h5')));
   const mapping = canonicalise(file, table([[2, 2]]));
   await refuses(readCanonical(file, mapping, 'conv1_1.weight', { signal: AbortSignal.abort() }), 'VGG_ABORTED', /AbortSignal/);
   expect(closed).toBe(1);

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   bytesSource,
@@ -10,7 +9,7 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from '../src/index.js';
-import { counted, DATA, HAS_DATA, random, refuses } from './helpers.js';
+import { counted, random, refuses } from './helpers.js';
 import { table, VGG16 } from './vgg.js';
 
 async function write(
@@ -227,17 +226,4 @@ test('only the bytes of the wanted tensors are read: 30.5 MB of 553 MB up to con
     if (/^conv([123]_|4_)/.test(name)) await readCanonical(file, mapping, name);
   }
   expect(source.bytes - indexed).toBe(30_541_056);
-});
-
-describe.skipIf(!HAS_DATA)('shared/data/safetensors/mnist-mlp.safetensors', () => {
-  test('is read', async () => {
-    const file = await openWeights(bytesSource(readFileSync(`${DATA}safetensors/mnist-mlp.safetensors`)));
-    expect([...file.tensors.values()].map(({ name, shape, dtype }) => [name, shape, dtype]).sort()).toEqual([
-      ['l1.weight', [128, 784], 'float32'],
-      ['l2.weight', [10, 128], 'float32'],
-    ]);
-    const values = await file.read('l2.weight');
-    expect(values.length).toBe(1280);
-    expect(values.every(Number.isFinite)).toBe(true);
-  });
 });

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { canonicalise, describeShapes, readCanonical } from '../src/index.js';
-import { fixture, open } from './helpers.js';
+import expectedValues from './fixtures/torch.json';
+import { open } from './helpers.js';
 import { table } from './vgg.js';
 
 type Expected = Record<string, [shape: number[], values: number[]]>;
-const EXPECTED = JSON.parse(new TextDecoder().decode(fixture('torch.json'))) as { plain: Expected; bn: Expected };
+const EXPECTED = expectedValues as unknown as { plain: Expected; bn: Expected };
 const BLOCKS = [[2, 3], [4], [4, 5]];
 
 test.each([

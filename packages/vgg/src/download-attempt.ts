@@ -61,6 +61,8 @@ export async function attempt(request: Attempt): Promise<Answer> {
     throwIfAborted(signal, file.name);
     // A disk that is full is no fault of the line.
     if (isVggError(error)) throw error;
+    // A host without an address, or no way to it, stays so for longer than anyone waits.
+    if (NO_NETWORK.has(codeOf(error) ?? '')) return { kind: 'refused', why: causeOf(error) };
     return { kind: 'cut', why: line.signal.aborted ? `sent nothing for ${stallTimeout / 1000} s` : causeOf(error) };
   } finally {
     clearTimeout(timer);
@@ -139,7 +141,15 @@ function totalOf(response: Response): number | undefined {
 /** Node hides the reason of a failed fetch one level down. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = (cause as { code?: unknown }).code;
+  const code = codeOf(error);
   const message = cause instanceof Error ? cause.message : String(cause);
-  return typeof code === 'string' && !message.includes(code) ? `${message} (${code})`.trim() : message;
+  return code !== undefined && !message.includes(code) ? `${message} (${code})`.trim() : message;
 }
+
+function codeOf(error: unknown): string | undefined {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
+}
+
+const NO_NETWORK: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']);

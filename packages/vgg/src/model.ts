@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
@@ -249,6 +249,8 @@ export class Model implements Embedder {
         `classify: ${this.weights.name} holds ${this.network.name} without its dense layers; pass complete weights, or train a head`,
       );
     }
+    // Weights that are not there are said before class names are fetched.
+    await this.ready(scores.name, options);
     const classes = await this.classNames();
     for await (const item of this.extractAll(images, [scores.name], options)) {
       if ('error' in item) yield item;
@@ -283,7 +285,7 @@ export class Model implements Embedder {
       }
       if (held) weights.set(layer.name, held);
     }
-    return this.#backend.run(() => activations(plan, x, [...taps], weights));
+    return this.#backend.run(() => tf.tidy(() => activations(plan, x, [...taps], weights)));
   }
 
   /** Runs synchronous tfjs code with the model's backend as the active one: gradients of {@link activations} belong in here. */

@@ -7,7 +7,8 @@ async function main() {
   const data = new Uint8Array(side * side * 3);
   for (let y = 0, i = 0; y < side; y++)
     for (let x = 0; x < side; x++) for (let c = 0; c < 3; c++) data[i++] = (7 * y + 3 * x + 50 * c + ((x * y) % 11) * 5) % 256;
-  const model = await load(undefined, { weights: new URL('small.safetensors', location.href), backend: 'wasm' });
+  const wasmUrl = new URLSearchParams(location.search).get('wasm') ?? undefined;
+  const model = await load(undefined, { weights: new URL('small.safetensors', location.href), backend: 'wasm', wasmUrl });
   const map = await model.extract({ data, width: side, height: side, channels: 3 }, 'relu2_2');
   const { name, sharedMemory } = model.backend;
   model.dispose();
