@@ -1,5 +1,6 @@
 import { copyFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
@@ -96,5 +97,33 @@ export function bundleTests(project: () => Project): void {
     const visited = await visit(folder, {}, `?wasm=${file}`);
     expectNumbers(visited);
     expect(visited.asked).toContain(`/${file}`);
+  });
+
+  test.each([
+    // Raw bytes, minified; what is not used must stay out.
+    { code: "import { decodeNpy } from 'vgg/loaders'; console.log(decodeNpy);", most: 20_000, without: ['tensorflow', 'tidy', 'conv2d'] },
+    { code: "import { load } from 'vgg'; console.log(load);", most: 1_000_000, without: ['trainHead:', 'loadHead:'] },
+  ])('tree shaking: $code', async ({ code, most, without }) => {
+    const { outputFiles } = await esbuild({
+      stdin: { contents: code, resolveDir: project().folder },
+      bundle: true,
+      splitting: true,
+      outdir: project().path('built', 'shaken'),
+      write: false,
+      format: 'esm',
+      minify: true,
+      logLevel: 'silent',
+    });
+    const [entry] = outputFiles;
+    // What the entry imports at once; backends and their WebAssembly are fetched later.
+    const first = outputFiles.filter(
+      ({ path }) => path === entry!.path || new RegExp(`(from|import)"\\./${basename(path)}"`).test(entry!.text),
+    );
+    expect(first.reduce((sum, { contents }) => sum + contents.length, 0)).toBeLessThan(most);
+    for (const text of without)
+      expect(
+        first.some((file) => file.text.includes(text)),
+        text,
+      ).toBe(false);
   });
 }

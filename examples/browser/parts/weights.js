@@ -88,7 +88,7 @@ function listPublished(form, note) {
   if (FETCHABLE.some(({ id }) => id === FIRST_CHOICE)) select.value = FIRST_CHOICE;
   const describe = () => {
     const { source, licence, urls } = FETCHABLE.find(({ id }) => id === select.value);
-    note.textContent = `${source}, from ${new URL(urls[0]).host}; licence ${licence}.`;
+    note.textContent = `${source}, from ${new URL(urls[0]).host}; licence ${licence}. Only the layers that are looked at are fetched.`;
   };
   select.addEventListener('change', describe);
   describe();

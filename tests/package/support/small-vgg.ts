@@ -1,9 +1,9 @@
 // A VGG of three convolutions with made-up weights, the bytes of its weight file, and what it answers, computed in float64 from the definition.
 
 /** As JSON in the weight file, so that `load(undefined, { weights })` needs nothing else. */
-export const PLAN = { name: 'small', blocks: [[4], [6, 6]], dense: [], classes: 3, size: 32 } as const;
+const PLAN = { name: 'small', blocks: [[4], [6, 6]], dense: [], classes: 3, size: 32 } as const;
 
-export const SIDE = 32;
+const SIDE = 32;
 
 /** The pixels of a picture, RGB bytes: no two regions alike, and no symmetry that could hide a wrong order. */
 export function picture(side: number = SIDE): { width: number; height: number; channels: 3; data: Uint8Array } {
@@ -21,7 +21,7 @@ interface Tensor {
 }
 
 /** Filters [3, 3, in, out], dense [in, out], each with its bias; the same on every call. */
-export function weights(): Tensor[] {
+function weights(): Tensor[] {
   const rand = random(16);
   const make = (name: string, shape: number[]): Tensor[] => {
     const inputs = shape.slice(0, -1).reduce((product, side) => product * side, 1);
