@@ -17,7 +17,7 @@ const node: TestProjectConfiguration = {
   ssr: { resolve: { conditions: ['@vgg/source', 'node', 'import', 'default'] } },
   test: {
     name: 'node',
-    include: [...specs, 'tests/node/**/*.test.ts'],
+    include: [...specs, 'tests/**/*.test.ts'],
     exclude: ['**/*.web.test.ts', '**/node_modules/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,4 +1,5 @@
 import { engine } from '@tensorflow/tfjs-core';
+import { shareWork } from '@vgg/errors';
 import { absent } from './choose.js';
 import type { Environment } from './environment.js';
 import { Faults } from './faults.js';
@@ -35,20 +36,13 @@ const cores = new Map<BackendName, Promise<Core>>();
 export async function openCore(report: BackendReport, environment: Environment, options: CoreOptions): Promise<Core> {
   const { name } = report;
   const running = cores.get(name);
-  if (running) {
-    const core = await running;
-    if (!core.faults.lost) return core;
-    if (cores.get(name) === running) cores.delete(name);
-    return openCore(report, environment, options);
-  }
-  const starting = START[name](report, environment, options);
-  cores.set(name, starting);
-  try {
-    return await starting;
-  } catch (error) {
-    cores.delete(name);
-    throw error;
-  }
+  const core = await shareWork(cores, name, () => START[name](report, environment, options), {
+    signal: options.signal,
+    who: 'openBackend',
+  });
+  if (!running || !core.faults.lost) return core;
+  if (cores.get(name) === running) cores.delete(name);
+  return openCore(report, environment, options);
 }
 
 const START: Record<BackendName, (report: BackendReport, environment: Environment, options: CoreOptions) => Promise<Core>> = {

@@ -75,6 +75,34 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, 
   });
 }
 
+/**
+ * Work that several callers wait for at the same time, by key: begun by the first of them, with its own signal, and kept in `running`. When
+ * that one is aborted the others are not: the next begins the work again. A failure is forgotten.
+ */
+export async function shareWork<K, T>(
+  running: Map<K, Promise<T>>,
+  key: K,
+  start: () => Promise<T>,
+  { signal, who }: { signal: AbortSignal | undefined; who: string },
+): Promise<T> {
+  for (;;) {
+    const joined = running.get(key);
+    if (!joined) {
+      const work = start();
+      running.set(key, work);
+      work.catch(() => {
+        if (running.get(key) === work) running.delete(key);
+      });
+      return work;
+    }
+    try {
+      return await abortable(joined, signal, who);
+    } catch (error) {
+      if (signal?.aborted || !isVggError(error, 'VGG_ABORTED')) throw error;
+    }
+  }
+}
+
 /** Where a long call stands: `loaded` of `total` (bytes, pictures or epochs, as the stage says). */
 export interface Progress {
   /** `download`, `verify`, `read`, `decode`, `extract`, `train` … */

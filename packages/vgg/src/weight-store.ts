@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, BackendName } from '@vgg/core';
 import { splitRows } from '@vgg/core';
-import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
 import { type Mapping, readCanonical, type WeightFile } from '@vgg/loaders';
 import { WordDigest } from './digest.js';
 import type { Layer } from './plan.js';
@@ -99,18 +99,11 @@ export class WeightStore {
   }
 
   #layer(layer: Layer, backend: Backend, signal: AbortSignal | undefined): Promise<LayerWeights> {
-    if (this.#disposed) return Promise.reject(new VggError('VGG_OPTION', 'model: it was disposed of; load it again'));
-    const id = key(layer, backend.name);
-    const held = this.#held.get(id);
-    if (held) return held;
-    const reading = this.#read(layer, backend, signal);
-    this.#held.set(id, reading);
-    // A failed or aborted read is forgotten, so that it can be tried again.
-    reading.catch(() => this.#held.delete(id));
-    return reading;
+    return shareWork(this.#held, key(layer, backend.name), () => this.#read(layer, backend, signal), { signal, who: 'load' });
   }
 
   async #read(layer: Layer, backend: Backend, signal: AbortSignal | undefined): Promise<LayerWeights> {
+    if (this.#disposed) throw new VggError('VGG_OPTION', 'model: it was disposed of; load it again');
     const weight: tf.Tensor[] = [];
     const others = new Map<string, tf.Tensor>();
     try {

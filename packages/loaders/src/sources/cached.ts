@@ -1,3 +1,4 @@
+import { shareWork } from '@vgg/errors';
 import type { ReadOptions, Source } from '../source.js';
 import { checkRange } from './checks.js';
 
@@ -18,17 +19,17 @@ export function cachedSource(source: Source, options: CacheOptions = {}): Source
 
   function fetchBlock(index: number, read?: ReadOptions): Promise<Uint8Array> {
     const known = kept.get(index);
-    kept.delete(index); // to its end: the Map's order is the order of use
-    const start = index * block;
-    const promise = known ?? source.read(start, Math.min(block, source.size - start), read);
-    kept.set(index, promise);
-    if (kept.size > blocks) kept.delete(kept.keys().next().value!);
-    if (!known) {
-      promise.catch(() => {
-        if (kept.get(index) === promise) kept.delete(index);
-      });
+    if (known) {
+      kept.delete(index); // to its end: the Map's order is the order of use
+      kept.set(index, known);
     }
-    return promise;
+    const start = index * block;
+    const fetched = shareWork(kept, index, () => source.read(start, Math.min(block, source.size - start), read), {
+      signal: read?.signal,
+      who: source.name,
+    });
+    if (kept.size > blocks) kept.delete(kept.keys().next().value!);
+    return fetched;
   }
 
   return {

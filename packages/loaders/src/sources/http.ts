@@ -1,4 +1,4 @@
-import { messageOf, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { messageOf, type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
 import type { ReadOptions, Source } from '../source.js';
 import { bytesSource } from './bytes.js';
 import { cachedSource } from './cached.js';
@@ -73,7 +73,15 @@ async function openByRange(remote: Remote): Promise<Source> {
 function rangedSource(remote: Remote, total: number, head?: { etag: string | null; bytes: Uint8Array }): Source {
   const { name, request, signal } = remote;
   let etag = head?.etag;
-  let downloaded: Promise<Source> | undefined; // where the server turns out to have no Range requests
+  const downloads = new Map<'whole', Promise<Source>>(); // where the server turns out to have no Range requests
+  const download = (response: Response | undefined, read: ReadOptions | undefined): Promise<Source> => {
+    const start = async () => {
+      const all = await whole(response ?? (await request(undefined, read?.signal)), remote, read?.signal);
+      if (all.size !== total) throw changed(name);
+      return all;
+    };
+    return shareWork(downloads, 'whole', start, { signal: read?.signal, who: name });
+  };
   const ranged: Source = {
     name,
     size: total,
@@ -82,7 +90,7 @@ function rangedSource(remote: Remote, total: number, head?: { etag: string | nul
       checkRange(name, total, offset, count);
       if (count === 0) return new Uint8Array(0);
       if (head && offset + count <= head.bytes.length) return head.bytes.slice(offset, offset + count);
-      if (downloaded) return (await downloaded).read(offset, count, read);
+      if (downloads.size > 0) return (await download(undefined, read)).read(offset, count, read);
       const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal);
       const own = response.headers.get('etag');
       etag ??= own;
@@ -91,15 +99,11 @@ function rangedSource(remote: Remote, total: number, head?: { etag: string | nul
         await response.body?.cancel();
         throw changed(name);
       }
-      if (response.status === 200 && !downloaded) {
-        const attempt = whole(response, remote, read?.signal);
-        downloaded = attempt;
-        attempt.catch(() => {
-          downloaded = undefined;
-        });
-        const all = await attempt;
-        if (all.size !== total) throw changed(name);
-        return all.read(offset, count, read);
+      if (response.status === 200) {
+        // Of several reads at once the first takes the file, and the others take it from there.
+        const isFirst = downloads.size === 0;
+        if (!isFirst) await response.body?.cancel();
+        return (await download(isFirst ? response : undefined, read)).read(offset, count, read);
       }
       if (response.status !== 206 || (got && (got.start !== offset || got.end !== offset + count - 1))) {
         await wrongRange(response, name, offset, count);

@@ -36,25 +36,7 @@ describe('two readers of the same bytes', () => {
   });
 
   it('of a server that stops giving ranges: one that stops does not stop the other', async () => {
-    let calls = 0;
-    const fetch = async (_: unknown, init?: RequestInit): Promise<Response> => {
-      if (calls++ === 0) {
-        const headers = { 'content-range': `bytes 0-65535/${bytes.length}` };
-        return new Response(bytes.slice(0, 65536), { status: 206, headers });
-      }
-      let at = 0;
-      const body = new ReadableStream<Uint8Array>({
-        async pull(controller) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          if (init?.signal?.aborted) return controller.error(new Error('aborted'));
-          if (at >= bytes.length) return controller.close();
-          controller.enqueue(bytes.slice(at, at + 50_000));
-          at += 50_000;
-        },
-      });
-      return new Response(body, { status: 200, headers: { 'content-length': String(bytes.length) } });
-    };
-    const source = await httpSource('https://example.org/weights.bin', { fetch: fetch as typeof globalThis.fetch });
+    const source = await httpSource('https://example.org/weights.bin', { fetch: withoutRanges() });
     const first = new AbortController();
     const stopped = source.read(100_000, 70_000, { signal: first.signal });
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -63,4 +45,32 @@ describe('two readers of the same bytes', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'VGG_ABORTED' });
     expect(await other).toEqual(bytes.slice(70_000, 140_000));
   });
+
+  it('of a server that stops giving ranges: both at once have the file from one download', async () => {
+    const source = await httpSource('https://example.org/weights.bin', { fetch: withoutRanges() });
+    const both = await Promise.all([source.read(100_000, 70_000), source.read(70_000, 70_000)]);
+    expect(both).toEqual([bytes.slice(100_000, 170_000), bytes.slice(70_000, 140_000)]);
+  });
 });
+
+/** Answers the first request with a range, and all others with the whole file, slowly. */
+function withoutRanges(): typeof globalThis.fetch {
+  let calls = 0;
+  return (async (_: unknown, init?: RequestInit): Promise<Response> => {
+    if (calls++ === 0) {
+      const headers = { 'content-range': `bytes 0-65535/${bytes.length}` };
+      return new Response(bytes.slice(0, 65536), { status: 206, headers });
+    }
+    let at = 0;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (init?.signal?.aborted) return controller.error(new Error('aborted'));
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.slice(at, at + 50_000));
+        at += 50_000;
+      },
+    });
+    return new Response(body, { status: 200, headers: { 'content-length': String(bytes.length) } });
+  }) as typeof globalThis.fetch;
+}

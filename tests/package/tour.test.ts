@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const WEIGHTS = '../shared/data/vgg16-tfjs/model.json';
+const out = mkdtempSync(join(tmpdir(), 'vgg-tour-'));
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+const tour = (...args: string[]) =>
+  run(process.execPath, ['examples/node/tour.mjs', '--out', out, ...args], {
+    env: { ...process.env, VGG_OFFLINE: '1', VGG_CACHE: join(out, 'cache') },
+  });
+
+describe('the first command (examples/node/tour.mjs)', () => {
+  it.skipIf(!existsSync(WEIGHTS))(`runs the main job on real weights (${WEIGHTS})`, async () => {
+    const { stdout } = await tour('--weights', WEIGHTS);
+    const accuracy = Number(/validation accuracy ([\d.]+) %/.exec(stdout)?.[1]);
+    expect(accuracy).toBeGreaterThan(90);
+    const right = Number(/([\d.]+) % of 15 new pictures right/.exec(stdout)?.[1]);
+    expect(right).toBeGreaterThan(90);
+    expect(readFileSync(join(out, 'pool3.npy')).subarray(1, 6).toString()).toBe('NUMPY');
+    expect(readFileSync(join(out, 'head.safetensors')).length).toBeLessThan(20_000);
+  });
+
+  it('says in one sentence how to pass a file where there is no network', async () => {
+    const failure = await tour().catch((error: { code: number; stderr: string }) => error);
+    expect(failure).toMatchObject({ code: 1 });
+    expect((failure as { stderr: string }).stderr.trim()).toMatch(/^[^\n]*pass a file you have[^\n]*--weights FILE[^\n]*\[VGG_NETWORK\]$/);
+  });
+});
