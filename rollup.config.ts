@@ -1,6 +1,7 @@
+import { isBuiltin } from 'node:module';
 import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
-import type { RollupOptions } from 'rollup';
+import type { Plugin, RollupOptions } from 'rollup';
 import esbuild from 'rollup-plugin-esbuild';
 import { wasmInline } from './scripts/wasm-inline.ts';
 
@@ -30,10 +31,18 @@ const library: RollupOptions = {
   },
 };
 
+/** Emscripten's code asks for Node's modules behind a test of the platform; a page must not see the imports. */
+const withoutNode = (): Plugin => ({
+  name: 'without-node',
+  resolveId: (id) => (isBuiltin(id) ? '\0without-node' : null),
+  load: (id) => (id === '\0without-node' ? 'export default {};' : null),
+});
+
 /** One folder for a page without a bundler: everything inside, split so that a page loads only its backend. */
 const page: RollupOptions = {
   input: { vgg: `${root}/src/index.ts` },
   plugins: [
+    withoutNode(),
     wasmInline(),
     nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }),
     commonjs(),

@@ -1,4 +1,4 @@
-import { inspect, load, PUBLISHED_SETS } from '../vgg/vgg.js';
+import { load, PUBLISHED_SETS } from '../vgg/vgg.js';
 import { element, megabytes } from './dom.js';
 import { dropArea } from './drop.js';
 import { fail, run } from './task.js';
@@ -46,37 +46,23 @@ export function weightsSection(section, { served, onModel }) {
     if (weights.length === 0)
       return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
     const loaded = await run(task, 'Loading', (options) =>
-      open(weights, { arch: network.value.trim() || undefined, backend: backend.value, ...options }),
+      load(network.value.trim() || undefined, { weights, backend: backend.value, ...options }),
     );
     if (!loaded) return;
     model?.dispose();
-    model = loaded.model;
-    showFacts(facts, loaded);
-    onModel(loaded.model, loaded.reach);
+    model = loaded;
+    const reach = reachOf(model);
+    showFacts(facts, model, reach);
+    onModel(model, reach);
   });
 }
 
-/** A model, and how far its weights reach: a file may lack its later parts. */
-async function open(weights, { arch, backend, ...options }) {
-  const model = await load(arch, { weights, backend, ...options });
-  try {
-    const { missing } =
-      typeof weights === 'string' && !weights.includes('/') ? { missing: [] } : await inspect(weights, { arch, ...options });
-    return { model, reach: reachOf(model.network, missing) };
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
-}
-
-/** The names of the layers before the first one that lacks a tensor, and that tensor. */
-function reachOf({ layers }, missing) {
-  const hole = layers.findIndex(({ name }) => missing.some((tensor) => tensor.startsWith(`${name}.`)));
-  if (hole < 0) return { layers: new Set(layers.map(({ name }) => name)) };
-  return {
-    layers: new Set(layers.slice(0, hole).map(({ name }) => name)),
-    missing: missing.find((tensor) => tensor.startsWith(`${layers[hole].name}.`)),
-  };
+/** How far a model's weights reach (a file may lack its later parts): the layers before the first that lacks a tensor, and that tensor. */
+function reachOf(model) {
+  const names = model.network.layers.map(({ name }) => name);
+  const [missing] = model.missing(names.at(-1));
+  const hole = missing === undefined ? names.length : names.indexOf(missing.split('.')[0]);
+  return { layers: new Set(names.slice(0, hole)), missing };
 }
 
 /** What a page may fetch: formats that are read here, from hosts that let other origins in. */
@@ -94,7 +80,7 @@ function listPublished(form, note) {
   describe();
 }
 
-function showFacts(list, { model, reach }) {
+function showFacts(list, model, reach) {
   const { backend, network, weights, preprocessing } = model;
   const threads = backend.threads > 1 ? `, ${backend.threads} threads` : '';
   const elsewhere = model.placement().filter((place) => place.backend !== backend.name);

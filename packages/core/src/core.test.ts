@@ -3,7 +3,11 @@ import { openBackend } from './backend.js';
 
 it('one opener that stops does not stop another that waits for the same backend', async () => {
   const hanging = (_: unknown, init?: RequestInit) =>
-    new Promise<Response>((_resolve, reject) => init?.signal?.addEventListener('abort', () => reject(new Error('aborted'))));
+    new Promise<Response>((_resolve, reject) => {
+      const stop = () => reject(new Error('aborted'));
+      if (init?.signal?.aborted) stop();
+      init?.signal?.addEventListener('abort', stop);
+    });
   vi.stubGlobal('fetch', hanging);
   try {
     const first = new AbortController();

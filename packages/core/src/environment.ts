@@ -54,9 +54,18 @@ export function currentEnvironment(): Environment {
     server,
     sharedArrayBuffer,
     cores: globals.navigator?.hardwareConcurrency ?? 1,
-    wish: (server ? globals.process?.env?.VGG_BACKEND : query) || undefined,
+    wish: (server ? variable(globals, 'VGG_BACKEND') : query) || undefined,
     wishFrom: server ? 'the environment variable VGG_BACKEND' : "the page's URL parameter backend",
   };
+}
+
+/** Deno asks for permission to read the environment; without it there is no wish. */
+function variable(globals: Globals, name: string): string | undefined {
+  try {
+    return globals.process?.env?.[name];
+  } catch {
+    return undefined;
+  }
 }
 
 async function findGpu(server: boolean): Promise<GpuLike | string> {

@@ -103,6 +103,19 @@ export async function shareWork<K, T>(
   }
 }
 
+/** One turn of the event loop, so that a page stays alive and an abort comes through. Timers are not used: a page in the background delays them by a second each. */
+export function turn(): Promise<void> {
+  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
 /** Where a long call stands: `loaded` of `total` (bytes, pictures or epochs, as the stage says). */
 export interface Progress {
   /** `download`, `verify`, `read`, `decode`, `extract`, `train` … */

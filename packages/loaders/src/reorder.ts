@@ -1,4 +1,4 @@
-import { throwIfAborted } from '@vgg/errors';
+import { throwIfAborted, turn } from '@vgg/errors';
 import type { ReadOptions } from './source.js';
 
 /**
@@ -14,7 +14,7 @@ export interface Reorder {
 /** Outputs moved together: that many streams are read in order, and each write is a whole cache line or more. */
 const TILE = 32;
 /** Values between two looks at the signal: some 50 ms of work. */
-const TURN = 2 ** 22;
+const STRETCH = 2 ** 22;
 
 /** Values in the order that {@link Reorder} describes, as a new array. */
 export async function reorder(
@@ -24,7 +24,7 @@ export async function reorder(
 ): Promise<Float32Array> {
   const out = new Float32Array(values.length);
   const row = channels * positions;
-  let turn = 0;
+  let moved = 0;
   for (let first = 0; first < outputs; first += TILE) {
     const end = Math.min(first + TILE, outputs);
     for (let channel = 0; channel < channels; channel++) {
@@ -34,10 +34,10 @@ export async function reorder(
         for (let output = first; output < end; output++) out[to + output] = values[output * row + from]!;
       }
     }
-    turn += (end - first) * row;
-    if (turn > TURN) {
-      turn = 0;
-      await new Promise((resolve) => setTimeout(resolve)); // so that a page stays alive and an abort comes through
+    moved += (end - first) * row;
+    if (moved > STRETCH) {
+      moved = 0;
+      await turn();
       throwIfAborted(options.signal, 'reorder');
     }
   }

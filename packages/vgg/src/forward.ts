@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendName, batchNorm, conv2d, dense, lrn, pool, relu, softmax } from '@vgg/core';
-import { throwIfAborted, VggError } from '@vgg/errors';
+import { throwIfAborted, turn, VggError } from '@vgg/errors';
 import type { Placement } from './placement.js';
 import type { Layer } from './plan.js';
 import type { LayerWeights } from './weight-store.js';
@@ -73,8 +73,10 @@ export interface ForwardContext {
   signal?: AbortSignal;
 }
 
-/** How long a pass may hold the event loop before it lets others run and looks at its AbortSignal, in ms. */
-const TURN = 40;
+/** How long passes may hold the event loop before others run and an AbortSignal is looked at, in ms. */
+const STRETCH = 40;
+/** When others ran last: passes over small pictures are short, and thousands of them in a row must let go as well. */
+let lastTurn = 0;
 
 /**
  * Runs the steps on `values` ([N, H, W, C], prepared pixels) and gives the values of every tap. Between layers it yields to the
@@ -89,7 +91,6 @@ export async function forward(
 ): Promise<Map<string, { shape: number[]; data: Float32Array }>> {
   const found = new Map<string, { shape: number[]; data: Float32Array }>();
   let current: { backend: Backend; tensor: tf.Tensor } | undefined;
-  let turn = performance.now();
   try {
     for (const step of plan) {
       throwIfAborted(context.signal, 'extract');
@@ -114,9 +115,9 @@ export async function forward(
         const data = await backend.read(output);
         found.set(step.output, { shape: [...output.shape], data: data.slice() });
       }
-      if (performance.now() - turn > TURN) {
-        await new Promise((resolve) => setTimeout(resolve));
-        turn = performance.now();
+      if (performance.now() - lastTurn > STRETCH) {
+        await turn();
+        lastTurn = performance.now();
       }
     }
     throwIfAborted(context.signal, 'extract');

@@ -123,6 +123,11 @@ export class Model implements Embedder {
     return last.name;
   }
 
+  /** The tensors that a layer needs and the weights do not hold, such as `['conv4_1.weight']`; none for a layer that can be asked for. */
+  missing(layer: string): string[] {
+    return this.#store.missing(prefix(this.network, [layer])).map(({ name }) => name);
+  }
+
   /** Reads the weights up to these taps now, instead of when they are first needed. */
   async ready(layers: string | readonly string[], options: ReadOptions = {}): Promise<void> {
     this.#alive();

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '@vgg/errors';
+import { throwIfAborted, turn } from '@vgg/errors';
 
 /** Longest stretch of work between two turns of the event loop, in ms: an abort is seen well within 200 ms, a page stays alive. */
 const STRETCH = 20;
@@ -19,17 +19,4 @@ export function pace(signal: AbortSignal | undefined, who: string): Pace {
       throwIfAborted(signal, who);
     });
   };
-}
-
-/** One turn of the event loop. Timers are not used: a page in the background delays them by a second each. */
-function turn(): Promise<void> {
-  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }
