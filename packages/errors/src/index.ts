@@ -53,6 +53,20 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Why a fetch failed, in words: Node's own error says only "fetch failed", and what happened is in its cause. */
+export function fetchFailure(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = (cause as { code?: unknown } | null | undefined)?.code;
+  const message = messageOf(cause);
+  return typeof code === 'string' && !message.includes(code) ? `${message} (${code})`.trim() : message;
+}
+
+/** What a value is, for the end of a sentence: `null`, `number`, `Date`, `an object`. */
+export function kindOf(value: unknown): string {
+  if (value === null || typeof value !== 'object') return value === null ? 'null' : typeof value;
+  return value.constructor?.name || 'an object';
+}
+
 /** Throws `VGG_ABORTED`, with the signal's reason as its cause, once the signal is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined, who: string): void {
   if (signal?.aborted) throw new VggError('VGG_ABORTED', `${who}: stopped by its AbortSignal`, { cause: signal.reason });

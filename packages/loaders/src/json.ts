@@ -46,9 +46,15 @@ function checkStructure(text: string, who: string, maxDepth: number): void {
       const start = i++;
       while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
       const keys = open.at(-1);
-      if (keys && /^\s*:/.test(text.slice(i + 1, i + 64))) addKey(keys, text.slice(start, i + 1), who);
+      if (keys && isBeforeColon(text, i + 1)) addKey(keys, text.slice(start, i + 1), who);
     }
   }
+}
+
+function isBeforeColon(text: string, from: number): boolean {
+  let at = from;
+  while (' \t\n\r'.includes(text[at] ?? ':')) at++;
+  return text[at] === ':';
 }
 
 function addKey(keys: Set<string>, literal: string, who: string): void {

@@ -7,6 +7,8 @@ export interface Source {
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
+  /** Whether asking for bytes or siblings goes over a network. */
+  readonly remote?: boolean;
   /**
    * Exactly `length` bytes from `offset`, as a fresh copy that the caller may keep.
    * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early; `VGG_ABORTED`

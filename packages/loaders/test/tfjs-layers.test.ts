@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { filesSource, openWeights, type WeightFile } from '../src/index.js';
+import { bytesSource, filesSource, openWeights, type WeightFile } from '../src/index.js';
 import { refuses } from './helpers.js';
 
 interface Weight {
@@ -69,6 +69,26 @@ test('with no first shard the end is served, since its place follows from the to
   const file = await model([{ weights: AB, shards: { s1: undefined, s2: BYTES.subarray(16) } }]);
   expect([...file.tensors.values()].map((info) => info.present)).toEqual([false, false, true]);
   expect([...(await file.read('b/kernel'))]).toEqual([6, 7, 8]);
+});
+
+test('over a network a group that was hardly fetched is not asked for shard by shard', async () => {
+  const paths = Array.from({ length: 20 }, (_, i) => `s${i}`);
+  const manifest = JSON.stringify({ weightsManifest: [{ paths, weights: [{ name: 'a/kernel', shape: [40], dtype: 'float32' }] }] });
+  const asked: string[] = [];
+  const sourceOf = (present: readonly string[]) => ({
+    ...bytesSource(new TextEncoder().encode(manifest), 'model.json'),
+    remote: true,
+    sibling: async (name: string) => {
+      asked.push(name);
+      return present.includes(name) ? bytesSource(floats(1, 2), name) : undefined;
+    },
+  });
+  expect((await openWeights(sourceOf(['s19']))).tensors.get('a/kernel')!.present).toBe(false);
+  expect(asked.sort()).toEqual(['s0', 's19']);
+  asked.length = 0;
+  const whole = await openWeights(sourceOf(paths));
+  expect((await whole.read('a/kernel')).length).toBe(40);
+  expect(asked.length).toBe(20);
 });
 
 describe('bad input', () => {

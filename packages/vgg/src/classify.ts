@@ -1,3 +1,4 @@
+import { VggError } from '@vgg/errors';
 import type { ClassName } from './classes.js';
 
 /** One class that a picture may be of. */
@@ -11,8 +12,13 @@ export interface Classification {
   readonly logit: number;
 }
 
-/** The `top` likeliest of these logits, with softmax probabilities summed in float64; ties by index. */
+/**
+ * The `top` likeliest of these logits, with softmax probabilities summed in float64; ties by index.
+ * @throws VggError `VGG_OPTION` if `top` is no whole number above 0
+ */
 export function topClasses(logits: Float32Array, top: number, classes: readonly ClassName[] | undefined): Classification[] {
+  if (!(Number.isInteger(top) && top > 0))
+    throw new VggError('VGG_OPTION', `classify: expected a whole number above 0 as top, received ${top}`);
   const highest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const powers = Float64Array.from(logits, (logit) => Math.exp(logit - highest));
   const sum = powers.reduce((a, b) => a + b, 0);

@@ -1,4 +1,4 @@
-import { isVggError, throwIfAborted } from '@vgg/errors';
+import { fetchFailure, isVggError, throwIfAborted } from '@vgg/errors';
 import type { FetchOptions, RemoteFile } from './download.js';
 import type { PartialFile } from './io/io.js';
 
@@ -62,8 +62,8 @@ export async function attempt(request: Attempt): Promise<Answer> {
     // A disk that is full is no fault of the line.
     if (isVggError(error)) throw error;
     // A host without an address, or no way to it, stays so for longer than anyone waits.
-    if (NO_NETWORK.has(codeOf(error) ?? '')) return { kind: 'refused', why: causeOf(error) };
-    return { kind: 'cut', why: line.signal.aborted ? `sent nothing for ${stallTimeout / 1000} s` : causeOf(error) };
+    if (NO_NETWORK.has(codeOf(error) ?? '')) return { kind: 'refused', why: fetchFailure(error) };
+    return { kind: 'cut', why: line.signal.aborted ? `sent nothing for ${stallTimeout / 1000} s` : fetchFailure(error) };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', cut);
@@ -138,18 +138,10 @@ function totalOf(response: Response): number | undefined {
   return isPlain && length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
 }
 
-/** Node hides the reason of a failed fetch one level down. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = codeOf(error);
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return code !== undefined && !message.includes(code) ? `${message} (${code})`.trim() : message;
-}
+const NO_NETWORK: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']);
 
 function codeOf(error: unknown): string | undefined {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const { code } = cause as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
 }
-
-const NO_NETWORK: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']);

@@ -1,13 +1,13 @@
 import type { OnProgress, VggError } from '@vgg/errors';
 import type { ImageInputs } from './images.js';
 import type { Network } from './plan.js';
-import type { Preprocessing } from './preprocess.js';
+import type { Preprocessing } from './preprocessing.js';
 
 /** How a map becomes a vector: its mean or maximum over the cells, or all of it flattened (H, W, C). */
 export type Pooling = 'average' | 'max' | 'none';
 
 export interface EmbedOptions {
-  /** The tap, by paper name or alias; default the last pool that the weights reach. */
+  /** The tap, by paper name or alias; default the deepest pool that the weights reach. */
   layer?: string;
   /** Default `average`. */
   pooling?: Pooling;
@@ -33,7 +33,7 @@ export interface Embedder {
   /** What the weights call themselves, for messages. */
   readonly weightsName: string;
   /** A digest of the network and its weights up to a tap (read now if they were not yet): equal for equal features, whatever file they came from. */
-  fingerprint(layer: string): Promise<string>;
+  fingerprint(layer: string, options?: { signal?: AbortSignal }): Promise<string>;
   /** The deepest pool (or else layer) that the weights reach: the default tap. */
   readonly deepest: string;
   /** The tap's paper name. */

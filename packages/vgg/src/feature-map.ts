@@ -37,9 +37,14 @@ export function toNpy(map: FeatureMap): Uint8Array {
   return encodeNpy(map.data, map.shape);
 }
 
-/** Joins maps of equal cell shape along the batch. @throws VggError `VGG_SHAPE` where sizes differ */
+/**
+ * Joins maps of equal cell shape along the batch: two of [1, 7, 7, 512] give one of [2, 7, 7, 512].
+ *
+ * @throws VggError `VGG_SHAPE` where sizes differ, `VGG_INPUT` for an empty list
+ */
 export function stackMaps(maps: readonly FeatureMap[]): FeatureMap {
   const [first] = maps;
+  if (!first) throw new VggError('VGG_INPUT', 'stackMaps: expected at least one map, received none');
   const rest = first.shape.slice(1);
   const odd = maps.find((map) => map.shape.slice(1).some((side, i) => side !== rest[i]));
   if (odd) {
@@ -57,8 +62,22 @@ export function stackMaps(maps: readonly FeatureMap[]): FeatureMap {
   return { layer: first.layer, shape: [maps.reduce((sum, map) => sum + map.shape[0], 0), ...rest], data };
 }
 
-/** A map's vector: the mean or maximum over its cells, or all values flattened in H, W, C order; dense outputs are vectors already. */
+/**
+ * One picture's vector: the mean or maximum over its map's cells [1, H, W, C], or all values flattened in H, W, C order; dense outputs
+ * [1, C] are vectors already.
+ *
+ * @param normalize divide the vector by its Euclidean length
+ * @throws VggError `VGG_SHAPE` for the map of several pictures
+ * @example
+ * poolMap(await model.extract('cat.jpg', 'pool5'), 'average').length; // 512
+ */
 export function poolMap(map: FeatureMap, pooling: 'average' | 'max' | 'none', normalize = false): Float32Array {
+  if (map.shape[0] !== 1) {
+    throw new VggError(
+      'VGG_SHAPE',
+      `poolMap: expected the map of one picture, received [${map.shape.join(', ')}]; take several one by one with extractAll, or use embed`,
+    );
+  }
   const vector = map.shape.length === 4 && pooling !== 'none' ? poolCells(map, pooling) : map.data.slice();
   if (normalize) {
     let squares = 0;

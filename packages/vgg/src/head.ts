@@ -1,4 +1,4 @@
-import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
 import { type DatasetInput, openDataset } from './dataset.js';
 import type { Embedder, Pooling } from './embedding.js';
@@ -225,7 +225,7 @@ export async function loadHead(
   const stored = await readHead(source, signal ? { signal } : {});
   const { base } = stored.info;
   if (!force) {
-    if ((await fingerprintOf(model, base.layer)) !== base.fingerprint) {
+    if ((await fingerprintOf(model, base.layer, signal)) !== base.fingerprint) {
       throw new VggError(
         'VGG_HEAD',
         `loadHead: expected the base that the head was trained on, ${base.network} with the weights ${base.weights} up to ${base.layer}, received ${model.network.name} with ${model.weightsName}, whose values differ; load those weights, or pass force`,
@@ -243,9 +243,9 @@ export async function loadHead(
 }
 
 /** The model's fingerprint; undefined where its network has no such layer. */
-async function fingerprintOf(model: Embedder, layer: string): Promise<string | undefined> {
+async function fingerprintOf(model: Embedder, layer: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
-    return await model.fingerprint(layer);
+    return await abortable(model.fingerprint(layer, { signal }), signal, 'loadHead');
   } catch (error) {
     if (isVggError(error, 'VGG_LAYER')) return undefined;
     throw error;

@@ -69,7 +69,7 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
 
   const shards = await openShards(
     source,
-    parsed.flatMap(({ paths }) => paths),
+    parsed.map(({ paths }) => paths),
     options,
   );
   const close = async () => {
@@ -205,22 +205,38 @@ function checkUnique(names: readonly string[], what: string, who: string): void 
   }
 }
 
-async function openShards(source: Source, paths: readonly string[], options: ReadOptions): Promise<Map<string, Source | undefined>> {
-  if (paths.length > MAX_SHARDS)
-    throw new VggError('VGG_FORMAT', `${source.name}: expected at most ${MAX_SHARDS} shards, received ${paths.length}`);
+/**
+ * The shards that are there. Over a network a group of many whose first or last one is missing was hardly fetched at all: its others
+ * count as missing without a hundred requests in vain.
+ */
+async function openShards(
+  source: Source,
+  groups: readonly (readonly string[])[],
+  options: ReadOptions,
+): Promise<Map<string, Source | undefined>> {
+  const count = groups.reduce((sum, paths) => sum + paths.length, 0);
+  if (count > MAX_SHARDS) throw new VggError('VGG_FORMAT', `${source.name}: expected at most ${MAX_SHARDS} shards, received ${count}`);
   const shards = new Map<string, Source | undefined>();
-  const queue = [...paths];
-  const work = async () => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-      throwIfAborted(options.signal, source.name);
-      shards.set(path, await source.sibling?.(path, options));
-    }
+  const ask = async (paths: readonly string[]) => {
+    const queue = paths.filter((path) => !shards.has(path));
+    const work = async () => {
+      for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+        throwIfAborted(options.signal, source.name);
+        shards.set(path, await source.sibling?.(path, options));
+      }
+    };
+    const results = await Promise.allSettled(Array.from({ length: CONCURRENCY }, work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
   };
-  const results = await Promise.allSettled(Array.from({ length: CONCURRENCY }, work));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) {
+  try {
+    await ask(groups.flatMap((paths) => [...new Set([paths[0], paths.at(-1)])].filter((path) => path !== undefined)));
+    const isWorthAsking = (paths: readonly string[]) =>
+      !source.remote || paths.length <= CONCURRENCY || (shards.get(paths[0]!) !== undefined && shards.get(paths.at(-1)!) !== undefined);
+    await ask(groups.filter(isWorthAsking).flat());
+  } catch (error) {
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
-    throw failed.reason;
+    throw error;
   }
   return shards;
 }

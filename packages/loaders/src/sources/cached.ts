@@ -48,6 +48,7 @@ export function cachedSource(source: Source, options: CacheOptions = {}): Source
       }
       return out;
     },
+    ...(source.remote && { remote: true }),
     sibling: source.sibling && ((name, read) => source.sibling!(name, read)),
     close: source.close && (() => source.close!()),
   };

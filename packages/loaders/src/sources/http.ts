@@ -1,4 +1,4 @@
-import { messageOf, type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
+import { fetchFailure, type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
 import type { ReadOptions, Source } from '../source.js';
 import { bytesSource } from './bytes.js';
 import { cachedSource } from './cached.js';
@@ -23,10 +23,11 @@ const MAX_REDIRECTS = 5;
  * A source over an http(s) URL, read by Range requests, or downloaded whole where the server has none. Siblings are plain names
  * in the same folder of the same host.
  *
- * @throws VggError `VGG_NOT_FOUND` (404, 410), `VGG_NETWORK` (unreachable, another status), `VGG_INTEGRITY` (other bytes than
+ * @throws VggError `VGG_INPUT` (no URL), `VGG_NOT_FOUND` (404, 410), `VGG_NETWORK` (unreachable, another status), `VGG_INTEGRITY` (other bytes than
  * asked for), `VGG_ABORTED`
  */
 export async function httpSource(url: string | URL, options: HttpOptions = {}): Promise<Source> {
+  if (!URL.canParse(url)) throw new VggError('VGG_INPUT', `open: expected an http(s) URL, received "${String(url).slice(0, 100)}"`);
   return openHttp(new URL(url), options, false);
 }
 
@@ -46,7 +47,7 @@ async function openHttp(url: URL, options: HttpOptions, sameHost: boolean): Prom
   const remote: Remote = { name, signal, options, request };
   const sibling = (basename: string, read?: ReadOptions) => openSibling(url, basename, { ...options, signal: read?.signal ?? signal });
   const known = sameHost ? await headLength(remote) : undefined;
-  return { ...(known === undefined ? await openByRange(remote) : rangedSource(remote, known)), sibling };
+  return { ...(known === undefined ? await openByRange(remote) : rangedSource(remote, known)), remote: true, sibling };
 }
 
 /** Asks for the first bytes, which tells the size, whether there are Range requests, and most of an index. */
@@ -155,13 +156,17 @@ async function send(url: URL, request: Request): Promise<Response> {
       throwIfAborted(signal, name);
       throw new VggError(
         'VGG_NETWORK',
-        `${name}: ${url.host} could not be reached (${causeOf(error)}); check the address and the network`,
+        `${name}: ${url.host} could not be reached (${fetchFailure(error)}); check the address and the network`,
         {
           cause: error,
         },
       );
     }
     const location = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
+    if (location !== null && !URL.canParse(location, at)) {
+      await response.body?.cancel();
+      throw new VggError('VGG_NETWORK', `${name}: expected a redirect to an address, received ${JSON.stringify(location.slice(0, 100))}`);
+    }
     const next = location !== null ? new URL(location, at) : new URL(response.url || at);
     if (sameHost && (next.host !== url.host || next.protocol !== url.protocol)) {
       await response.body?.cancel();
@@ -273,14 +278,10 @@ async function eachChunk(
     reader.cancel().catch(() => {}); // the connection is given up either way
     throwIfAborted(signal, name);
     if (error instanceof VggError) throw error;
-    throw new VggError('VGG_NETWORK', `${name}: the connection broke after ${at} bytes (${causeOf(error)}); try again`, { cause: error });
+    throw new VggError('VGG_NETWORK', `${name}: the connection broke after ${at} bytes (${fetchFailure(error)}); try again`, {
+      cause: error,
+    });
   }
-}
-
-/** Node's fetch says only "fetch failed"; what happened is in its cause. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return messageOf(cause);
 }
 
 function baseName(url: URL): string {

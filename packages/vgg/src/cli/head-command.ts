@@ -58,7 +58,7 @@ export function noting(model: Model, failed: Failure[]): Embedder {
     preprocessing,
     weightsName,
     deepest,
-    fingerprint: (layer) => model.fingerprint(layer),
+    fingerprint: (layer, options) => model.fingerprint(layer, options),
     resolve: (layer) => model.resolve(layer),
     async *embedAll(images, options) {
       for await (const item of model.embedAll(images, options)) {

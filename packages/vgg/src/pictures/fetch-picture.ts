@@ -1,4 +1,4 @@
-import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { fetchFailure, throwIfAborted, VggError } from '@vgg/errors';
 import type { DecodeOptions } from '../images.js';
 import { readStream } from './collect.js';
 
@@ -20,10 +20,13 @@ export async function fetchPicture(url: string, options: DecodeOptions): Promise
   } catch (error) {
     if (error instanceof VggError) throw error;
     throwIfAborted(signal, 'decode');
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-    throw new VggError('VGG_NETWORK', `decode: ${name}: could not be fetched (${why}); check the URL, the network and, in a page, CORS`, {
-      cause: error,
-    });
+    throw new VggError(
+      'VGG_NETWORK',
+      `decode: ${name}: could not be fetched (${fetchFailure(error)}); check the URL, the network and, in a page, CORS`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

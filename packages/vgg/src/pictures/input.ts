@@ -1,4 +1,4 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
+import { kindOf, throwIfAborted, VggError } from '@vgg/errors';
 import { type DecodeOptions, isByteStream } from '../images.js';
 import type { Picture } from '../picture.js';
 import { readStream, readWhole } from './collect.js';
@@ -34,6 +34,5 @@ export function is(value: unknown, name: string): boolean {
 
 /** The error for an input that is no picture of any kind. */
 export function notAPicture(image: unknown, name: string, kinds: string): VggError {
-  const kind = image === null ? 'null' : typeof image === 'object' ? (image.constructor?.name ?? 'an object') : typeof image;
-  return new VggError('VGG_INPUT', `decode: ${name}: expected ${kinds}, received ${kind}`);
+  return new VggError('VGG_INPUT', `decode: ${name}: expected ${kinds}, received ${kindOf(image)}`);
 }

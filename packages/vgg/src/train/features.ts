@@ -1,6 +1,6 @@
-import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { type Dataset, type DatasetInput, openDataset } from '../dataset.js';
-import type { Embedder, Pooling } from '../embedding.js';
+import type { Embedder, EmbedOptions, Pooling } from '../embedding.js';
 import type { Skipped } from '../photographs.js';
 import type { Preprocessing } from '../preprocessing.js';
 import type { LabelledRows } from './rows.js';
@@ -38,20 +38,8 @@ export interface FeatureSet extends LabelledRows {
   readonly base: Base;
 }
 
-export interface FeatureOptions {
-  /** The tap, by paper name or alias; default the deepest pool that the weights reach. */
-  layer?: string;
-  /** Default `average`. */
-  pooling?: Pooling;
-  /** Divide each vector by its Euclidean length; default false. */
-  normalize?: boolean;
-  /** Squash pictures to size x size instead of the weights' own size rules. */
-  size?: number;
-  /** Turn pictures as their EXIF orientation says; default false. */
-  orientation?: boolean;
-  onProgress?: OnProgress;
-  signal?: AbortSignal;
-}
+/** Features are embeddings, and are asked for in the same words. */
+export type FeatureOptions = EmbedOptions;
 
 export function isFeatureSet(value: unknown): value is FeatureSet {
   const { vectors, labels, base } = (value ?? {}) as Partial<FeatureSet>;
@@ -77,6 +65,7 @@ export async function computeFeatures(model: Embedder, input: DatasetInput, opti
 
 /** What features of this model with these options depend on. */
 export async function baseOf(model: Embedder, options: FeatureOptions): Promise<Base> {
+  const { signal } = options;
   const layer = model.resolve(options.layer ?? model.deepest);
   return {
     layer,
@@ -87,7 +76,7 @@ export async function baseOf(model: Embedder, options: FeatureOptions): Promise<
     preprocessing: model.preprocessing,
     network: model.network.name,
     weights: model.weightsName,
-    fingerprint: await model.fingerprint(layer),
+    fingerprint: await abortable(model.fingerprint(layer, { signal }), signal, 'computeFeatures'),
   };
 }
 

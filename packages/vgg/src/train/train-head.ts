@@ -66,7 +66,7 @@ const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
  *
  * @param data pictures in classes ({@link openDataset}), or their features from `computeFeatures`
  * @throws VggError `VGG_DATASET` for fewer than two classes, or a validation class that training does not know; `VGG_OPTION`;
- * `VGG_HEAD` for features of another base or a loss that is not a number; `VGG_SHAPE`; `VGG_MEMORY`; `VGG_ABORTED`
+ * `VGG_HEAD` for features that are of another base or not finite, or a loss that is not a number; `VGG_SHAPE`; `VGG_MEMORY`; `VGG_ABORTED`
  * @example
  * const head = await trainHead(model, 'photos/train', { layer: 'pool3', size: 128, validation: 'photos/val' });
  * head.best; // { epoch: 46, loss: 0.21, accuracy: 0.96, valLoss: 0.43, valAccuracy: 0.84 }
@@ -153,6 +153,12 @@ async function open(data: DatasetInput | FeatureSet, base: Base, signal?: AbortS
     throw new VggError(
       'VGG_HEAD',
       `trainHead: expected features of this model with these options, received others (${other}); compute them again`,
+    );
+  const odd = data.vectors.findIndex((value) => !Number.isFinite(value));
+  if (odd >= 0)
+    throw new VggError(
+      'VGG_HEAD',
+      `trainHead: expected finite features, received ${data.vectors[odd]} for ${data.names[Math.floor(odd / data.dimensions)]}; compute them again`,
     );
   return data;
 }

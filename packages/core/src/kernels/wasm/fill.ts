@@ -9,6 +9,7 @@ import {
   tidy,
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
+import { VggError } from '@vgg/errors';
 import { maxPoolGradient } from '../max-pool-gradient.js';
 import { filterGradient } from './filter-gradient.js';
 
@@ -72,7 +73,12 @@ function conv2DBackpropFilter({ inputs, attrs }: Config): TensorInfo {
     dimRoundingMode?: 'floor';
     filterShape: [number, number, number, number];
   };
-  if (dataFormat && dataFormat !== 'NHWC') throw new Error(`Conv2DBackpropFilter on wasm: expected NHWC, received ${dataFormat}`);
+  if (dataFormat && dataFormat !== 'NHWC') {
+    throw new VggError(
+      'VGG_SHAPE',
+      `conv2d: expected dataFormat NHWC for a filter gradient on wasm, received ${dataFormat}; transpose the maps`,
+    );
+  }
   const info = backend_util.computeConv2DInfo(x.shape as [number, number, number, number], filterShape, strides, 1, pad, dimRoundingMode);
   const { top, left } = info.padInfo;
   return tidy(() => filterGradient(x, dy, filterShape, { top, left, strides: [info.strideHeight, info.strideWidth] }));

@@ -16,6 +16,22 @@ describe('instantiate', () => {
     process.removeListener('uncaughtException', mine);
   });
 
+  it.runIf(onServer)("leaves listeners that others add while it starts", async () => {
+    const others: (() => void)[] = [];
+    const adding = setInterval(() => {
+      const other = () => {};
+      others.push(other);
+      process.on('unhandledRejection', other);
+    }, 0);
+    const { runtime } = await instantiate({ simd: true, shared: false });
+    clearInterval(adding);
+    const left = process.listeners('unhandledRejection');
+    for (const other of others) process.removeListener('unhandledRejection', other);
+    expect(others.length).toBeGreaterThan(0);
+    expect(left).toEqual(expect.arrayContaining(others));
+    runtime.backend.dispose();
+  });
+
   it.runIf(onServer)('shared memory is a SharedArrayBuffer, and ordinary memory is not', async () => {
     for (const shared of [true, false]) {
       const { runtime } = await instantiate({ simd: true, shared });

@@ -1,6 +1,6 @@
 import { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as factoryModule from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js';
-import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { fetchFailure, messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { shareMemory } from './memory-section.js';
 import type { WasmRuntime } from './runtime.js';
 
@@ -97,7 +97,7 @@ async function fetchBinary(url: string | URL, signal: AbortSignal | undefined): 
     failure = `the server answered ${response.status}`;
   } catch (error) {
     throwIfAborted(signal, 'openBackend');
-    failure = messageOf(error);
+    failure = fetchFailure(error);
   }
   throw new VggError(
     'VGG_BACKEND',
@@ -110,10 +110,10 @@ async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Prom
   const imported = factoryModule as unknown as { default?: Factory | { default: Factory } };
   const inner = imported.default ?? (imported as unknown as Factory);
   const factory = typeof inner === 'function' ? inner : inner.default;
-  const removeListeners = watchListeners();
   try {
     return await new Promise<TfjsModule>((resolve, reject) => {
-      factory({
+      const removeListeners = watchListeners();
+      const starting = factory({
         print: () => {},
         printErr: (message: string) => complaints.push(message),
         onAbort: (what: unknown) => reject(new Error(String(what))),
@@ -121,20 +121,20 @@ async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Prom
           WebAssembly.instantiate(bytes, imports).then(({ instance }) => done(instance), reject);
           return {};
         },
-      }).then(resolve, reject);
+      });
+      removeListeners();
+      starting.then(resolve, reject);
     });
   } catch (error) {
     throw new VggError('VGG_BACKEND', `wasm: expected tfjs-backend-wasm's binary to start and it did not: ${messageOf(error)}`, {
       cause: error,
     });
-  } finally {
-    removeListeners();
   }
 }
 
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
 
-/** Emscripten adds process listeners that rethrow; the answer removes those that came after this call, and only those. */
+/** Emscripten's factory adds process listeners that rethrow; the answer removes those that came after this call, and only those. */
 function watchListeners(): () => void {
   const node = (globalThis as { process?: NodeJS.Process }).process;
   if (typeof node?.listeners !== 'function' || typeof node.removeListener !== 'function') return () => {};

@@ -54,7 +54,7 @@ export function nodeCache(folder: () => string = cacheFolder): WeightCache {
     },
     async remove(key) {
       const path = pathOf(key);
-      const held = (await isFile(path + PART)) ? await lock(path + LOCK) : undefined;
+      const held = (await isFile(path + PART)) ? await writing(path, () => lock(path + LOCK)) : undefined;
       await Promise.all([path + PART, path + VALIDATOR].map((each) => unlink(each).catch(() => {})));
       await held?.release();
       return unlink(path).then(
@@ -74,12 +74,20 @@ async function openPartial(path: string, release: () => Promise<void>): Promise<
     if (!handle) throw new VggError('VGG_OPTION', `${part}: it was closed`);
     return handle;
   };
-  const letGo = async () => {
+  const remove = async () => {
+    await Promise.all([part, path + VALIDATOR].map((each) => unlink(each).catch(() => {})));
+  };
+  /** The lock is given back whatever happens: it would be held for as long as this process lives. */
+  const end = async (work: () => Promise<void>) => {
     const closing = handle;
     handle = undefined;
-    await closing?.close();
+    try {
+      await closing?.close();
+      await work();
+    } finally {
+      await release();
+    }
   };
-  const remove = () => Promise.all([part, path + VALIDATOR].map((each) => unlink(each).catch(() => {})));
   return {
     get size() {
       return size;
@@ -112,22 +120,15 @@ async function openPartial(path: string, release: () => Promise<void>): Promise<
     },
     async finish() {
       await writing(part, () => opened().sync());
-      await letGo();
-      await writing(path, () => rename(part, path));
-      await remove();
-      await release();
+      await end(async () => {
+        await writing(path, () => rename(part, path));
+        await remove();
+      });
       return openFileSource(path);
     },
-    async discard() {
-      await letGo();
-      await remove();
-      await release();
-    },
+    discard: () => end(remove),
     async close() {
-      if (!handle) return;
-      await letGo();
-      if (size === 0) await remove();
-      await release();
+      if (handle) await end(async () => (size === 0 ? remove() : undefined));
     },
   };
 }

@@ -1,11 +1,11 @@
 import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { globBase, globDepth, globToRegExp, isGlob } from '../../glob.js';
 import { byName, notPhotograph, type Skipped } from '../../photographs.js';
 import type { FolderListing } from '../io.js';
+import { pathOf } from './path.js';
 
 /** Folders inside folders beyond this are a mistake, or an attack. */
 const MAX_DEPTH = 32;
@@ -24,7 +24,7 @@ interface Found {
  * @throws VggError `VGG_NOT_FOUND` if there is no such folder, `VGG_DATASET` if it is a file
  */
 export async function listClassFolders(folder: string | URL, options: { signal?: AbortSignal } = {}): Promise<FolderListing> {
-  const root = folder instanceof URL || folder.startsWith('file:') ? fileURLToPath(folder) : folder;
+  const root = pathOf(folder);
   const entry = await statOf(root);
   if (!entry) throw new VggError('VGG_NOT_FOUND', `dataset: expected a folder of class folders, received ${root}, which does not exist`);
   if (!entry.isDirectory()) throw new VggError('VGG_DATASET', `dataset: expected a folder of class folders, received the file ${root}`);

@@ -1,5 +1,4 @@
 import { open } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import type { DecodeOptions } from '../../images.js';
 import type { Picture } from '../../picture.js';
@@ -8,6 +7,7 @@ import { type Encoded, inspect } from '../../pictures/encoded.js';
 import { fetchPicture, isUrl } from '../../pictures/fetch-picture.js';
 import { notAPicture, readCommon } from '../../pictures/input.js';
 import { orient } from '../../pictures/orient.js';
+import { pathOf } from './path.js';
 
 const KINDS = 'a path, URL, Buffer, Blob, stream, { data, width, height, channels } or tensor';
 
@@ -33,8 +33,7 @@ export async function decodeImage(image: unknown, options: DecodeOptions = {}): 
 async function readLocated(image: unknown, options: DecodeOptions & { name: string }): Promise<Uint8Array> {
   if (typeof image !== 'string' && !(image instanceof URL)) throw notAPicture(image, options.name, KINDS);
   const text = String(image);
-  if (!isUrl(text)) return readPath(text, options);
-  return text.toLowerCase().startsWith('file:') ? readPath(fileURLToPath(text), options) : fetchPicture(text, options);
+  return isUrl(text) && !/^file:/i.test(text) ? fetchPicture(text, options) : readPath(pathOf(text), options);
 }
 
 async function readPath(path: string, options: DecodeOptions & { name: string }): Promise<Uint8Array> {

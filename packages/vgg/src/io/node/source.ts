@@ -1,9 +1,10 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
-import { blobSource, bytesSource, checkRange, filesSource, httpSource, isPlainName, type ReadOptions, type Source } from '@vgg/loaders';
+import { kindOf, messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { checkRange, httpSource, isPlainName, type ReadOptions, type Source } from '@vgg/loaders';
+import { heldSource } from '../held.js';
 import type { OpenOptions, SourceInput } from '../io.js';
+import { pathOf } from './path.js';
 
 /**
  * A source over a file on disk; its siblings are the files of the same folder. The handle is opened by the first read and given
@@ -92,25 +93,13 @@ function fileError(path: string, error: unknown): VggError {
  */
 export async function openSource(from: SourceInput, options: OpenOptions = {}): Promise<Source> {
   throwIfAborted(options.signal, 'open');
-  if (typeof from === 'string') return /^(https?|file):/i.test(from) ? openUrl(new URL(from), options) : openFileSource(from);
-  if (from instanceof URL) return openUrl(from, options);
-  if (from instanceof ArrayBuffer || from instanceof Uint8Array) return bytesSource(from);
-  if (from instanceof Blob) return blobSource(from);
-  if (isSource(from)) return from;
-  if (typeof from === 'object' && from !== null && Symbol.iterator in from) return filesSource(from);
-  throw new VggError('VGG_INPUT', `open: expected a path, URL, Blob, Files or bytes, received ${describe(from)}`);
-}
-
-function openUrl(url: URL, options: OpenOptions): Promise<Source> {
-  if (url.protocol === 'file:') return openFileSource(fileURLToPath(url));
-  if (url.protocol === 'http:' || url.protocol === 'https:') return httpSource(url, options);
-  throw new VggError('VGG_INPUT', `open: expected a file:, http: or https: URL, received ${url.protocol}`);
-}
-
-function isSource(value: unknown): value is Source {
-  return typeof value === 'object' && value !== null && 'read' in value && typeof value.read === 'function' && 'size' in value;
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+  if (typeof from === 'string' || from instanceof URL) {
+    const scheme = /^(https?|file):/i.exec(String(from))?.[1]?.toLowerCase();
+    if (scheme === 'http' || scheme === 'https') return httpSource(from, options);
+    if (typeof from === 'string' || scheme === 'file') return openFileSource(pathOf(from));
+    throw new VggError('VGG_INPUT', `open: expected a file:, http: or https: URL, received ${from.protocol}`);
+  }
+  const held = heldSource(from);
+  if (held) return held;
+  throw new VggError('VGG_INPUT', `open: expected a path, URL, Blob, Files or bytes, received ${kindOf(from)}`);
 }

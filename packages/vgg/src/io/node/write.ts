@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import { pathOf } from './path.js';
 
 export interface WriteOptions {
   signal?: AbortSignal;
@@ -19,7 +19,7 @@ export async function writeFile(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { signal }: WriteOptions = {},
 ): Promise<void> {
-  const path = target instanceof URL ? fileURLToPath(target) : target;
+  const path = pathOf(target);
   throwIfAborted(signal, path);
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
   const handle = await attempt(path, () => open(temporary, 'wx'));

@@ -1,5 +1,6 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
-import { blobSource, bytesSource, filesSource, httpSource, type Source } from '@vgg/loaders';
+import { kindOf, throwIfAborted, VggError } from '@vgg/errors';
+import { blobSource, httpSource, type Source } from '@vgg/loaders';
+import { heldSource } from '../held.js';
 import type { OpenOptions, SourceInput } from '../io.js';
 
 /**
@@ -11,11 +12,9 @@ import type { OpenOptions, SourceInput } from '../io.js';
 export async function openSource(from: SourceInput, options: OpenOptions = {}): Promise<Source> {
   throwIfAborted(options.signal, 'open');
   if (typeof from === 'string' || from instanceof URL) return openUrl(from, options);
-  if (from instanceof ArrayBuffer || from instanceof Uint8Array) return bytesSource(from);
-  if (from instanceof Blob) return blobSource(from);
-  if (isSource(from)) return from;
-  if (typeof from === 'object' && from !== null && Symbol.iterator in from) return filesSource(from);
-  throw new VggError('VGG_INPUT', `open: expected a URL, File, Blob, FileList or bytes, received ${describe(from)}`);
+  const held = heldSource(from);
+  if (held) return held;
+  throw new VggError('VGG_INPUT', `open: expected a URL, File, Blob, FileList or bytes, received ${kindOf(from)}`);
 }
 
 async function openUrl(from: string | URL, options: OpenOptions): Promise<Source> {
@@ -36,12 +35,4 @@ async function openUrl(from: string | URL, options: OpenOptions): Promise<Source
     throw new VggError('VGG_NOT_FOUND', `open: nothing is behind this ${url.protocol} URL; it may have been revoked`, { cause: error });
   });
   return blobSource(await response.blob());
-}
-
-function isSource(value: unknown): value is Source {
-  return typeof value === 'object' && value !== null && 'read' in value && typeof value.read === 'function' && 'size' in value;
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
 }
