@@ -1,9 +1,10 @@
 export { canonicalise, canonicalTensors, type MappedTensor, type Mapping, readCanonical } from './canonical.js';
 export { describeShapes, type FileShapes } from './describe.js';
+export { DTYPE_BYTES } from './dtype.js';
 export type { DType, Format, TensorInfo, TensorToWrite, WeightFile } from './format.js';
 export { FORMATS } from './formats/index.js';
 export { decodeNpy, encodeNpy, type NpyArray, npyHeader } from './formats/npy.js';
-export { type SafetensorsOptions, writeSafetensors } from './formats/safetensors.js';
+export { type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './formats/safetensors.js';
 export { detectNaming } from './names/naming.js';
 export { type OpenWeightsOptions, openWeights } from './open.js';
 export type { ReadOptions, Source } from './source.js';

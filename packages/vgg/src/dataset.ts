@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { io } from '#io';
-import type { ImageInput } from './images.js';
+import { type ImageInput, nameOf } from './images.js';
 import type { FolderListing } from './io/io.js';
 import { byName, notPhotograph, type Skipped } from './photographs.js';
 
@@ -129,13 +129,6 @@ function fromRecord(record: Readonly<Record<string, Iterable<ImageInput>>>): Dat
   const classes = [...pictures.keys()].sort(byName);
   const examples = classes.flatMap((name, label) => pictures.get(name)!.map((picture) => ({ ...picture, label })));
   return { classes, examples, skipped: [] };
-}
-
-function nameOf(image: ImageInput): string | undefined {
-  if (typeof image === 'string') return image.startsWith('data:') ? undefined : image;
-  if (image instanceof URL) return image.href;
-  const name = (image as { name?: unknown }).name;
-  return typeof name === 'string' && name !== '' ? name : undefined;
 }
 
 function isDataset(input: object): input is Dataset {

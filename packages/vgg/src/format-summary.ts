@@ -1,3 +1,4 @@
+import { aligned, grouped } from './columns.js';
 import type { Summary } from './summary.js';
 
 const COLUMNS = ['layer', 'kind', 'output', 'parameters', 'MMACs', 'sees', 'stride', 'bytes'] as const;
@@ -7,6 +8,9 @@ const LEFT = 2;
 /**
  * A summary as a table: aligned columns for a terminal, or Markdown. Sizes are height x width x channels, `sees` is the receptive
  * field in pixels, `MMACs` are millions of multiply-accumulates.
+ *
+ * @example
+ * formatSummary(summarize(network('vgg16')), { style: 'markdown' }); // 'vgg16, input 224x224x3 ... | conv1_1 | conv | 224x224x64 | 1,792 | ...'
  */
 export function formatSummary(summary: Summary, { style = 'text' }: { style?: 'text' | 'markdown' } = {}): string {
   const rows = summary.rows.map((row) => [
@@ -20,7 +24,7 @@ export function formatSummary(summary: Summary, { style = 'text' }: { style?: 't
     grouped(row.activationBytes),
   ]);
   const total = ['total', '', '', grouped(summary.parameters), grouped(summary.macs / 1e6, 1), '', '', grouped(summary.activationBytes)];
-  const table = style === 'markdown' ? markdown([...rows, total]) : aligned(rows, total);
+  const table = style === 'markdown' ? markdown([...rows, total]) : text(rows, total);
   return [title(summary), '', ...table, '', ...notes(summary)].join('\n');
 }
 
@@ -37,23 +41,12 @@ function notes({ parameters, parameterBytes, features, macs, statistics }: Summa
   return notes;
 }
 
-function aligned(rows: readonly string[][], total: readonly string[]): string[] {
-  const all = [[...COLUMNS], ...rows, [...total]];
-  const widths = COLUMNS.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) => (column < LEFT ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('  ')
-      .trimEnd();
-  const rule = widths.map((width) => '-'.repeat(width)).join('  ');
-  return [line(COLUMNS), rule, ...rows.map(line), rule, line(total)];
+function text(rows: readonly string[][], total: readonly string[]): string[] {
+  const { lines, rule } = aligned([COLUMNS, ...rows, total], (column) => column >= LEFT);
+  return [lines[0]!, rule, ...lines.slice(1, -1), rule, lines.at(-1)!];
 }
 
 function markdown(rows: readonly string[][]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(COLUMNS), line(COLUMNS.map((_, column) => (column < LEFT ? '---' : '---:'))), ...rows.map(line)];
-}
-
-function grouped(value: number, digits = 0): string {
-  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }

@@ -209,7 +209,7 @@ export function isByteStream(value: unknown): value is ReadableStream<Uint8Array
 }
 
 /** What people call a picture: its path, URL or file name. */
-function nameOf(input: unknown): string | undefined {
+export function nameOf(input: unknown): string | undefined {
   if (typeof input === 'string') return input.startsWith('data:') ? undefined : input;
   if (input instanceof URL) return input.href;
   if (typeof input !== 'object' || input === null) return undefined;

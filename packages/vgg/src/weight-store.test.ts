@@ -41,3 +41,24 @@ it('a call that waits for weights that another reads stops at once', async () =>
   await first;
   model.dispose();
 });
+
+it.runIf(typeof process !== 'undefined')('a file that does not close makes no unhandled rejection', async () => {
+  const bytes = await smallFile(SMALL_PLAN);
+  const weights = {
+    name: 'stuck.safetensors',
+    size: bytes.length,
+    read: async (offset: number, length: number) => bytes.slice(offset, offset + length),
+    close: () => Promise.reject(new Error('stuck')),
+  };
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    const model = await load(undefined, { weights, backend: 'cpu' });
+    model.dispose();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.removeListener('unhandledRejection', note);
+  }
+});

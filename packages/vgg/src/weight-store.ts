@@ -2,9 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, BackendName } from '@vgg/core';
 import { splitRows } from '@vgg/core';
 import { type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
-import { type Mapping, readCanonical, type WeightFile } from '@vgg/loaders';
+import { canonicalTensors, type Mapping, readCanonical, type WeightFile } from '@vgg/loaders';
 import { WordDigest } from './digest.js';
 import type { Layer } from './plan.js';
+import { weightSpecs } from './weight-specs.js';
 
 /** A layer's weights on a backend: `weight` in row blocks (one but for a split dense layer), the others whole. */
 export interface LayerWeights {
@@ -19,9 +20,9 @@ export interface ReadOptions {
 
 /** The names of a layer's canonical tensors; none for layers without weights. */
 export function tensorNames(layer: Layer): string[] {
-  if (layer.kind === 'conv' || layer.kind === 'dense') return [`${layer.name}.weight`, `${layer.name}.bias`];
-  if (layer.kind === 'batchnorm') return ['scale', 'offset', 'mean', 'variance'].map((part) => `${layer.name}.${part}`);
-  return [];
+  return weightSpecs({ layers: [layer] })
+    .flatMap(canonicalTensors)
+    .map(({ name }) => name);
 }
 
 /**
@@ -84,7 +85,8 @@ export class WeightStore {
       const weights = await promise.catch(() => undefined);
       if (weights) free(weights);
     }
-    await this.file.close();
+    // Nothing more can be done with a file that does not close, and nobody waits for it.
+    await this.file.close().catch(() => {});
   }
 
   #refuseMissing(layers: readonly Layer[]): void {

@@ -137,6 +137,9 @@ function checkOffsets(entries: readonly Entry[], dataSize: number, who: string):
   }
 }
 
+/** Text by name, kept beside the tensors. */
+type SafetensorsMetadata = ReadonlyMap<string, string> | Readonly<Record<string, string>>;
+
 export interface SafetensorsOptions {
   /** The element type to store; float16 halves the file and keeps 11 bits of each value. */
   dtype?: 'float32' | 'float16';
@@ -144,6 +147,35 @@ export interface SafetensorsOptions {
 }
 
 const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
+
+/**
+ * The head of a safetensors file: its length, and the JSON that places these tensors end to end behind it.
+ *
+ * @throws VggError `VGG_OPTION` for a name used twice, `VGG_INTEGRITY` for an impossible shape
+ */
+export function safetensorsHeader(
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  metadata: SafetensorsMetadata = {},
+  dtype: 'float32' | 'float16' = SAFETENSORS_DEFAULTS.dtype,
+): Uint8Array {
+  const header: [string, Json][] = [['__metadata__', Object.fromEntries(metadata instanceof Map ? metadata : Object.entries(metadata))]];
+  let at = 0;
+  for (const { name, shape } of tensors) {
+    if (header.some(([known]) => known === name)) {
+      throw new VggError('VGG_OPTION', `safetensors: expected each name once, received "${name}" twice`);
+    }
+    const end = at + countOf(shape, `safetensors: tensor "${name}"`) * DTYPE_BYTES[dtype];
+    header.push([name, { dtype: dtype === 'float16' ? 'F16' : 'F32', shape: [...shape], data_offsets: [at, end] }]);
+    at = end;
+  }
+  // Joined by hand: a plain object would lose the name "__proto__" and reorder names that look like numbers.
+  const text = new TextEncoder().encode(`{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`);
+  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
+  const first = new Uint8Array(8 + length).fill(0x20);
+  new DataView(first.buffer).setBigUint64(0, BigInt(length), true);
+  first.set(text, 8);
+  return first;
+}
 
 /**
  * A safetensors file in chunks: the header, then one tensor at a time, so that memory stays at the largest tensor.
@@ -154,27 +186,11 @@ const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
  */
 export async function* writeSafetensors(
   tensors: readonly TensorToWrite[],
-  metadata: ReadonlyMap<string, string> | Readonly<Record<string, string>> = {},
+  metadata: SafetensorsMetadata = {},
   options: SafetensorsOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const { dtype, signal } = { ...SAFETENSORS_DEFAULTS, ...options };
-  const header: [string, Json][] = [['__metadata__', Object.fromEntries(metadata instanceof Map ? metadata : Object.entries(metadata))]];
-  let at = 0;
-  for (const { name, shape } of tensors) {
-    if (header.some(([known]) => known === name)) {
-      throw new VggError('VGG_OPTION', `writeSafetensors: expected each name once, received "${name}" twice`);
-    }
-    const end = at + countOf(shape, `writeSafetensors: tensor "${name}"`) * DTYPE_BYTES[dtype];
-    header.push([name, { dtype: dtype === 'float16' ? 'F16' : 'F32', shape: [...shape], data_offsets: [at, end] }]);
-    at = end;
-  }
-  // Joined by hand: a plain object would lose the name "__proto__" and reorder names that look like numbers.
-  const text = new TextEncoder().encode(`{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`);
-  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
-  const first = new Uint8Array(8 + length).fill(0x20);
-  new DataView(first.buffer).setBigUint64(0, BigInt(length), true);
-  first.set(text, 8);
-  yield first;
+  yield safetensorsHeader(tensors, metadata, dtype);
   for (const tensor of tensors) {
     throwIfAborted(signal, 'writeSafetensors');
     const values = await tensor.values();

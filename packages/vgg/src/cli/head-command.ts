@@ -51,7 +51,7 @@ export async function openHead(
 }
 
 /** The same model, noting the pictures that fail on their way. */
-export function noting(model: Model, failed: Failure[]): Embedder {
+export function noting(model: Embedder, failed: Failure[]): Embedder {
   const { network, preprocessing, weightsName, deepest } = model;
   return {
     network,

@@ -2,12 +2,10 @@ import { type OnProgress, VggError } from '@vgg/errors';
 import type { ClassName } from '../classes.js';
 import type { Dataset } from '../dataset.js';
 import type { Evaluation } from '../evaluate/evaluation.js';
+import { calibrationOf, confusionMatrix, recalls as recallsOf, surprise } from '../evaluate/metrics.js';
 import type { Model } from '../model.js';
 import { didYouMean } from '../suggest.js';
 import type { Failed } from '../train/features.js';
-
-/** Bins of the calibration error, as in {@link Evaluation}. */
-const BINS = 15;
 
 /**
  * Weights with their dense layers on photographs in folders named by wnid, class name or class index. The confusion matrix has the
@@ -49,18 +47,21 @@ export async function imageNetEvaluation(
   const occurring = [...new Set([...truth, ...seen.map(({ predicted }) => predicted)])].sort((a, b) => a - b);
   const place = new Map(occurring.map((output, i) => [output, i]));
   const names = occurring.map((output) => classes?.[output]?.label ?? `class ${output}`);
-  const matrix = occurring.map(() => occurring.map(() => 0));
-  for (const each of seen) matrix[place.get(each.truth)!][place.get(each.predicted)!]++;
+  const placesOf = (key: 'truth' | 'predicted') => seen.map((each) => place.get(each[key])!);
+  const matrix = confusionMatrix(placesOf('predicted'), placesOf('truth'), occurring.length);
   const counts = matrix.map((row) => row.reduce((a, b) => a + b, 0));
-  const recalls = matrix.map((row, i) => (counts[i] === 0 ? undefined : row[i] / counts[i]));
+  const recalls = recallsOf(matrix);
   const known = recalls.filter((recall) => recall !== undefined);
   const part = (fits: (each: (typeof seen)[number]) => boolean) => seen.filter(fits).length / seen.length;
   return {
     images: seen.length,
     top1: part(({ rank }) => rank === 0),
     top5: part(({ rank }) => rank < 5),
-    loss: seen.reduce((sum, { probability }) => sum - Math.log(Math.max(probability, 2 ** -126)), 0) / seen.length,
-    calibrationError: calibration(seen),
+    loss: seen.reduce((sum, { probability }) => sum + surprise(probability), 0) / seen.length,
+    calibrationError: calibrationOf(
+      seen.map(({ confidence }) => confidence),
+      (i) => seen[i].rank === 0,
+    ),
     meanRecall: known.reduce((a, b) => a + b, 0) / known.length,
     perClass: names.map((label, i) => ({ label, images: counts[i], ...(recalls[i] === undefined ? {} : { recall: recalls[i] }) })),
     confusion: { classes: names, matrix },
@@ -89,12 +90,4 @@ function outputOf(folder: string, classes: readonly ClassName[] | undefined, out
       )
     : '; the names of the classes are not known here: pass --classes FILE';
   throw new VggError('VGG_DATASET', `eval: expected folders named by wnid, class name or class index, received "${folder}"${near}`);
-}
-
-/** Mean distance between confidence and accuracy over bins of equal width (Guo et al. 2017). */
-function calibration(seen: readonly { rank: number; confidence: number }[]): number {
-  const gaps = new Float64Array(BINS);
-  for (const { rank, confidence } of seen)
-    gaps[Math.min(BINS - 1, Math.max(0, Math.ceil(confidence * BINS) - 1))] += confidence - (rank === 0 ? 1 : 0);
-  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / seen.length;
 }

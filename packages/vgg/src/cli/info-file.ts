@@ -1,13 +1,14 @@
 import { isVggError } from '@vgg/errors';
-import { openWeights } from '@vgg/loaders';
+import { DTYPE_BYTES, openWeights, type TensorInfo } from '@vgg/loaders';
 import { io } from '#io';
+import { grouped } from '../columns.js';
 import { formatSummary } from '../format-summary.js';
 import { inspect } from '../load.js';
 import { summarize } from '../summary.js';
 import { archOf } from './arch.js';
 import type { Context, Result } from './command.js';
 import { aliasTable, describe, otherNames, type Size } from './info-network.js';
-import { bytes, facts, grouped, plural, some, table } from './text.js';
+import { bytes, facts, plural, some, table } from './text.js';
 
 /** What a weight file holds; no values are read. */
 export async function fileInfo(
@@ -105,26 +106,12 @@ async function strangerInfo(what: string, signal: AbortSignal): Promise<Result> 
 }
 
 const count = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
-/** Bytes of a value; one where it is not listed. */
-const WIDTHS: Readonly<Record<string, number>> = {
-  float64: 8,
-  int64: 8,
-  uint64: 8,
-  float32: 4,
-  int32: 4,
-  uint32: 4,
-  float16: 2,
-  bfloat16: 2,
-  int16: 2,
-  uint16: 2,
-};
-
-function tensorTable(tensors: readonly { name: string; shape: readonly number[]; dtype: string; present: boolean }[]): string {
+function tensorTable(tensors: readonly TensorInfo[]): string {
   const rows = tensors.map(({ name, shape, dtype, present }) => [
     name,
     `[${shape.join(', ')}]`,
     dtype,
-    present ? bytes(count(shape) * (WIDTHS[dtype] ?? 1)) : 'missing',
+    present ? bytes(count(shape) * DTYPE_BYTES[dtype]) : 'missing',
   ]);
   return table(['tensor', 'shape', 'dtype', 'size'], rows, ['size']);
 }

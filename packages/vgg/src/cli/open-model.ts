@@ -3,7 +3,7 @@ import { load } from '../load.js';
 import type { Model } from '../model.js';
 import type { Plan } from '../plan.js';
 import { ARCH_HELP, archOf } from './arch.js';
-import type { Context, Flags } from './command.js';
+import type { Context, Flag, Flags } from './command.js';
 import { plural } from './text.js';
 
 /** Options of every command that runs a network. */
@@ -17,6 +17,23 @@ export const MODEL_FLAGS = {
   arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights are of, else vgg16' },
   offline: { type: 'boolean', about: 'fetch nothing: use the files at hand and the cache' },
 } as const satisfies Flags;
+
+/** `--size` of every command that prepares pictures. */
+export const SIZE_FLAG = {
+  type: 'integer',
+  value: 'N',
+  least: 1,
+  most: 16384,
+  about: 'squash pictures to N x N',
+  defaultText: "the weights' own size rules",
+} as const satisfies Flag;
+
+/** `--pool` of every command that makes features; each has a default of its own. */
+export const POOL_FLAG = {
+  type: 'choice',
+  choices: ['average', 'max', 'none'],
+  about: 'mean or maximum over the cells of a map, or the whole map',
+} as const satisfies Flag;
 
 /** The architecture where neither the command line nor the weights name one. */
 export const ARCH_DEFAULT = 'vgg16';

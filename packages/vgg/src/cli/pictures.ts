@@ -1,4 +1,4 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
+import { abortable, VggError } from '@vgg/errors';
 import type { ImageInput } from '../images.js';
 import { listImages } from '../io/node/folders.js';
 import type { Skipped } from '../photographs.js';
@@ -63,7 +63,7 @@ async function allOf(stdin: Context['stdin'], signal: AbortSignal): Promise<Uint
   if (!stdin) throw new UsageError('-: expected a picture on standard input, received none');
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for await (const piece of abortable(stdin, signal)) {
+  for await (const piece of stoppable(stdin, signal)) {
     size += piece.length;
     if (size > MAX_STDIN)
       throw new VggError('VGG_INPUT', `-: expected a picture of at most ${MAX_STDIN} bytes on standard input, received more`);
@@ -74,23 +74,15 @@ async function allOf(stdin: Context['stdin'], signal: AbortSignal): Promise<Uint
 }
 
 /** The same pieces; an abort is seen although nobody writes. */
-async function* abortable(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* stoppable(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
-  let stop = () => {};
-  const aborted = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined);
-    signal.addEventListener('abort', stop, { once: true });
-  });
   try {
     for (;;) {
-      throwIfAborted(signal, '-');
-      const next = await Promise.race([iterator.next(), aborted]);
-      throwIfAborted(signal, '-');
-      if (!next || next.done) return;
+      const next = await abortable(iterator.next(), signal, '-');
+      if (next.done) return;
       yield next.value;
     }
   } finally {
-    signal.removeEventListener('abort', stop);
     // A stream that is read no more would keep the process alive.
     if (signal.aborted) (pieces as { destroy?: () => void }).destroy?.();
   }

@@ -1,3 +1,5 @@
+import { aligned, grouped } from '../columns.js';
+
 /** A size for people: `58.9 MB` (decimal, as download sizes are given). */
 export function bytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -9,10 +11,6 @@ export function bytes(count: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
-
-/** `1,234,567`. */
-export const grouped = (value: number, digits = 0): string =>
-  value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** A few significant digits, for tables. */
 export function brief(value: number, digits = 5): string {
@@ -28,13 +26,8 @@ export const percent = (fraction: number): string => `${(100 * fraction).toFixed
 
 /** Rows under a header, in aligned columns; those named in `right` are numbers. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], right: readonly string[] = []): string {
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => (right.includes(header[i]) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-      .join('  ')
-      .trimEnd();
-  return [line(header), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+  const { lines, rule } = aligned([header, ...rows], (column) => right.includes(header[column]));
+  return [lines[0], rule, ...lines.slice(1)].join('\n');
 }
 
 /** `name  value` lines. */

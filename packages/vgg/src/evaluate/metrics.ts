@@ -48,10 +48,15 @@ export function recalls(confusion: readonly (readonly number[])[]): (number | un
   });
 }
 
+/** -log of a probability, which counts as float32's smallest normal number where it is below it. */
+export function surprise(probability: number): number {
+  return -Math.log(Math.max(probability, 2 ** -126));
+}
+
 /** Mean of -log of the label's probability (natural logarithm); probabilities below float32's smallest normal number count as it. */
 export function crossEntropy(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number {
   let sum = 0;
-  for (let i = 0; i < labels.length; i++) sum -= Math.log(Math.max(probabilities[i * classes + labels[i]!]!, 2 ** -126));
+  for (let i = 0; i < labels.length; i++) sum += surprise(probabilities[i * classes + labels[i]!]!);
   return sum / labels.length;
 }
 
@@ -60,16 +65,17 @@ export function crossEntropy(probabilities: ArrayLike<number>, labels: ArrayLike
  * weighted by their examples (Guo et al. 2017, "On Calibration of Modern Neural Networks"). 0 is perfect.
  */
 export function calibrationError(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number, bins = 15): number {
-  const confidence = new Float64Array(bins);
-  const hits = new Float64Array(bins);
   const predicted = mostProbable(probabilities, labels.length, classes);
-  for (let i = 0; i < labels.length; i++) {
-    const own = probabilities[i * classes + predicted[i]!]!;
-    const bin = Math.min(bins - 1, Math.max(0, Math.ceil(own * bins) - 1));
-    confidence[bin]! += own;
-    if (predicted[i] === labels[i]) hits[bin]!++;
+  const confidences = Float64Array.from(predicted, (best, i) => probabilities[i * classes + best]!);
+  return calibrationOf(confidences, (i) => predicted[i] === labels[i], bins);
+}
+
+/** {@link calibrationError} from the probability of each example's most probable class, and whether it is the right one. */
+export function calibrationOf(confidences: ArrayLike<number>, isRight: (example: number) => boolean, bins = 15): number {
+  const gaps = new Float64Array(bins);
+  for (let i = 0; i < confidences.length; i++) {
+    const bin = Math.min(bins - 1, Math.max(0, Math.ceil(confidences[i]! * bins) - 1));
+    gaps[bin]! += confidences[i]! - (isRight(i) ? 1 : 0);
   }
-  let sum = 0;
-  for (let b = 0; b < bins; b++) sum += Math.abs(confidence[b]! - hits[b]!);
-  return sum / labels.length;
+  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / confidences.length;
 }

@@ -18,7 +18,7 @@ export interface Io {
   hash(algorithm: HashAlgorithm): Hash;
   /** Where published weight files are kept between runs. */
   readonly cache: WeightCache;
-  /** A setting from the environment (`VGG_BACKEND`) or, in a page, from the URL (`?vgg-backend=`). */
+  /** A setting from the environment (`VGG_MIRROR`, `VGG_OFFLINE`) or, in a page, from the URL (`?vgg-mirror=`). */
   setting(name: string): string | undefined;
 }
 

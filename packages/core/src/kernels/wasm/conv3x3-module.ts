@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { simdOf } from './features.js';
+import { unshareImport } from './memory-section.js';
 import type { WasmRuntime } from './runtime.js';
 
 /** Which build of the kernels runs: `fixed` multiplies and adds, `relaxed` has fused multiply-add. */
@@ -54,33 +55,6 @@ async function instantiateBuild(runtime: WasmRuntime, build: Conv3x3Build): Prom
   if (!runtime.shared) unshareImport(bytes);
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: runtime.memory } });
   return instance.exports as unknown as Conv3x3Exports;
-}
-
-const IMPORT_SECTION = 2;
-const SHARED = 0x02;
-
-/** Clears the shared flag of the module's one import, its memory. Source: WebAssembly 3.0, binary format of imports and limits. */
-function unshareImport(bytes: Uint8Array): void {
-  let at = 8;
-  const unsigned = (): number => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++];
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  const skip = (): void => {
-    const length = unsigned();
-    at += length;
-  };
-  while (bytes[at++] !== IMPORT_SECTION) skip();
-  unsigned(); // bytes of the section
-  unsigned(); // imports: one
-  skip(); // 'env'
-  skip(); // 'memory'
-  at += 1; // kind: memory
-  bytes[at] &= ~SHARED;
 }
 
 /** How much slower the relaxed build must be to lose; a spilled register costs 1.6 times. */

@@ -1,6 +1,6 @@
 import type { Classification } from '../../classify.js';
 import { command } from '../command.js';
-import { MODEL_FLAGS, openModel } from '../open-model.js';
+import { MODEL_FLAGS, openModel, SIZE_FLAG } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';
 import { percent, plural, table } from '../text.js';
 
@@ -19,14 +19,7 @@ export const classify = command({
       about: 'names of the classes: a line each, a TSV, or imagenet_class_index.json',
       defaultText: "the weights' own",
     },
-    size: {
-      type: 'integer',
-      value: 'N',
-      least: 1,
-      most: 16384,
-      about: 'squash pictures to N x N',
-      defaultText: "the weights' own size rules",
-    },
+    size: SIZE_FLAG,
   },
   examples: [
     ['vgg classify photo.jpg', 'the five likeliest of the 1000 ImageNet classes'],

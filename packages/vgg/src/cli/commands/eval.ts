@@ -4,7 +4,7 @@ import { command } from '../command.js';
 import { EXIT } from '../exit.js';
 import { openHead } from '../head-command.js';
 import { imageNetEvaluation } from '../imagenet-eval.js';
-import { MODEL_FLAGS, openModel } from '../open-model.js';
+import { MODEL_FLAGS, openModel, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, failure, warnOfSkipped } from '../pictures.js';
 import { facts, percent, plural, table } from '../text.js';
 
@@ -23,14 +23,7 @@ export const evaluate = command({
     head: { type: 'string', value: 'HEAD', about: 'the head file' },
     ...MODEL_FLAGS,
     classes: { type: 'string', value: 'FILE', about: 'without --head: names of the classes', defaultText: "the weights' own" },
-    size: {
-      type: 'integer',
-      value: 'N',
-      least: 1,
-      most: 16384,
-      about: 'without --head: squash pictures to N x N',
-      defaultText: "the weights' own size rules",
-    },
+    size: { ...SIZE_FLAG, about: `without --head: ${SIZE_FLAG.about}` },
   },
   examples: [
     ['vgg eval val/ --head insects.head --weights vgg16.h5', 'accuracy and confusion'],

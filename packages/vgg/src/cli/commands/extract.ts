@@ -1,11 +1,11 @@
 import { isVggError, type VggError } from '@vgg/errors';
 import { type FeatureMap, poolMap } from '../../feature-map.js';
 import { command } from '../command.js';
-import { layerOf, MODEL_FLAGS, openModel } from '../open-model.js';
+import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';
 import { brief, plural, table } from '../text.js';
 import { checkOut, featureWriter } from '../writers/index.js';
-import type { Output, Row } from '../writers/writer.js';
+import type { FeatureWriter, Output, Row } from '../writers/writer.js';
 
 /** Values kept for the JSON document before a hint at `--out` is worth a line: about 200 MB of text. */
 const MANY = 2e7;
@@ -24,20 +24,8 @@ export const extract = command({
       about: 'layers, by the names of the paper, Keras, torchvision or timm',
       defaultText: 'the deepest pool that the weights reach',
     },
-    pool: {
-      type: 'choice',
-      choices: ['average', 'max', 'none'],
-      about: 'mean or maximum over the cells of a map, or the whole map',
-      default: 'none',
-    },
-    size: {
-      type: 'integer',
-      value: 'N',
-      least: 1,
-      most: 16384,
-      about: 'squash pictures to N x N',
-      defaultText: "the weights' own size rules",
-    },
+    pool: { ...POOL_FLAG, default: 'none' },
+    size: SIZE_FLAG,
     out: {
       type: 'string',
       short: 'o',
@@ -55,15 +43,16 @@ export const extract = command({
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
     const model = await openModel({ weights, arch, offline, layers: layer }, context);
-    const layers = layer === undefined ? [layerOf(model, undefined, context)] : [...new Set(layer.map((name) => model.resolve(name)))];
-    const about = { weights: model.weightsName, architecture: model.network.name, pooling: pool };
-    const writer = out === undefined ? undefined : featureWriter(out, layers, about);
-    const features: Row[] = [];
-    const failed: Failure[] = [];
-    let images = 0;
-    let kept = 0;
-    let outputs: Output[] = [];
+    let writer: FeatureWriter | undefined;
     try {
+      const layers = layer === undefined ? [layerOf(model, undefined, context)] : [...new Set(layer.map((name) => model.resolve(name)))];
+      const about = { weights: model.weightsName, architecture: model.network.name, pooling: pool };
+      writer = out === undefined ? undefined : featureWriter(out, layers, about);
+      const features: Row[] = [];
+      const failed: Failure[] = [];
+      let images = 0;
+      let kept = 0;
+      let outputs: Output[] = [];
       for await (const item of model.extractAll(inputs, layers, { size, signal, onProgress })) {
         const image = names[item.index];
         try {
@@ -101,7 +90,7 @@ export const extract = command({
         },
         text: () =>
           [
-            writer
+            out !== undefined
               ? table(
                   ['layer', 'shape', 'file'],
                   outputs.map((each) => [each.layer, `[${each.shape.join(', ')}]`, each.file]),

@@ -5,7 +5,7 @@ import { TRAIN_DEFAULTS, trainHead } from '../../train/train-head.js';
 import { command } from '../command.js';
 import { EXIT, UsageError } from '../exit.js';
 import { noting } from '../head-command.js';
-import { layerOf, MODEL_FLAGS, openModel } from '../open-model.js';
+import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
 import { bytes, facts, percent, plural } from '../text.js';
 
@@ -26,20 +26,8 @@ export const train = command({
       about: 'the layer whose features are used',
       defaultText: 'the deepest pool that the weights reach',
     },
-    pool: {
-      type: 'choice',
-      choices: ['average', 'max', 'none'],
-      about: 'mean or maximum over the cells of a map, or the whole map',
-      default: 'average',
-    },
-    size: {
-      type: 'integer',
-      value: 'N',
-      least: 1,
-      most: 16384,
-      about: 'squash pictures to N x N',
-      defaultText: "the weights' own size rules",
-    },
+    pool: { ...POOL_FLAG, default: 'average' },
+    size: SIZE_FLAG,
     val: {
       type: 'string',
       value: 'DIR|FRACTION',

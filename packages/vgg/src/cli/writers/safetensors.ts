@@ -1,7 +1,5 @@
+import { safetensorsHeader } from '@vgg/loaders';
 import { bytesOf, type FeatureWriter, fitter, PendingFile } from './writer.js';
-
-/** The data of a safetensors file starts at a multiple of this, so that it can be mapped in place. */
-const ALIGNMENT = 8;
 
 /**
  * One safetensors file: a tensor a layer, [pictures, ...map], and the pictures' names in its metadata (`images`, a JSON list).
@@ -28,30 +26,16 @@ export function safetensorsWriter(target: string, about: Readonly<Record<string,
       images.push(rows[0].image);
     },
     async finish() {
-      const header: Record<string, unknown> = { __metadata__: { ...about, images: JSON.stringify(images) } };
-      let offset = 0;
-      for (const [layer, { file, cell, rows }] of spools) {
-        header[layer] = { dtype: 'F32', shape: [rows, ...cell], data_offsets: [offset, offset + file.size] };
-        offset += file.size;
-      }
+      const layers = [...spools].map(([layer, { cell, rows }]) => ({ name: layer, shape: [rows, ...cell] }));
       whole = await PendingFile.create(target);
-      await whole.append(headerBytes(header));
+      await whole.append(safetensorsHeader(layers, { ...about, images: JSON.stringify(images) }));
       for (const { file } of spools.values()) {
         for await (const piece of file.read()) await whole.append(piece);
         await file.abandon();
       }
       await whole.finish();
-      return [...spools].map(([layer, { cell, rows }]) => ({ layer, shape: [rows, ...cell], file: target }));
+      return layers.map(({ name, shape }) => ({ layer: name, shape, file: target }));
     },
     abandon,
   };
-}
-
-function headerBytes(header: object): Uint8Array {
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Math.ceil(json.length / ALIGNMENT) * ALIGNMENT;
-  const bytes = new Uint8Array(8 + length).fill(0x20);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(json, 8);
-  return bytes;
 }
