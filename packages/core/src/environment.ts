@@ -32,7 +32,12 @@ export interface Environment {
 }
 
 interface Globals {
-  process?: { versions?: { node?: string }; env?: Record<string, string | undefined> };
+  process?: {
+    versions?: { node?: string };
+    env?: Record<string, string | undefined>;
+    /** Node 20.16 and later. */
+    getBuiltinModule?(name: 'node:os'): { availableParallelism(): number };
+  };
   navigator?: { gpu?: GpuLike; hardwareConcurrency?: number };
   location?: { search?: string };
   crossOriginIsolated?: boolean;
@@ -53,7 +58,8 @@ export function currentEnvironment(): Environment {
     isolated: server ? sharedArrayBuffer : globals.crossOriginIsolated === true,
     server,
     sharedArrayBuffer,
-    cores: globals.navigator?.hardwareConcurrency ?? 1,
+    // Node has a navigator from version 21 on.
+    cores: globals.navigator?.hardwareConcurrency ?? globals.process?.getBuiltinModule?.('node:os').availableParallelism() ?? 1,
     wish: (server ? variable(globals, 'VGG_BACKEND') : query) || undefined,
     wishFrom: server ? 'the environment variable VGG_BACKEND' : "the page's URL parameter backend",
   };

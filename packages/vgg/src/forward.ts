@@ -95,7 +95,6 @@ export async function forward(
     for (const step of plan) {
       throwIfAborted(context.signal, 'extract');
       const backend = await context.backend(step.placement.backend);
-      const weights = await context.weights(step.layer, backend);
       const before: { backend: Backend; tensor: tf.Tensor } = current ?? {
         backend,
         tensor: backend.run(() => tf.tensor4d(values, shape, 'float32')),
@@ -107,6 +106,8 @@ export async function forward(
         current = { backend, tensor: backend.run(() => tf.tensor(data, before.tensor.shape, 'float32')) };
         before.tensor.dispose();
       }
+      // Asked for last, so that a model that was disposed of meanwhile says so here.
+      const weights = await context.weights(step.layer, backend);
       const input = current.tensor;
       const output = backend.run(() => tf.tidy(() => runStep(step, input, weights)));
       current = { backend, tensor: output };

@@ -10,29 +10,32 @@ export { type ConvertOptions, convert } from './convert.js';
 // Heads: trained on features, saved, measured.
 export { type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './train/train-head.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head.js';
-export { type HeadInfo, inspectHead } from './head-file.js';
-export { computeFeatures, type FeatureOptions, type FeatureSet } from './train/features.js';
+export { type HeadInfo, inspectHead, type Training } from './head-file.js';
+export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './train/features.js';
 export type { HistoryEntry } from './train/history.js';
 export { type Dataset, type DatasetInput, type Example, openDataset } from './dataset.js';
 export { type Evaluation, evaluateProbabilities } from './evaluate/evaluation.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './evaluate/metrics.js';
 
 // The family: architectures as data, and what follows from them.
-export { ARCHITECTURES, architectureNames, type NetworkOptions, network } from './architecture.js';
-export type { Layer, Network, Padding, Plan, PoolKind, Rounding } from './plan.js';
+export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './architecture.js';
+export type { Layer, Network, Padding, Plan, PlannedConv, PoolKind, Rounding } from './plan.js';
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './layers.js';
-export { type SummaryRow, summarize } from './summary.js';
+export { type Summary, type SummaryRow, summarize } from './summary.js';
 export { formatSummary } from './format-summary.js';
 
 // Published weights and class names.
+export type { SourceInput } from './io/io.js';
 export { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
 export { type ClassName, parseClasses } from './parse-classes.js';
 
 // Pictures.
 export type { DecodeOptions, ImageInput, ImageInputs, PageImage } from './images.js';
+export type { Skipped } from './photographs.js';
 export type { Picture } from './picture.js';
+export type { RawImage, TensorLike } from './pictures/raw.js';
 export { PREPROCESSINGS, type Preprocessing, type PreprocessingName, parsePreprocessing, type ResizeRule } from './preprocessing.js';
-export { type Prepared, prepare } from './preprocess.js';
+export { type Prepared, type PrepareOptions, prepare } from './preprocess.js';
 export { FILTERS, type Filter, resize } from './resample.js';
 
 // Backends and errors.

@@ -76,6 +76,12 @@ export class WeightStore {
     });
   }
 
+  /** The layers, from the first on, whose weights are all in the file. */
+  reach(layers: readonly Layer[]): Layer[] {
+    const hole = layers.findIndex((layer) => this.missing([layer]).length > 0);
+    return layers.slice(0, hole < 0 ? layers.length : hole);
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -2,10 +2,9 @@ import { isVggError, throwIfAborted } from '@vgg/errors';
 import { readCanonical, type Source } from '@vgg/loaders';
 import { io } from '#io';
 import type { Hash } from '../io/io.js';
-import { prefix } from '../layers.js';
 import { type OpenedWeights, openNetworkWeights } from '../open-weights.js';
 import type { Plan } from '../plan.js';
-import { tensorNames } from '../weight-store.js';
+import { WeightStore } from '../weight-store.js';
 import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights.js';
 import type { Context } from './command.js';
 
@@ -76,13 +75,6 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
       if (fault === undefined) present++;
       else faults.push({ tensor: name, message: fault });
     }
-    const lacks = new Set(mapping.missing);
-    const reaches = network.layers.findLast(
-      ({ name }) =>
-        !prefix(network, [name])
-          .flatMap(tensorNames)
-          .some((tensor) => lacks.has(tensor)),
-    );
     return {
       format: file.format,
       architecture: network.name,
@@ -90,7 +82,7 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
       present,
       faults,
       missing: mapping.missing,
-      reaches: reaches?.name,
+      reaches: new WeightStore(file, mapping).reach(network.layers).at(-1)?.name,
     };
   } finally {
     await file.close();

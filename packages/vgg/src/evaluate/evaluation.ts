@@ -27,7 +27,11 @@ export interface Evaluation {
 /**
  * Evaluates probabilities [count, classes] against labels.
  *
+ * @param labels class numbers, one for each row
  * @param loss the mean cross-entropy where it is known from the logits; else it is taken from the probabilities
+ * @throws VggError `VGG_INPUT` for a label that is no class number
+ * @example
+ * evaluateProbabilities([0.9, 0.1, 0.4, 0.6], [0, 0], ['ant', 'bee']).top1; // 0.5
  */
 export function evaluateProbabilities(
   probabilities: ArrayLike<number>,

@@ -74,3 +74,15 @@ test('a class without examples has no recall and is left out of the mean', () =>
 test('an impossible label costs a finite loss', () => {
   expect(crossEntropy([1, 0], [1], 2)).toBeCloseTo(126 * Math.log(2), 9);
 });
+
+describe('labels that are no class', () => {
+  const scores = [0.9, 0.1];
+  const calls: Record<string, () => unknown> = {
+    topAccuracy: () => topAccuracy(scores, [2], 2, 1),
+    confusionMatrix: () => confusionMatrix([0], [2], 2),
+    crossEntropy: () => crossEntropy(scores, [-1], 2),
+    calibrationError: () => calibrationError(scores, [2], 2),
+  };
+  for (const [name, call] of Object.entries(calls))
+    test(`${name} refuses them`, () => expect(call).toThrow(expect.objectContaining({ code: 'VGG_INPUT' })));
+});

@@ -1,12 +1,16 @@
+import { VggError } from '@vgg/errors';
+
 /**
  * Part of the examples whose label is among the `k` most probable classes; of equally probable classes the one with the lower number
  * comes first.
  *
  * @param scores [count, classes], probabilities or logits
  * @param labels class numbers, one for each row
+ * @throws VggError `VGG_INPUT` for a label that is no class number
  * @example topAccuracy([0.2, 0.5, 0.3, 0.6, 0.3, 0.1], [2, 0], 3, 1); // 0.5
  */
 export function topAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>, classes: number, k: number): number {
+  checkLabels(labels, classes);
   let hits = 0;
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;
@@ -33,8 +37,9 @@ export function mostProbable(scores: ArrayLike<number>, count: number, classes: 
   return chosen;
 }
 
-/** How many examples of each class (row) were given each class (column). */
+/** How many examples of each class (row) were given each class (column). @throws VggError `VGG_INPUT` for a label that is no class number */
 export function confusionMatrix(predicted: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number[][] {
+  checkLabels(labels, classes);
   const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   for (let i = 0; i < labels.length; i++) matrix[labels[i]!]![predicted[i]!]!++;
   return matrix;
@@ -53,8 +58,12 @@ export function surprise(probability: number): number {
   return -Math.log(Math.max(probability, 2 ** -126));
 }
 
-/** Mean of -log of the label's probability (natural logarithm); probabilities below float32's smallest normal number count as it. */
+/**
+ * Mean of -log of the label's probability (natural logarithm); probabilities below float32's smallest normal number count as it.
+ * @throws VggError `VGG_INPUT` for a label that is no class number
+ */
 export function crossEntropy(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number): number {
+  checkLabels(labels, classes);
   let sum = 0;
   for (let i = 0; i < labels.length; i++) sum += surprise(probabilities[i * classes + labels[i]!]!);
   return sum / labels.length;
@@ -63,8 +72,10 @@ export function crossEntropy(probabilities: ArrayLike<number>, labels: ArrayLike
 /**
  * Expected calibration error: the mean distance between confidence and accuracy over bins of equal width, (i / bins, (i + 1) / bins],
  * weighted by their examples (Guo et al. 2017, "On Calibration of Modern Neural Networks"). 0 is perfect.
+ * @throws VggError `VGG_INPUT` for a label that is no class number
  */
 export function calibrationError(probabilities: ArrayLike<number>, labels: ArrayLike<number>, classes: number, bins = 15): number {
+  checkLabels(labels, classes);
   const predicted = mostProbable(probabilities, labels.length, classes);
   const confidences = Float64Array.from(predicted, (best, i) => probabilities[i * classes + best]!);
   return calibrationOf(confidences, (i) => predicted[i] === labels[i], bins);
@@ -78,4 +89,12 @@ export function calibrationOf(confidences: ArrayLike<number>, isRight: (example:
     gaps[bin]! += confidences[i]! - (isRight(i) ? 1 : 0);
   }
   return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / confidences.length;
+}
+
+function checkLabels(labels: ArrayLike<number>, classes: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    const label = labels[i]!;
+    if (!(Number.isInteger(label) && label >= 0 && label < classes))
+      throw new VggError('VGG_INPUT', `metrics: expected labels from 0 to ${classes - 1}, received ${label} for example ${i}`);
+  }
 }

@@ -16,7 +16,7 @@ describe('instantiate', () => {
     process.removeListener('uncaughtException', mine);
   });
 
-  it.runIf(onServer)("leaves listeners that others add while it starts", async () => {
+  it.runIf(onServer)('leaves listeners that others add while it starts', async () => {
     const others: (() => void)[] = [];
     const adding = setInterval(() => {
       const other = () => {};

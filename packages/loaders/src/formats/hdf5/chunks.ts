@@ -1,7 +1,8 @@
+import { readTreeNode } from './btree1.js';
 import { corrupt, cursor, refused } from './cursor.js';
 import { checkSum, cursorAt, type Hdf5, readAt } from './file.js';
 import type { ChunkIndex } from './layout.js';
-import { MAX_CHUNKS, MAX_LEVELS } from './limits.js';
+import { MAX_CHUNKS } from './limits.js';
 
 /** One stored chunk. */
 export interface Chunk {
@@ -89,19 +90,12 @@ async function readTree(
   into: Chunk[],
   seen: Set<number>,
 ): Promise<void> {
-  if (address === undefined) throw corrupt(file.who, 'its chunks were never written');
-  const frame = 8 + 2 * file.offsetSize;
-  const head = await cursorAt(file, address, frame);
-  head.signature('TREE');
-  const type = head.u8();
-  const own = head.u8();
-  const used = head.u16();
-  const circle = seen.has(address) || (level !== undefined && own !== level) || own > MAX_LEVELS;
-  if (type !== 1 || circle || into.length + (own === 0 ? used : 0) > most) throw corrupt(file.who, 'the tree of chunks is out of order');
-  seen.add(address);
+  const node = await readTreeNode(file, address, { type: 1, level, what: 'its chunks' }, seen);
+  const { level: own, used } = node;
+  if (into.length + (own === 0 ? used : 0) > most) throw corrupt(file.who, `it has more than its ${most} chunks`);
   const rank = grid.shape.length;
   const entry = 8 + 8 * (rank + 1) + file.offsetSize;
-  const fields = await cursorAt(file, address + frame, used * entry);
+  const fields = await cursorAt(file, node.entries, used * entry);
   for (let i = 0; i < used; i++) {
     const bytes = fields.u32();
     const mask = fields.u32();

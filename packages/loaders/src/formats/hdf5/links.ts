@@ -1,9 +1,10 @@
+import { readTreeNode } from './btree1.js';
 import { readBtree2 } from './btree2.js';
 import { type Cursor, corrupt, cursor, refused, textOf } from './cursor.js';
 import { cursorAt, type Hdf5, readAt } from './file.js';
 import { MESSAGE, type Message, messageOfType } from './header.js';
 import { openHeap } from './heap.js';
-import { MAX_ENTRIES, MAX_LEVELS } from './limits.js';
+import { MAX_ENTRIES } from './limits.js';
 
 /** The children of a group: the object header of each name. Links that leave the tree are refused, never followed. */
 export async function readLinks(file: Hdf5, messages: readonly Message[]): Promise<Map<string, number>> {
@@ -80,16 +81,10 @@ async function collectNodes(
   into: number[],
   seen: Set<number>,
 ): Promise<void> {
-  const frame = 8 + 2 * file.offsetSize;
-  const head = await cursorAt(file, address, frame);
-  head.signature('TREE');
-  const type = head.u8();
-  const own = head.u8();
-  const used = head.u16();
-  const circle = seen.has(address!) || (level !== undefined && own !== level) || own > MAX_LEVELS;
-  if (type !== 0 || circle || into.length + used > MAX_ENTRIES) throw corrupt(file.who, 'the tree of a group is out of order');
-  seen.add(address!);
-  const entries = await cursorAt(file, address! + frame, used * (file.lengthSize + file.offsetSize));
+  const node = await readTreeNode(file, address, { type: 0, level, what: 'a group' }, seen);
+  const { level: own, used } = node;
+  if (into.length + used > MAX_ENTRIES) throw corrupt(file.who, `a group has more than ${MAX_ENTRIES} nodes`);
+  const entries = await cursorAt(file, node.entries, used * (file.lengthSize + file.offsetSize));
   for (let i = 0; i < used; i++) {
     entries.length(); // the least name of the child
     const child = entries.address();
