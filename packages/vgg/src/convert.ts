@@ -69,7 +69,7 @@ export async function convert(
         yield chunk;
       }
     }
-    await io.writeFile(output, counted());
+    await io.writeFile(output, counted(), { signal });
     return { output, format: to, tensors: tensors.length, bytes };
   } finally {
     await file.close();

@@ -3,7 +3,6 @@ import { abortable, throwIfAborted } from '@vgg/errors';
 import type { TensorInfo } from '@vgg/loaders';
 import { type ClassName, classNames } from './classes.js';
 import type { SourceInput } from './io/io.js';
-import { prefix, resolveLayer } from './layers.js';
 import { Model } from './model.js';
 import { type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
 import type { Network, Plan } from './plan.js';
@@ -90,7 +89,14 @@ export interface Inspection {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** Looks into a weight file: its format, network, preprocessing, tensors, and what is missing. */
+/**
+ * Looks into a weight file: its format, network, preprocessing, tensors, and what is missing.
+ *
+ * @throws VggError as {@link load}, but for missing weights, which are what it tells
+ * @example
+ * const { network, reaches } = await inspect('vgg16/model.json');
+ * `${network.name} up to ${reaches}`; // 'vgg16 up to pool3'
+ */
 export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | Plan } = {}): Promise<Inspection> {
   const { file, network, mapping, preprocessing, name, licence, source } = await openNetworkWeights(
     options.arch,
@@ -99,9 +105,7 @@ export async function inspect(weights: SourceInput, options: OpenWeightsOptions 
   );
   try {
     const store = new WeightStore(file, mapping);
-    const reaches = network.layers.findLast(
-      (layer) => store.missing(prefix(network, [resolveLayer(network, layer.name)])).length === 0,
-    )?.name;
+    const reaches = store.reach(network.layers).at(-1)?.name;
     const { format, metadata } = file;
     return {
       name,

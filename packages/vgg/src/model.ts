@@ -1,21 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
-import { throwIfAborted, VggError } from '@vgg/errors';
-import { io } from '#io';
+import { abortable, throwIfAborted, VggError } from '@vgg/errors';
+import { type BatchItem, batches, type PreparedItem } from './batches.js';
 import type { ClassName } from './classes.js';
 import { type Classification, topClasses } from './classify.js';
 import { WordDigest } from './digest.js';
 import type { Embedded, Embedder, EmbedOptions } from './embedding.js';
 import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
 import { activations, forward, requireOneBackend, steps } from './forward.js';
-import { type ImageInput, type ImageInputs, isOneImage, type PictureItem, toPictures } from './images.js';
+import { type ImageInput, type ImageInputs, isOneImage } from './images.js';
 import { prefix, resolveLayer, type TapName } from './layers.js';
 import { normalizeRgb } from './normalize.js';
 import { type Placement, place } from './placement.js';
 import type { Layer, Network } from './plan.js';
-import { type Prepared, prepare } from './preprocess.js';
 import type { Preprocessing } from './preprocessing.js';
-import { summarize } from './summary.js';
 import { type LayerWeights, type ReadOptions, tensorNames, type WeightStore } from './weight-store.js';
 
 /** What is known of the weights that a model runs on. */
@@ -111,9 +109,7 @@ export class Model implements Embedder {
   /** The deepest pool (or else layer) whose weights are all in the file. */
   get deepest(): string {
     const { layers } = this.network;
-    let reach = layers.length;
-    while (reach > 0 && this.#store.missing(layers.slice(0, reach)).length > 0) reach--;
-    const reached = layers.slice(0, reach);
+    const reached = this.#store.reach(layers);
     const last = reached.findLast((layer) => layer.kind === 'pool') ?? reached.at(-1);
     if (!last)
       throw new VggError(
@@ -141,9 +137,9 @@ export class Model implements Embedder {
     return place(this.network, this.network.layers, batch, height, width, this.backend);
   }
 
-  async fingerprint(layer: string): Promise<string> {
+  async fingerprint(layer: string, { signal }: { signal?: AbortSignal } = {}): Promise<string> {
     const { layers } = this.#taps([layer]);
-    await this.ready(layer);
+    await this.ready(layer, { signal });
     return new WordDigest().text(JSON.stringify(layers) + this.#store.digest(layers)).hex();
   }
 
@@ -171,7 +167,11 @@ export class Model implements Embedder {
     const maps = new Map<string, FeatureMap[]>();
     for await (const item of this.extractAll(images, wanted, options)) {
       if ('error' in item) throw item.error;
-      for (const map of Object.values(item.features)) maps.set(map.layer, [...(maps.get(map.layer) ?? []), map]);
+      for (const map of Object.values(item.features)) {
+        const found = maps.get(map.layer);
+        if (found) found.push(map);
+        else maps.set(map.layer, [map]);
+      }
     }
     if (maps.size === 0) throw new VggError('VGG_INPUT', 'extract: expected at least one picture, received none');
     const stacked = Object.fromEntries([...maps].map(([name, each]) => [name, stackMaps(each)]));
@@ -186,7 +186,8 @@ export class Model implements Embedder {
     throwIfAborted(signal, 'extract');
     let done = 0;
     const total = Array.isArray(images) ? images.length : isOneImage(images) ? 1 : undefined;
-    for await (const batch of this.#batches(images, needed, options)) {
+    const { network, preprocessing, backend } = this;
+    for await (const batch of batches(images, { network, layers: needed, preprocessing, backend }, options)) {
       const extracted = await this.#run(batch, needed, taps, options);
       for (const item of extracted) {
         onProgress?.({ stage: 'extract', loaded: ++done, total, item: item.name });
@@ -256,7 +257,7 @@ export class Model implements Embedder {
     }
     // Weights that are not there are said before class names are fetched.
     await this.ready(scores.name, options);
-    const classes = await this.classNames();
+    const classes = await abortable(this.classNames(), options.signal, 'classify');
     for await (const item of this.extractAll(images, [scores.name], options)) {
       if ('error' in item) yield item;
       else
@@ -342,60 +343,8 @@ export class Model implements Embedder {
     }
   }
 
-  /** Pictures prepared and grouped by size, a micro-batch at a time; failures travel in their place. */
-  async *#batches(images: ImageInputs, layers: readonly Layer[], options: ExtractOptions): AsyncGenerator<Item[]> {
-    let batch: Item[] = [];
-    let limit = 1;
-    for await (const item of toPictures(images, io.decode, { orientation: options.orientation, signal: options.signal })) {
-      const next = this.#prepare(item, layers, options);
-      const first = batch.find((each) => 'prepared' in each);
-      const fits =
-        !('prepared' in next) ||
-        !first ||
-        !('prepared' in first) ||
-        (first.prepared.width === next.prepared.width && first.prepared.height === next.prepared.height);
-      if (batch.length > 0 && (!fits || batch.length >= limit)) {
-        yield batch;
-        batch = [];
-      }
-      if ('prepared' in next) limit = this.#microBatch(layers, next.prepared);
-      batch.push(next);
-    }
-    if (batch.length > 0) yield batch;
-  }
-
-  #prepare(item: PictureItem, layers: readonly Layer[], options: ExtractOptions): Item {
-    const { index, name } = item;
-    if (item.error) return { index, name, error: item.error };
-    try {
-      const prepared = prepare(item.picture, this.preprocessing, { size: options.size, minimum: minimumSide(this.network), name });
-      const flat = layers.find((layer) => layer.kind === 'flatten');
-      const { size } = this.network;
-      if (flat && (prepared.width !== size || prepared.height !== size)) {
-        throw new VggError(
-          'VGG_SHAPE',
-          `${name}: the dense layers of ${this.network.name} take ${size}x${size} pictures, received ${prepared.width}x${prepared.height}; leave size out, or load with convolutionalTop`,
-        );
-      }
-      return { index, name, prepared };
-    } catch (error) {
-      if (error instanceof VggError) return { index, name, error };
-      throw error;
-    }
-  }
-
-  /** As many pictures as keep a layer short (an abort is seen between layers) and its maps small. */
-  #microBatch(layers: readonly Layer[], { height, width }: { height: number; width: number }): number {
-    const rows = summarize({ ...this.network, layers }, { height, width }).rows;
-    const work = Math.max(...rows.map((row) => row.macs));
-    const bytes = Math.max(...rows.map((row) => row.activationBytes));
-    const { limits } = this.backend;
-    const room = Math.min(256 * 2 ** 20, limits?.maxBindingBytes ?? Number.POSITIVE_INFINITY);
-    return Math.max(1, Math.min(32, Math.floor(2e9 / work), Math.floor(room / bytes)));
-  }
-
   async #run(
-    batch: readonly Item[],
+    batch: readonly BatchItem[],
     layers: readonly Layer[],
     taps: ReadonlySet<string>,
     { signal, onProgress }: ExtractOptions,
@@ -431,15 +380,3 @@ export class Model implements Embedder {
 }
 
 const NO_WEIGHTS: Promise<LayerWeights> = Promise.resolve({ weight: [], others: new Map() });
-
-interface PreparedItem {
-  index: number;
-  name: string;
-  prepared: Prepared;
-}
-type Item = PreparedItem | { index: number; name: string; error: VggError };
-
-/** The smallest side whose last map still has a cell: every pool halves it. */
-function minimumSide(network: Network): number {
-  return network.layers.reduce((side, layer) => (layer.kind === 'pool' ? side * layer.stride : side), 1);
-}

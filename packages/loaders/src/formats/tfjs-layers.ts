@@ -221,8 +221,14 @@ async function openShards(
     const queue = paths.filter((path) => !shards.has(path));
     const work = async () => {
       for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-        throwIfAborted(options.signal, source.name);
-        shards.set(path, await source.sibling?.(path, options));
+        try {
+          throwIfAborted(options.signal, source.name);
+          shards.set(path, await source.sibling?.(path, options));
+        } catch (error) {
+          // The other workers need not go on asking.
+          queue.length = 0;
+          throw error;
+        }
       }
     };
     const results = await Promise.allSettled(Array.from({ length: CONCURRENCY }, work));
