@@ -2,10 +2,10 @@ import { throwIfAborted, VggError } from '@vgg/errors';
 import { readCanonical, writeSafetensors } from '@vgg/loaders';
 import { io } from '#io';
 import type { SourceInput } from './io/io.js';
-import { prefix } from './layers.js';
-import { METADATA, type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
-import type { Plan } from './plan.js';
-import { tensorNames } from './weight-store.js';
+import { prefix } from './network/layers.js';
+import type { Plan } from './network/plan.js';
+import { METADATA, type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
+import { tensorNames } from './weights/store.js';
 
 export interface ConvertOptions extends OpenWeightsOptions {
   /** Default `safetensors`, the one written so far. */

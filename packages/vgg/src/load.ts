@@ -1,13 +1,13 @@
 import { type BackendName, openBackend, registerGradients } from '@vgg/core';
 import { abortable, throwIfAborted } from '@vgg/errors';
 import type { TensorInfo } from '@vgg/loaders';
-import { type ClassName, classNames } from './classes.js';
+import { type ClassName, classNames } from './classes/classes.js';
 import type { SourceInput } from './io/io.js';
 import { Model } from './model.js';
-import { type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
-import type { Network, Plan } from './plan.js';
-import type { Preprocessing } from './preprocessing.js';
-import { WeightStore } from './weight-store.js';
+import type { Network, Plan } from './network/plan.js';
+import type { Preprocessing } from './pictures/preprocessing.js';
+import { type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
+import { WeightStore } from './weights/store.js';
 
 export interface LoadOptions extends OpenWeightsOptions {
   /** `auto` (the default) takes WebGPU, else WASM, else the CPU, unless the environment variable `VGG_BACKEND`, in a page `?backend=`, names one. */

@@ -5,14 +5,14 @@ import { describeEachBackend, TOLERANCE } from '@vgg/core/testing';
 import { describe, expect, it } from 'vitest';
 import { referenceForward } from '../test/reference-forward.js';
 import { noise, SMALL_PLAN, smallFile, smallWeights } from '../test/small-weights.js';
-import { type NetworkOptions, network } from './architecture.js';
-import { poolMap, toNCHW } from './feature-map.js';
-import { tapNames } from './layers.js';
 import { load } from './load.js';
 import type { Model } from './model.js';
-import { place } from './placement.js';
-import { prepare } from './preprocess.js';
-import { PREPROCESSINGS } from './preprocessing.js';
+import { type NetworkOptions, network } from './network/architecture.js';
+import { tapNames } from './network/layers.js';
+import { prepare } from './pictures/preprocess.js';
+import { PREPROCESSINGS } from './pictures/preprocessing.js';
+import { poolMap, toNCHW } from './run/feature-map.js';
+import { place } from './run/placement.js';
 
 function picture(width = 32, height = width, seed = 3) {
   const next = noise(seed);

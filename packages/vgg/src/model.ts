@@ -1,20 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
 import { abortable, throwIfAborted, VggError } from '@vgg/errors';
-import { type BatchItem, batches, type PreparedItem } from './batches.js';
-import type { ClassName } from './classes.js';
-import { type Classification, topClasses } from './classify.js';
-import { WordDigest } from './digest.js';
-import type { Embedded, Embedder, EmbedOptions } from './embedding.js';
-import { type FeatureMap, poolMap, stackMaps } from './feature-map.js';
-import { activations, forward, requireOneBackend, steps } from './forward.js';
-import { type ImageInput, type ImageInputs, isOneImage } from './images.js';
-import { prefix, resolveLayer, type TapName } from './layers.js';
-import { normalizeRgb } from './normalize.js';
-import { type Placement, place } from './placement.js';
-import type { Layer, Network } from './plan.js';
-import type { Preprocessing } from './preprocessing.js';
-import { type LayerWeights, type ReadOptions, tensorNames, type WeightStore } from './weight-store.js';
+import type { ClassName } from './classes/classes.js';
+import { type Classification, topClasses } from './classes/classify.js';
+import { prefix, resolveLayer, type TapName } from './network/layers.js';
+import type { Layer, Network } from './network/plan.js';
+import { type ImageInput, type ImageInputs, isOneImage } from './pictures/images.js';
+import type { Preprocessing } from './pictures/preprocessing.js';
+import { type BatchItem, batches, type PreparedItem } from './run/batches.js';
+import type { Embedded, Embedder, EmbedOptions } from './run/embedding.js';
+import { type FeatureMap, poolMap, stackMaps } from './run/feature-map.js';
+import { activations, forward, requireOneBackend, steps } from './run/forward.js';
+import { normalizeRgb } from './run/normalize.js';
+import { type Placement, place } from './run/placement.js';
+import { WordDigest } from './weights/digest.js';
+import { type LayerWeights, type ReadOptions, tensorNames, type WeightStore } from './weights/store.js';
 
 /** What is known of the weights that a model runs on. */
 export interface WeightsInfo {

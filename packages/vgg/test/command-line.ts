@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { run } from '../src/cli/run.js';
-import { PREPROCESSINGS } from '../src/preprocessing.js';
+import { PREPROCESSINGS } from '../src/pictures/preprocessing.js';
 import { noise, SMALL_PLAN, smallFile } from './small-weights.js';
 
 /** What a run of the command line left behind. */

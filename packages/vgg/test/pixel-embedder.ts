@@ -1,10 +1,10 @@
 import { VggError } from '@vgg/errors';
-import { network } from '../src/architecture.js';
-import type { Embedded, Embedder, EmbedOptions } from '../src/embedding.js';
-import { type ImageInput, type ImageInputs, toPictures } from '../src/images.js';
+import { network } from '../src/network/architecture.js';
+import type { Network } from '../src/network/plan.js';
+import { type ImageInput, type ImageInputs, toPictures } from '../src/pictures/images.js';
+import { PREPROCESSINGS, type Preprocessing } from '../src/pictures/preprocessing.js';
 import { fromRaw, isRawImage } from '../src/pictures/raw.js';
-import type { Network } from '../src/plan.js';
-import { PREPROCESSINGS, type Preprocessing } from '../src/preprocessing.js';
+import type { Embedded, Embedder, EmbedOptions } from '../src/run/embedding.js';
 
 const NETWORK: Network = { ...network({ blocks: [[4]], top: false }), name: 'pixels' };
 

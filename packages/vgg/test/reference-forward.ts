@@ -9,7 +9,7 @@ import {
   referenceSoftmax,
   type Volume,
 } from '@vgg/core/reference';
-import type { Network } from '../src/plan.js';
+import type { Network } from '../src/network/plan.js';
 
 type Weights = ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>;
 

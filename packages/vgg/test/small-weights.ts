@@ -1,7 +1,7 @@
 import { bytesSource, type TensorToWrite, writeSafetensors } from '@vgg/loaders';
-import { network } from '../src/architecture.js';
-import type { Network, Plan } from '../src/plan.js';
-import { weightSpecs } from '../src/weight-specs.js';
+import { network } from '../src/network/architecture.js';
+import type { Network, Plan } from '../src/network/plan.js';
+import { weightSpecs } from '../src/weights/specs.js';
 
 /** Numbers that look random and are the same everywhere: a linear congruential generator (Park and Miller 1988) over -1..1. */
 export function noise(seed: number): () => number {

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { isVggError, messageOf, VggError } from '@vgg/errors';
-import { network } from '../architecture.js';
-import { parsePlan } from '../parse-plan.js';
-import type { Plan } from '../plan.js';
+import { network } from '../network/architecture.js';
+import { parsePlan } from '../network/parse-plan.js';
+import type { Plan } from '../network/plan.js';
 import { UsageError } from './exit.js';
 
 /** For the help. */

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendName, openBackend, registerGradients } from '@vgg/core';
-import { activations, forward, steps } from '../forward.js';
-import { place } from '../placement.js';
-import type { Layer, Network } from '../plan.js';
-import { type LayerWeights, tensorNames, type WeightStore } from '../weight-store.js';
+import type { Layer, Network } from '../network/plan.js';
+import { activations, forward, steps } from '../run/forward.js';
+import { place } from '../run/placement.js';
+import { type LayerWeights, tensorNames, type WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
 
 interface PassOptions {

@@ -1,10 +1,10 @@
 import { isVggError, VggError } from '@vgg/errors';
-import { findArchitecture } from '../architecture.js';
-import type { Embedder } from '../embedding.js';
-import { type Head, loadHead } from '../head.js';
-import { inspectHead } from '../head-file.js';
+import { type Head, loadHead } from '../head/head.js';
+import { inspectHead } from '../head/head-file.js';
 import type { Model } from '../model.js';
-import { findPublished } from '../weights.js';
+import { findArchitecture } from '../network/architecture.js';
+import type { Embedder } from '../run/embedding.js';
+import { findPublished } from '../weights/published.js';
 import type { Context } from './command.js';
 import { openModel } from './open-model.js';
 import { type Failure, failure } from './pictures.js';

@@ -1,11 +1,11 @@
 import { type OnProgress, VggError } from '@vgg/errors';
-import type { ClassName } from '../classes.js';
-import type { Dataset } from '../dataset.js';
-import type { Evaluation } from '../evaluate/evaluation.js';
-import { calibrationOf, confusionMatrix, recalls as recallsOf, surprise } from '../evaluate/metrics.js';
+import type { ClassName } from '../classes/classes.js';
+import type { Dataset } from '../head/dataset.js';
+import type { Evaluation } from '../head/evaluate/evaluation.js';
+import { calibrationOf, confusionMatrix, recalls as recallsOf, surprise } from '../head/evaluate/metrics.js';
+import type { Failed } from '../head/train/features.js';
 import type { Model } from '../model.js';
-import { didYouMean } from '../suggest.js';
-import type { Failed } from '../train/features.js';
+import { didYouMean } from '../text/suggest.js';
 
 /**
  * Weights with their dense layers on photographs in folders named by wnid, class name or class index. The confusion matrix has the

@@ -1,10 +1,10 @@
 import { isVggError } from '@vgg/errors';
 import { DTYPE_BYTES, openWeights, type TensorInfo } from '@vgg/loaders';
 import { io } from '#io';
-import { grouped } from '../columns.js';
-import { formatSummary } from '../format-summary.js';
 import { inspect } from '../load.js';
-import { summarize } from '../summary.js';
+import { formatSummary } from '../network/format-summary.js';
+import { summarize } from '../network/summary.js';
+import { grouped } from '../text/columns.js';
 import { archOf } from './arch.js';
 import type { Context, Result } from './command.js';
 import { aliasTable, describe, otherNames, type Size } from './info-network.js';

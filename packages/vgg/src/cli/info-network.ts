@@ -1,6 +1,6 @@
-import { aliasesFor } from '../layers.js';
-import type { Network } from '../plan.js';
-import type { Summary } from '../summary.js';
+import { aliasesFor } from '../network/layers.js';
+import type { Network } from '../network/plan.js';
+import type { Summary } from '../network/summary.js';
 import { table } from './text.js';
 
 /** Of the picture, in pixels; the network's own where it is left out. */

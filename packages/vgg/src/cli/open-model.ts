@@ -1,7 +1,7 @@
 import { isVggError, VggError } from '@vgg/errors';
 import { load } from '../load.js';
 import type { Model } from '../model.js';
-import type { Plan } from '../plan.js';
+import type { Plan } from '../network/plan.js';
 import { ARCH_HELP, archOf } from './arch.js';
 import type { Context, Flag, Flags } from './command.js';
 import { plural } from './text.js';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { didYouMean } from '../suggest.js';
+import { didYouMean } from '../text/suggest.js';
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS, type GlobalValues } from './command.js';
 import { UsageError } from './exit.js';
 

@@ -1,7 +1,7 @@
 import { abortable, VggError } from '@vgg/errors';
-import type { ImageInput } from '../images.js';
+import type { Skipped } from '../head/photographs.js';
 import { listImages } from '../io/node/folders.js';
-import type { Skipped } from '../photographs.js';
+import type { ImageInput } from '../pictures/images.js';
 import type { Context } from './command.js';
 import { UsageError } from './exit.js';
 import { plural } from './text.js';

@@ -1,8 +1,8 @@
 import { canonicalTensors, type WeightFile } from '@vgg/loaders';
-import type { Network } from '../plan.js';
-import { pace } from '../train/pace.js';
-import { random } from '../train/random.js';
-import { weightSpecs } from '../weight-specs.js';
+import { pace } from '../head/train/pace.js';
+import { random } from '../head/train/random.js';
+import type { Network } from '../network/plan.js';
+import { weightSpecs } from '../weights/specs.js';
 
 /** Values between two looks at the clock. */
 const STRETCH = 1 << 16;

@@ -1,5 +1,5 @@
 import { isVggError, messageOf } from '@vgg/errors';
-import { didYouMean } from '../suggest.js';
+import { didYouMean } from '../text/suggest.js';
 import { VERSION } from '../version.js';
 import type { Command, Context } from './command.js';
 import { COMMANDS, type CommandEntry } from './commands.js';

@@ -1,4 +1,4 @@
-import { aligned, grouped } from '../columns.js';
+import { aligned, grouped } from '../text/columns.js';
 
 /** A size for people: `58.9 MB` (decimal, as download sizes are given). */
 export function bytes(count: number): string {

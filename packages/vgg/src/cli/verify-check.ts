@@ -2,10 +2,10 @@ import { isVggError, throwIfAborted } from '@vgg/errors';
 import { readCanonical, type Source } from '@vgg/loaders';
 import { io } from '#io';
 import type { Hash } from '../io/io.js';
-import { type OpenedWeights, openNetworkWeights } from '../open-weights.js';
-import type { Plan } from '../plan.js';
-import { WeightStore } from '../weight-store.js';
-import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights.js';
+import type { Plan } from '../network/plan.js';
+import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
+import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights/published.js';
+import { WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
 
 /** Read at once while hashing. */

@@ -1,6 +1,6 @@
 import { readCanonical } from '@vgg/loaders';
-import type { OpenedWeights } from '../open-weights.js';
-import { tensorNames } from '../weight-store.js';
+import type { OpenedWeights } from '../weights/open-weights.js';
+import { tensorNames } from '../weights/store.js';
 import type { Context } from './command.js';
 import { brief } from './text.js';
 

@@ -1,7 +1,7 @@
 import type { Source } from '@vgg/loaders';
-import type { DecodeOptions } from '../images.js';
-import type { Skipped } from '../photographs.js';
-import type { Picture } from '../picture.js';
+import type { Skipped } from '../head/photographs.js';
+import type { DecodeOptions } from '../pictures/images.js';
+import type { Picture } from '../pictures/picture.js';
 
 /** The few things that differ between Node and a page; `#io` picks `node.ts` or `web.ts`. */
 export interface Io {

@@ -1,6 +1,6 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import type { ByteStream, DecodeOptions } from '../images.js';
 import { checkBeginning, maxBytes } from './encoded.js';
+import type { ByteStream, DecodeOptions } from './images.js';
 
 /** Enough for the size of nearly every picture: what stands before it in a JPEG (thumbnail, colour profile) is smaller. */
 const BEGINNING = 1 << 18;

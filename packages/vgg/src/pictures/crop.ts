@@ -1,4 +1,4 @@
-import type { Picture } from '../picture.js';
+import type { Picture } from './picture.js';
 
 /** The window of `width` x `height` pixels whose top left corner is at (`left`, `top`); it must lie inside the picture. */
 export function crop(picture: Picture, left: number, top: number, width: number, height: number): Picture {

@@ -1,5 +1,4 @@
 import { VggError } from '@vgg/errors';
-import type { DecodeOptions } from '../images.js';
 import { Reader } from './bytes.js';
 import { clearOrientation, type Orientation, readOrientation } from './exif.js';
 import { avif } from './formats/avif.js';
@@ -8,6 +7,7 @@ import { gif } from './formats/gif.js';
 import { jpeg } from './formats/jpeg.js';
 import { png } from './formats/png.js';
 import { webp } from './formats/webp.js';
+import type { DecodeOptions } from './images.js';
 
 /** 300 MB of RGB; a larger picture is a mistake or an attack until someone says otherwise. */
 const MAX_PIXELS = 100_000_000;

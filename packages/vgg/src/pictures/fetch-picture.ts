@@ -1,6 +1,6 @@
 import { fetchFailure, throwIfAborted, VggError } from '@vgg/errors';
-import type { DecodeOptions } from '../images.js';
 import { readStream } from './collect.js';
+import type { DecodeOptions } from './images.js';
 
 /**
  * The bytes behind an http(s):, data: or blob: URL.

@@ -1,8 +1,8 @@
 import { kindOf, throwIfAborted, VggError } from '@vgg/errors';
-import { type DecodeOptions, isByteStream } from '../images.js';
-import type { Picture } from '../picture.js';
 import { readStream, readWhole } from './collect.js';
 import { checkPixels } from './encoded.js';
+import { type DecodeOptions, isByteStream } from './images.js';
+import type { Picture } from './picture.js';
 import { fromRaw, fromTensor, isRawImage, isTensor } from './raw.js';
 
 /**

@@ -1,5 +1,5 @@
-import type { Picture } from '../picture.js';
 import type { Orientation } from './exif.js';
+import type { Picture } from './picture.js';
 
 /**
  * Turns a picture upright as its EXIF orientation says, as Pillow's `ImageOps.exif_transpose`:

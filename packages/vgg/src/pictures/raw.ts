@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import type { Picture } from '../picture.js';
+import type { Picture } from './picture.js';
 
 /** Decoded 8-bit pixels, rows from the top: 1 (grey), 3 (RGB) or 4 (RGBA, alpha dropped) bytes a pixel. */
 export interface RawImage {

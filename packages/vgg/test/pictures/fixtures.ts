@@ -1,5 +1,5 @@
-import type { DecodeOptions } from '../../src/images.js';
-import type { Picture } from '../../src/picture.js';
+import type { DecodeOptions } from '../../src/pictures/images.js';
+import type { Picture } from '../../src/pictures/picture.js';
 import pictures from './fixtures/pictures.json';
 import resized from './fixtures/resize.json';
 

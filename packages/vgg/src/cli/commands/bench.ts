@@ -1,12 +1,12 @@
 import { openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { canonicalise } from '@vgg/loaders';
-import { network as makeNetwork } from '../../architecture.js';
-import { openNetworkWeights } from '../../open-weights.js';
-import type { Layer, Network } from '../../plan.js';
-import { type Summary, summarize } from '../../summary.js';
-import { weightSpecs } from '../../weight-specs.js';
-import { WeightStore } from '../../weight-store.js';
+import { network as makeNetwork } from '../../network/architecture.js';
+import type { Layer, Network } from '../../network/plan.js';
+import { type Summary, summarize } from '../../network/summary.js';
+import { openNetworkWeights } from '../../weights/open-weights.js';
+import { weightSpecs } from '../../weights/specs.js';
+import { WeightStore } from '../../weights/store.js';
 import { archOf } from '../arch.js';
 import { passes } from '../bench-passes.js';
 import { type Context, command } from '../command.js';

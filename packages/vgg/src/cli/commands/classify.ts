@@ -1,4 +1,4 @@
-import type { Classification } from '../../classify.js';
+import type { Classification } from '../../classes/classify.js';
 import { command } from '../command.js';
 import { MODEL_FLAGS, openModel, SIZE_FLAG } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';

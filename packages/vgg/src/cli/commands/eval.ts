@@ -1,5 +1,5 @@
-import { openDataset } from '../../dataset.js';
-import type { Evaluation } from '../../evaluate/evaluation.js';
+import { openDataset } from '../../head/dataset.js';
+import type { Evaluation } from '../../head/evaluate/evaluation.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit.js';
 import { openHead } from '../head-command.js';

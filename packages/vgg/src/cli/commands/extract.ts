@@ -1,5 +1,5 @@
 import { isVggError, type VggError } from '@vgg/errors';
-import { type FeatureMap, poolMap } from '../../feature-map.js';
+import { type FeatureMap, poolMap } from '../../run/feature-map.js';
 import { command } from '../command.js';
 import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';

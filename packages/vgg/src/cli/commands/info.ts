@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { isVggError, VggError } from '@vgg/errors';
-import { network } from '../../architecture.js';
-import { formatSummary } from '../../format-summary.js';
-import type { Network } from '../../plan.js';
-import { type Summary, summarize } from '../../summary.js';
+import { network } from '../../network/architecture.js';
+import { formatSummary } from '../../network/format-summary.js';
+import type { Network } from '../../network/plan.js';
+import { type Summary, summarize } from '../../network/summary.js';
 import { ARCH_HELP, archOf, planIn } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
@@ -68,7 +68,7 @@ async function isWeights(what: string): Promise<boolean> {
     )
   )
     return true;
-  const { findPublished } = await import('../../weights.js');
+  const { findPublished } = await import('../../weights/published.js');
   if (findPublished(what)) return true;
   // `weights.h5` is a file that is not there, not an architecture nobody knows.
   if (/[/\\]|\.(h5|hdf5|json|safetensors|bin|pth?|caffemodel|onnx|npz|keras)$/i.test(what))

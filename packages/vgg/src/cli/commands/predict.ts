@@ -1,4 +1,4 @@
-import type { Prediction } from '../../head.js';
+import type { Prediction } from '../../head/head.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { openHead } from '../head-command.js';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
-import { openDataset } from '../../dataset.js';
-import type { HistoryEntry } from '../../train/history.js';
-import { TRAIN_DEFAULTS, trainHead } from '../../train/train-head.js';
+import { openDataset } from '../../head/dataset.js';
+import type { HistoryEntry } from '../../head/train/history.js';
+import { TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
 import { command } from '../command.js';
 import { EXIT, UsageError } from '../exit.js';
 import { noting } from '../head-command.js';

@@ -1,5 +1,5 @@
-import { openNetworkWeights } from '../../open-weights.js';
-import type { Plan } from '../../plan.js';
+import type { Plan } from '../../network/plan.js';
+import { openNetworkWeights } from '../../weights/open-weights.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { type Context, command, type Result } from '../command.js';
 import { EXIT } from '../exit.js';

@@ -1,6 +1,6 @@
 import { io } from '#io';
-import { didYouMean } from '../../suggest.js';
-import { fetchPublished, PUBLISHED_SETS, publishedSet } from '../../weights.js';
+import { didYouMean } from '../../text/suggest.js';
+import { fetchPublished, PUBLISHED_SETS, publishedSet } from '../../weights/published.js';
 import { type Context, command, type Result } from '../command.js';
 import { UsageError } from '../exit.js';
 import { bytes, table } from '../text.js';

@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
-import type { DecodeOptions } from '../../images.js';
-import type { Picture } from '../../picture.js';
 import { readStream, readWhole } from '../../pictures/collect.js';
 import { type Encoded, inspect } from '../../pictures/encoded.js';
 import { fetchPicture, isUrl } from '../../pictures/fetch-picture.js';
+import type { DecodeOptions } from '../../pictures/images.js';
 import { notAPicture, readCommon } from '../../pictures/input.js';
 import { orient } from '../../pictures/orient.js';
+import type { Picture } from '../../pictures/picture.js';
 import { pathOf } from './path.js';
 
 const KINDS = 'a path, URL, Buffer, Blob, stream, { data, width, height, channels } or tensor';

@@ -1,9 +1,9 @@
 import type { Progress } from '@vgg/errors';
 import { afterEach, describe, expect, it } from 'vitest';
 import { io } from '#io';
-import { fetchFile } from '../../download.js';
-import type { PublishedSet } from '../../published-sets.js';
-import { openPublished } from '../../weights.js';
+import { fetchFile } from '../../weights/download.js';
+import { openPublished } from '../../weights/published.js';
+import type { PublishedSet } from '../../weights/published-sets.js';
 import { webCache } from './cache.js';
 
 const KEY = 'test.safetensors';

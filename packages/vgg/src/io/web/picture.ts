@@ -1,10 +1,10 @@
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
-import type { DecodeOptions } from '../../images.js';
-import type { Picture } from '../../picture.js';
 import { checkPixels, type Encoded, inspect } from '../../pictures/encoded.js';
 import { fetchPicture } from '../../pictures/fetch-picture.js';
+import type { DecodeOptions } from '../../pictures/images.js';
 import { is, notAPicture, readCommon } from '../../pictures/input.js';
 import { orient } from '../../pictures/orient.js';
+import type { Picture } from '../../pictures/picture.js';
 import { fromRaw } from '../../pictures/raw.js';
 import { bitmapPixels } from './pixels.js';
 

@@ -1,5 +1,5 @@
 import { messageOf, VggError } from '@vgg/errors';
-import type { Picture } from '../../picture.js';
+import type { Picture } from '../../pictures/picture.js';
 import { readTexture } from './texture.js';
 
 /** Side of the pieces that a bitmap is read in: within every browser's canvas and texture limits. */

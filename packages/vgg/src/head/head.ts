@@ -1,0 +1,305 @@
+import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { io } from '#io';
+import type { SourceInput } from '../io/io.js';
+import { type ImageInput, type ImageInputs, isOneImage } from '../pictures/images.js';
+import type { Embedder, Pooling } from '../run/embedding.js';
+import { didYouMean } from '../text/suggest.js';
+import { type DatasetInput, openDataset } from './dataset.js';
+import { type Evaluation, evaluateProbabilities } from './evaluate/evaluation.js';
+import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
+import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';
+import type { HistoryEntry } from './train/history.js';
+import { probabilitiesOf } from './train/minibatch.js';
+import { parameterCount } from './train/net.js';
+import { CHUNK, pace } from './train/pace.js';
+
+/** One class that a picture may be of. */
+export interface Prediction {
+  /** The class's place in `head.classes`. */
+  readonly index: number;
+  readonly label: string;
+  readonly probability: number;
+}
+
+/** One picture's predictions, or why there are none. */
+export type Predicted =
+  | { readonly index: number; readonly name: string; readonly predictions: Prediction[] }
+  | { readonly index: number; readonly name: string; readonly error: VggError };
+
+export interface PredictOptions {
+  /** How many classes to name; default all. */
+  top?: number;
+  onProgress?: OnProgress;
+  signal?: AbortSignal;
+}
+
+/**
+ * A classifier on top of a model's features; made by `trainHead` or {@link loadHead}. It holds a few KB and refers to its model, which
+ * it does not dispose of. Predicting and evaluating never change it.
+ *
+ * @example
+ * const head = await trainHead(model, 'photos/train', { layer: 'pool3', size: 128, validation: 0.2 });
+ * await head.predict('ant.jpg'); // [{ index: 0, label: 'ants', probability: 0.93 }, { index: 1, label: 'bees', probability: 0.07 }]
+ * await head.save('insects.safetensors');
+ */
+export class Head {
+  readonly info: HeadInfo;
+  /** What training had to say: a class with one picture, a picture that could not be read. */
+  readonly warnings: readonly string[];
+  readonly #model: Embedder;
+  #stored: StoredHead | undefined;
+
+  constructor(model: Embedder, stored: StoredHead, warnings: readonly string[] = []) {
+    this.#model = model;
+    this.#stored = stored;
+    this.info = stored.info;
+    this.warnings = warnings;
+  }
+
+  get classes(): readonly string[] {
+    return this.info.classes;
+  }
+
+  /** The paper name of the layer that it stands on. */
+  get layer(): string {
+    return this.info.base.layer;
+  }
+
+  get pooling(): Pooling {
+    return this.info.base.pooling;
+  }
+
+  /** The side that pictures are squashed to; undefined where the weights' own size rules hold. */
+  get size(): number | undefined {
+    return this.info.base.size;
+  }
+
+  /** Losses and accuracies, epoch by epoch. */
+  get history(): readonly HistoryEntry[] {
+    return this.info.history;
+  }
+
+  /** The epoch that was kept. */
+  get best(): HistoryEntry {
+    return this.info.best;
+  }
+
+  /**
+   * The classes of one picture, most probable first, or a list of them for each of several.
+   *
+   * @throws VggError of the first picture that cannot be read ({@link predictAll} keeps the others), `VGG_SHAPE`, `VGG_ABORTED`
+   */
+  async predict(image: ImageInput, options?: PredictOptions): Promise<Prediction[]>;
+  async predict(images: readonly ImageInput[] | AsyncIterable<ImageInput>, options?: PredictOptions): Promise<Prediction[][]>;
+  async predict(images: ImageInputs, options: PredictOptions = {}): Promise<Prediction[] | Prediction[][]> {
+    const all: Prediction[][] = [];
+    for await (const item of this.predictAll(images, options)) {
+      if ('error' in item) throw item.error;
+      all.push(item.predictions);
+    }
+    return isOneImage(images) && all.length === 1 ? all[0]! : all;
+  }
+
+  /** As {@link predict}, picture by picture, order kept; a picture that cannot be read gives an `error` in its place. */
+  async *predictAll(images: ImageInputs, options: PredictOptions = {}): AsyncGenerator<Predicted> {
+    const { info, standard, net } = this.#alive();
+    const top = options.top ?? info.classes.length;
+    if (!(Number.isInteger(top) && top > 0))
+      throw new VggError('VGG_OPTION', `predict: expected a whole number above 0 as top, received ${top}`);
+    for await (const item of this.#model.embedAll(images, embedOptions(info.base, options))) {
+      throwIfAborted(options.signal, 'predict');
+      if ('error' in item) {
+        yield item;
+        continue;
+      }
+      const { index, name, vector } = item;
+      checkLength(vector, info.dimensions, name, info.base);
+      const { probabilities } = probabilitiesOf(net, standard, { vectors: vector, count: 1, dimensions: vector.length }, 0, 1);
+      const predictions = Array.from(probabilities.subarray(0, info.classes.length), (probability, c) => ({
+        index: c,
+        label: info.classes[c]!,
+        probability,
+      }))
+        .sort((a, b) => b.probability - a.probability || a.index - b.index)
+        .slice(0, top);
+      yield { index, name, predictions };
+    }
+  }
+
+  /**
+   * Compares its predictions with the classes of a dataset, or of features computed before from the same base.
+   *
+   * @throws VggError `VGG_DATASET` for a class that the head does not know, `VGG_HEAD` for features of another base, `VGG_SHAPE`, `VGG_ABORTED`
+   * @example
+   * const { top1, confusion } = await head.evaluate('photos/val');
+   */
+  async evaluate(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal } = {}): Promise<Evaluation> {
+    const { info, standard, net } = this.#alive();
+    const { signal } = options;
+    throwIfAborted(signal, 'evaluate');
+    const features = await this.#features(data, options);
+    const places = mapClasses(features.classes, info.classes, 'evaluate');
+    const labels = features.labels.map((label) => places[label]!);
+    const width = info.classes.length;
+    const probabilities = new Float32Array(features.count * width);
+    const wait = pace(signal, 'evaluate');
+    const step = Math.max(4, Math.floor((2 * CHUNK) / parameterCount(net)) & ~3);
+    let loss = 0;
+    for (let from = 0; from < features.count; from += step) {
+      const rows = Math.min(step, features.count - from);
+      const part = probabilitiesOf(net, standard, features, from, rows, labels);
+      probabilities.set(part.probabilities, from * width);
+      loss += part.loss;
+      await wait();
+    }
+    const { failed, skipped } = features;
+    return evaluateProbabilities(probabilities, labels, info.classes, { loss: loss / features.count, failed, skipped });
+  }
+
+  /** The head file's bytes: safetensors, with what it needs to know as metadata. */
+  async toBytes(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of writeHead(this.#alive())) chunks.push(chunk);
+    const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  /**
+   * Writes the head file, whole or not at all; in a page, offers it as a download of that name.
+   *
+   * @throws VggError `VGG_OUTPUT`
+   */
+  async save(target: string): Promise<void> {
+    await io.writeFile(target, writeHead(this.#alive()));
+  }
+
+  /** Lets go of its numbers and of its model, which stays as it is. */
+  dispose(): void {
+    this.#stored = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #alive(): StoredHead {
+    if (!this.#stored) throw new VggError('VGG_HEAD', 'head: it was disposed of; load or train it again');
+    return this.#stored;
+  }
+
+  async #features(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal }): Promise<FeatureSet> {
+    const { base, dimensions } = this.info;
+    if (!isFeatureSet(data)) return featuresOf(this.#model, await openDataset(data, options), base, { ...options, dimensions });
+    const other = difference(data.base, base);
+    if (other || data.dimensions !== dimensions) {
+      throw new VggError(
+        'VGG_HEAD',
+        `evaluate: expected features computed as the head's own, received others (${other ?? `${data.dimensions} a picture, not ${dimensions}`})`,
+      );
+    }
+    return data;
+  }
+}
+
+/**
+ * Opens a head file on the model that it was trained on.
+ *
+ * @param options.force use it although the model's weights or preprocessing are others
+ * @throws VggError `VGG_HEAD` for a head of another base, or one whose parts do not fit together; `VGG_FORMAT` for another kind of file;
+ * `VGG_INTEGRITY` for a cut one; `VGG_NOT_FOUND`; `VGG_ABORTED`
+ * @example
+ * const head = await loadHead('insects.safetensors', model);
+ */
+export async function loadHead(
+  source: SourceInput,
+  model: Embedder,
+  options: { force?: boolean; signal?: AbortSignal } = {},
+): Promise<Head> {
+  const { force = false, signal } = options;
+  throwIfAborted(signal, 'loadHead');
+  const stored = await readHead(source, signal ? { signal } : {});
+  const { base } = stored.info;
+  if (!force) {
+    if ((await fingerprintOf(model, base.layer, signal)) !== base.fingerprint) {
+      throw new VggError(
+        'VGG_HEAD',
+        `loadHead: expected the base that the head was trained on, ${base.network} with the weights ${base.weights} up to ${base.layer}, received ${model.network.name} with ${model.weightsName}, whose values differ; load those weights, or pass force`,
+      );
+    }
+    const other = difference({ ...base, preprocessing: model.preprocessing }, base);
+    if (other) {
+      throw new VggError(
+        'VGG_HEAD',
+        `loadHead: expected the head's own preprocessing, ${base.preprocessing.name}, received that of ${model.weightsName}, ${model.preprocessing.name} (${other}); load the weights with that preprocessing, or pass force`,
+      );
+    }
+  }
+  return new Head(model, stored);
+}
+
+/** The model's fingerprint; undefined where its network has no such layer. */
+async function fingerprintOf(model: Embedder, layer: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    return await abortable(model.fingerprint(layer, { signal }), signal, 'loadHead');
+  } catch (error) {
+    if (isVggError(error, 'VGG_LAYER')) return undefined;
+    throw error;
+  }
+}
+
+/** The first thing by which two bases give other features; undefined where they give the same. */
+export function difference(a: Base, b: Base): string | undefined {
+  const parts = (base: Base): [string, unknown][] => {
+    const { resize, crop, channelOrder, scale, mean, std } = base.preprocessing;
+    // With an explicit size only the filter of the resize rule is used.
+    const rules = base.size === undefined ? { resize, crop } : { filter: resize.filter };
+    const { layer, pooling, normalize, size, orientation, fingerprint } = base;
+    return [
+      ['layer', layer],
+      ['pooling', pooling],
+      ['normalize', normalize],
+      ['size', size],
+      ['orientation', orientation],
+      ['weights', fingerprint],
+      ...Object.entries({ ...rules, channelOrder, scale, mean, std }),
+    ];
+  };
+  const others = new Map(parts(b));
+  for (const [name, value] of parts(a)) {
+    const [received, expected] = [canonical(value), canonical(others.get(name))];
+    if (received !== expected) return name === 'weights' ? 'other weights' : `${name} ${received} instead of ${expected}`;
+  }
+  return undefined;
+}
+
+/** JSON with the keys of objects in order. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'none';
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, each]) => `${key}: ${canonical(each)}`).join(', ')}}`;
+}
+
+/** The places of some class names among others. @throws VggError `VGG_DATASET` for a name that is not among them */
+export function mapClasses(names: readonly string[], classes: readonly string[], who: string): number[] {
+  return names.map((name) => {
+    const place = classes.indexOf(name);
+    if (place === -1) {
+      throw new VggError(
+        'VGG_DATASET',
+        `${who}: expected classes among ${listed(classes)}, received "${name}"${didYouMean(name, classes)}`,
+      );
+    }
+    return place;
+  });
+}
+
+function listed(classes: readonly string[]): string {
+  const shown = classes.slice(0, 10).join(', ');
+  return classes.length > 10 ? `${shown} ... (${classes.length})` : shown;
+}
