@@ -1,7 +1,7 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { readCanonical, writeSafetensors } from '@vgg/loaders';
 import { io } from '#io';
-import type { SourceInput } from './io/io.js';
+import type { SourceInput, WriteTarget } from './io/io.js';
 import { prefix } from './network/layers.js';
 import type { Plan } from './network/plan.js';
 import { METADATA, type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
@@ -29,7 +29,7 @@ export const CONVERT_DEFAULTS = { to: 'safetensors', dtype: 'float32' } as const
  */
 export async function convert(
   weights: SourceInput,
-  output: string,
+  output: WriteTarget,
   options: ConvertOptions = {},
 ): Promise<{ output: string; format: string; tensors: number; bytes: number }> {
   const { to, dtype } = { ...CONVERT_DEFAULTS, ...options };
@@ -70,7 +70,12 @@ export async function convert(
       }
     }
     await io.writeFile(output, counted(), { signal });
-    return { output, format: to, tensors: tensors.length, bytes };
+    return {
+      output: typeof output === 'object' && 'name' in output ? output.name : String(output),
+      format: to,
+      tensors: tensors.length,
+      bytes,
+    };
   } finally {
     await file.close();
   }

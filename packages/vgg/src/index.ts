@@ -25,7 +25,7 @@ export { type Summary, type SummaryRow, summarize } from './network/summary.js';
 export { formatSummary } from './network/format-summary.js';
 
 // Published weights and class names.
-export type { SourceInput } from './io/io.js';
+export type { SourceInput, WriteTarget } from './io/io.js';
 export { PUBLISHED_SETS, type PublishedSet } from './weights/published-sets.js';
 export { type ClassName, parseClasses } from './classes/parse-classes.js';
 

@@ -1,6 +1,6 @@
 import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
-import type { SourceInput } from '../io/io.js';
+import type { SourceInput, WriteTarget } from '../io/io.js';
 import { type ImageInput, type ImageInputs, isOneImage } from '../pictures/images.js';
 import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
@@ -170,11 +170,11 @@ export class Head {
   }
 
   /**
-   * Writes the head file, whole or not at all; in a page, offers it as a download of that name.
+   * Writes the head file, whole or not at all; in a page, offers it as a download of that name, or writes to a handle.
    *
    * @throws VggError `VGG_OUTPUT`
    */
-  async save(target: string): Promise<void> {
+  async save(target: WriteTarget): Promise<void> {
     await io.writeFile(target, writeHead(this.#alive()));
   }
 

@@ -11,7 +11,11 @@ export interface Io {
   /** Encoded bytes or a platform's own picture object (img, canvas, VideoFrame ...) to RGB pixels. */
   decode(image: unknown, options: DecodeOptions): Promise<Picture>;
   /** Writes a file under a temporary name and renames it when whole; in a page, offers it as a download. */
-  writeFile(target: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<void>;
+  writeFile(
+    target: WriteTarget,
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options?: { signal?: AbortSignal },
+  ): Promise<void>;
   /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
   listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
   /** A running hash. */
@@ -23,6 +27,13 @@ export interface Io {
 }
 
 export type SourceInput = string | URL | Blob | ArrayBuffer | Uint8Array | Iterable<File> | Source;
+/** Where a file is written: a path (in a page, the name of a download), a `file:` URL, or in a page a handle that the person chose. */
+export type WriteTarget = string | URL | FileHandle;
+/** A `FileSystemFileHandle`, by what is used of it, so that the types need no DOM. */
+export interface FileHandle {
+  readonly name: string;
+  createWritable(options?: { keepExistingData?: boolean }): Promise<unknown>;
+}
 export interface OpenOptions {
   fetch?: typeof fetch;
   signal?: AbortSignal;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import type { WriteTarget } from '../io.js';
 import { pathOf } from './path.js';
 
 export interface WriteOptions {
@@ -15,10 +16,16 @@ export interface WriteOptions {
  * @throws VggError `VGG_OUTPUT` if the file cannot be written, `VGG_ABORTED`, and whatever `chunks` throws
  */
 export async function writeFile(
-  target: string | URL,
+  target: WriteTarget,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { signal }: WriteOptions = {},
 ): Promise<void> {
+  if (typeof target !== 'string' && !(target instanceof URL)) {
+    throw new VggError(
+      'VGG_OUTPUT',
+      `writeFile: expected a path or a file: URL in Node, received a handle of a page's file "${target.name}"`,
+    );
+  }
   const path = pathOf(target);
   throwIfAborted(signal, path);
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);

@@ -1,4 +1,5 @@
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import type { WriteTarget } from '../io.js';
 
 export interface WriteOptions {
   signal?: AbortSignal;
@@ -14,11 +15,12 @@ const REVOKE_AFTER_MS = 60_000;
  * @throws VggError `VGG_OUTPUT` if the file cannot be written or there is no page to download in, `VGG_ABORTED`, and whatever `chunks` throws
  */
 export async function writeFile(
-  target: string | FileSystemFileHandle,
+  to: WriteTarget,
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { signal }: WriteOptions = {},
 ): Promise<void> {
-  if (typeof target !== 'string') return writeToHandle(target, chunks, signal);
+  if (typeof to === 'object' && 'createWritable' in to) return writeToHandle(to as FileSystemFileHandle, chunks, signal);
+  const target = String(to);
   const parts: BlobPart[] = [];
   for await (const chunk of chunks) {
     throwIfAborted(signal, target);
