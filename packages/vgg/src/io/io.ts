@@ -30,7 +30,7 @@ export type SourceInput = string | URL | Blob | ArrayBuffer | Uint8Array | Itera
 /** Where a file is written: a path (in a page, the name of a download), a `file:` URL, or in a page a handle that the person chose. */
 export type WriteTarget = string | URL | FileHandle;
 /** A `FileSystemFileHandle`, by what is used of it, so that the types need no DOM. */
-export interface FileHandle {
+interface FileHandle {
   readonly name: string;
   createWritable(options?: { keepExistingData?: boolean }): Promise<unknown>;
 }
