@@ -27,7 +27,6 @@ const library: RollupOptions = {
     dir: `${root}/dist`,
     format: 'es',
     chunkFileNames: 'chunks/[name]-[hash].js',
-    banner: (chunk) => (chunk.name === 'cli' ? '#!/usr/bin/env node' : ''),
   },
 };
 

@@ -32,7 +32,7 @@ export function nodeTests(project: () => Project): void {
       .flatMap((target) => (typeof target === 'string' ? [target] : [target.types, target.default]))
       .map((target) => String(target).replace('./', ''));
     expect(targets.filter((target) => !files.includes(target))).toEqual([]);
-    expect(files).toEqual(expect.arrayContaining(['dist/cli.js', 'README.md', 'LICENSE']));
+    expect(files).toEqual(expect.arrayContaining(['bin/vgg.js', 'dist/cli.js', 'README.md', 'LICENSE']));
     expect(files.filter((file) => !/^(dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file))).toEqual(
       [],
     );
