@@ -34,3 +34,19 @@ describe('the first command (examples/node/tour.mjs)', () => {
     expect((failure as { stderr: string }).stderr.trim()).toMatch(/^[^\n]*pass a file you have[^\n]*--weights FILE[^\n]*\[VGG_NETWORK\]$/);
   });
 });
+
+describe('examples/node/similar.mjs', () => {
+  it.skipIf(!existsSync(WEIGHTS))(`finds a picture first among its like (${WEIGHTS})`, async () => {
+    const folder = join(out, 'pictures', 'train', 'dots');
+    const picture = join(folder, 'dots-03.png');
+    const { stdout } = await run(
+      process.execPath,
+      ['examples/node/similar.mjs', picture, folder, '--weights', WEIGHTS, '--size', '64', '--top', '3'],
+      { env },
+    );
+    const lines = stdout.trim().split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toBe(`1.0000 ${picture}`);
+    expect(Number(lines[1].split(' ')[0])).toBeLessThan(1);
+  });
+});
