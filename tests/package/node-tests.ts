@@ -32,9 +32,11 @@ export function nodeTests(project: () => Project): void {
       .flatMap((target) => (typeof target === 'string' ? [target] : [target.types, target.default]))
       .map((target) => String(target).replace('./', ''));
     expect(targets.filter((target) => !files.includes(target))).toEqual([]);
-    expect(files).toEqual(expect.arrayContaining(['bin/vgg.js', 'dist/cli.js', 'README.md', 'LICENSE']));
+    expect(files).toEqual(expect.arrayContaining(['bin/vgg.js', 'dist/cli.js', 'README.md', 'LICENSE', 'NOTICES.md']));
     expect(
-      files.filter((file) => !/^(bin\/vgg\.js|dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(file)),
+      files.filter(
+        (file) => !/^(bin\/vgg\.js|dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|NOTICES\.md|CHANGELOG\.md)$/.test(file),
+      ),
     ).toEqual([]);
   });
 
