@@ -51,13 +51,12 @@ export function nodeTests(project: () => Project): void {
   });
 
   test.each(ENTRIES)('importing %s changes nothing: no globals of ours, no listeners, handles, output', async (entry) => {
-    const { status, stdout, stderr, seconds } = await project().run(process.execPath, ['silent.mjs', entry], { timeout: 20_000 });
+    // Nothing keeps the process: one that did not end by itself would run into the timeout.
+    const { status, stdout, stderr } = await project().run(process.execPath, ['silent.mjs', entry], { timeout: 20_000 });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const { globals, ...rest } = JSON.parse(stdout);
     expect(rest).toEqual({ listeners: [], resources: [] });
     expect(globals.filter((name: string) => !TFJS_GLOBALS.includes(name))).toEqual([]);
-    // Nothing keeps the process: it ends by itself as soon as the import is done.
-    expect(seconds).toBeLessThan(15);
   });
 
   test('importing on a server that has no browser objects, whatever it renders for', async () => {
@@ -90,11 +89,10 @@ export function nodeTests(project: () => Project): void {
 
   test('the command: npx vgg --version, vgg info vgg16 --json', async () => {
     const version = await project().run('npx', ['--no-install', 'vgg', '--version']);
-    expect({ ...version, seconds: 0 }).toEqual({
+    expect(version).toEqual({
       status: 0,
       stdout: expect.stringMatching(/^\D*\d+\.\d+\.\d+\S*\n$/),
       stderr: expect.not.stringContaining('rror'),
-      seconds: 0,
     });
     const bin = project().path('node_modules', '.bin', process.platform === 'win32' ? 'vgg.cmd' : 'vgg');
     const info = await project().run(bin, ['info', 'vgg16', '--json']);

@@ -182,9 +182,7 @@ describe('over HTTP', () => {
       response.write('x');
     });
     const abort = new AbortController();
-    const started = performance.now();
     setTimeout(() => abort.abort(), 30);
     await refuses(httpSource(url, { signal: abort.signal }), 'VGG_ABORTED', /AbortSignal/);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });

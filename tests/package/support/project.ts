@@ -14,7 +14,6 @@ export interface Finished {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
-  readonly seconds: number;
 }
 
 /** An empty project with the packed library installed in it, and the files of apps/ beside small weights and a picture. */
@@ -87,15 +86,13 @@ async function run(
   args: readonly string[],
   options: { cwd: string; timeout?: number; env?: Record<string, string> },
 ): Promise<Finished> {
-  const started = performance.now();
   // What npm and vitest put into the environment must not reach the programs under test.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_OPTIONS|NODE_ENV|VGG_|VK_)/.test(name));
   const env = { ...Object.fromEntries(inherited), NO_COLOR: '1', ...options.env };
   const settings = { cwd: options.cwd, env, timeout: options.timeout ?? 60_000, killSignal: 'SIGKILL' as const, maxBuffer: 64 * 2 ** 20 };
-  const seconds = () => (performance.now() - started) / 1000;
   try {
     const { stdout, stderr } = await promisify(execFile)(command, [...args], settings);
-    return { status: 0, stdout, stderr, seconds: seconds() };
+    return { status: 0, stdout, stderr };
   } catch (error) {
     const {
       code,
@@ -103,6 +100,6 @@ async function run(
       stderr = '',
       message,
     } = error as { code?: number | string | null; stdout?: string; stderr?: string; message: string };
-    return { status: typeof code === 'number' ? code : -1, stdout, stderr: stderr || message, seconds: seconds() };
+    return { status: typeof code === 'number' ? code : -1, stdout, stderr: stderr || message };
   }
 }

@@ -85,10 +85,8 @@ describe('resolveLayer', () => {
     );
   });
 
-  it('a long name neither takes long nor fills the message', () => {
-    const started = performance.now();
+  it('a long name does not fill the message', () => {
     expect(() => resolveLayer(vgg16, 'x'.repeat(1e6))).toThrow(/received "x{64}"/);
-    expect(performance.now() - started).toBeLessThan(500);
   });
 
   it('lists the aliases of a layer', () => {

@@ -174,9 +174,7 @@ describe('toPictures', () => {
     ] as [ImageInputs, Decode][]) {
       const controller = new AbortController();
       setTimeout(() => controller.abort(), 10);
-      const start = performance.now();
       await expect(all(inputs, { signal: controller.signal }, how)).rejects.toMatchObject({ code: 'VGG_ABORTED' });
-      expect(performance.now() - start).toBeLessThan(200);
     }
     await expect(all(['1'], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
   });

@@ -88,10 +88,8 @@ describe('decompression bombs fail on their header', () => {
   for (const [format, make] of Object.entries(bombs)) {
     it(format, async () => {
       const [width, height] = format === 'webp' ? [16_384, 16_000] : [20_000, 10_000];
-      const start = performance.now();
       await refused(make(width, height), `expected at most 100,000,000 pixels, received ${width} x ${height} = `);
       await refused(make(width, height), 'pass maxPixels to allow more');
-      expect(performance.now() - start).toBeLessThan(1000);
     });
   }
 

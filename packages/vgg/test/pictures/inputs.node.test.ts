@@ -69,9 +69,7 @@ describe('failures of Node inputs', () => {
   it('abort ends a download that hangs', async () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 50);
-    const start = performance.now();
     await expect(decodeImage(`${origin}/hang`, { signal: controller.signal })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   it('abort ends a stream that hangs, and destroys it', async () => {

@@ -13,9 +13,7 @@ describe('computeFeatures', () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 10);
     const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(4000)]);
-    const start = performance.now();
     await expect(computeFeatures(new Slow(), colours(2), { signal })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
-    expect(performance.now() - start).toBeLessThan(200);
   }, 2000);
 });
 

@@ -55,22 +55,21 @@ describe.each(SOLVERS)('%s', (_, options) => {
     expect(other).not.toEqual(a);
   });
 
-  test('an abort while it trains ends within 200 ms', async () => {
+  test('an abort while it trains ends it before the next epoch is told', async () => {
     const controller = new AbortController();
-    let aborted = 0;
+    let told = 0;
     const training = trainHead(model, muddle(200, 0), {
       ...options,
       epochs: 100_000,
       ...(options.solver === 'adam' || options.hidden ? {} : { l2: 0 }),
       signal: controller.signal,
       onEpoch: () => {
-        if (aborted > 0) return;
-        aborted = performance.now();
+        told++;
         controller.abort();
       },
     });
     await expect(training).rejects.toMatchObject({ code: 'VGG_ABORTED' });
-    expect(performance.now() - aborted).toBeLessThan(200);
+    expect(told).toBe(1);
   });
 });
 

@@ -122,9 +122,7 @@ describe('lock', () => {
 
   it('that of a living process is waited for, until an abort', async () => {
     const held = await lock(path());
-    const started = performance.now();
     await expect(lock(path(), soon())).rejects.toMatchObject({ code: 'VGG_ABORTED' });
-    expect(performance.now() - started).toBeGreaterThan(200);
     await held.release();
     await (await lock(path(), soon())).release();
   });
