@@ -21,7 +21,7 @@ export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls,
 export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './network/architecture.js';
 export type { Layer, Network, Padding, Plan, PlannedConv, PoolKind, Rounding } from './network/plan.js';
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './network/layers.js';
-export { type Summary, type SummaryRow, summarize } from './network/summary.js';
+export { compareStack, type Summary, type SummaryRow, summarize } from './network/summary.js';
 export { formatSummary } from './network/format-summary.js';
 
 // Published weights and class names.

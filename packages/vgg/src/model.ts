@@ -359,7 +359,7 @@ export class Model implements Embedder {
     const plan = steps(layers, taps, placements);
     const maps = await forward(plan, values, [good.length, height, width, 3], taps, {
       backend: (name) => this.#open(name),
-      weights: (layer, backend) => (tensorNames(layer).length > 0 ? this.#store.get(layer, backend) : NO_WEIGHTS),
+      weights: (layer, backend) => this.#store.get(layer, backend),
       signal,
     });
     return batch.map((item) => {
@@ -378,5 +378,3 @@ export class Model implements Embedder {
     });
   }
 }
-
-const NO_WEIGHTS: Promise<LayerWeights> = Promise.resolve({ weight: [], others: new Map() });

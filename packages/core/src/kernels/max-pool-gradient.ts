@@ -1,3 +1,5 @@
+import { backend_util, type NamedAttrMap, type TensorInfo } from '@tensorflow/tfjs-core';
+
 /** The shapes of one max pool over NHWC maps; `top` and `left` cells of padding lie before the map. */
 export interface PoolGeometry {
   batch: number;
@@ -12,6 +14,32 @@ export interface PoolGeometry {
   strideX: number;
   top: number;
   left: number;
+}
+
+/** The shapes that tfjs's attributes of `MaxPoolGrad` mean for an input. */
+export function poolGeometry(input: TensorInfo, attrs: NamedAttrMap | undefined): PoolGeometry {
+  const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as {
+    filterSize: [number, number];
+    strides: [number, number];
+    pad: number;
+    dimRoundingMode?: 'floor';
+  };
+  const shape = input.shape as [number, number, number, number];
+  const info = backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad, dimRoundingMode);
+  return {
+    batch: info.batchSize,
+    height: info.inHeight,
+    width: info.inWidth,
+    channels: info.inChannels,
+    outHeight: info.outHeight,
+    outWidth: info.outWidth,
+    sizeY: info.filterHeight,
+    sizeX: info.filterWidth,
+    strideY: info.strideHeight,
+    strideX: info.strideWidth,
+    top: info.padInfo.top,
+    left: info.padInfo.left,
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendName, openBackend, registerGradients } from '@vgg/core';
 import type { Layer, Network } from '../network/plan.js';
-import { activations, forward, steps } from '../run/forward.js';
+import { activations, forward, requireOneBackend, steps } from '../run/forward.js';
 import { place } from '../run/placement.js';
 import { type LayerWeights, tensorNames, type WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
@@ -22,8 +22,6 @@ interface Pass {
   run(): Promise<void>;
   dispose(): void;
 }
-
-const NO_WEIGHTS: LayerWeights = { weight: [], others: new Map() };
 
 async function forwardPass({
   network,
@@ -47,7 +45,7 @@ async function forwardPass({
     async run() {
       await forward(plan, values, shape, taps, {
         backend: async (name) => backends.get(name)!,
-        weights: async (layer, where) => (tensorNames(layer).length > 0 ? store.get(layer, where) : NO_WEIGHTS),
+        weights: (layer, where) => store.get(layer, where),
         signal,
       });
     },
@@ -69,11 +67,12 @@ async function backwardPass({
   const layers = all.filter(({ kind }) => kind !== 'softmax');
   const [batch, height, width] = shape;
   const placements = place(network, layers, batch, height, width, backend.info);
+  const tap = layers.at(-1)!.name;
+  const plan = steps(layers, new Set([tap]), placements);
+  requireOneBackend(plan, backend.name);
   await store.ensure(layers, () => backend, { signal, onProgress });
   const held = new Map<string, LayerWeights>();
   for (const layer of layers) if (tensorNames(layer).length > 0) held.set(layer.name, await store.get(layer, backend));
-  const tap = layers.at(-1)!.name;
-  const plan = steps(layers, new Set([tap]), placements);
   // Statistics of batch normalisation are kept, not trained.
   const isTrained = (name: string) => name !== 'mean' && name !== 'variance';
   const trained = [...held].flatMap(([layer, { weight, others }]) => [

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import pipelines from '../../test/pictures/fixtures/pipelines.json';
 import { pattern, sha256 } from '../../test/pictures/fixtures.js';
-import { arrange, PREPROCESSINGS, type Preprocessing, type PreprocessingName, parsePreprocessing, prepare } from './preprocess.js';
+import { arrange, prepare } from './preprocess.js';
+import { PREPROCESSINGS, type Preprocessing, type PreprocessingName, parsePreprocessing } from './preprocessing.js';
 
 const photo = pattern(61, 43);
 const custom: Preprocessing = {

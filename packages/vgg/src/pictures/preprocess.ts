@@ -4,8 +4,6 @@ import type { Picture } from './picture.js';
 import type { Preprocessing } from './preprocessing.js';
 import { type Filter, resize } from './resample.js';
 
-export * from './preprocessing.js';
-
 export interface PrepareOptions {
   /** Squash to `size` x `size` with the pipeline's own filter, instead of its resize and crop. */
   size?: number;

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendName, batchNorm, conv2d, dense, lrn, pool, relu, softmax } from '@vgg/core';
 import { throwIfAborted, turn, VggError } from '@vgg/errors';
 import type { Layer } from '../network/plan.js';
-import type { LayerWeights } from '../weights/store.js';
+import { type LayerWeights, NO_WEIGHTS } from '../weights/store.js';
 import type { Placement } from './placement.js';
 
 /** One call on a backend: a layer, or a convolution or dense layer together with the ReLU behind it. */
@@ -149,7 +149,7 @@ export function activations(
   const found: Record<string, tf.Tensor> = {};
   let current: tf.Tensor = x;
   for (const step of plan) {
-    current = runStep(step, current, weights.get(step.layer.name) ?? { weight: [], others: new Map() });
+    current = runStep(step, current, weights.get(step.layer.name) ?? NO_WEIGHTS);
     if (taps.includes(step.output)) found[step.output] = current;
   }
   return found;

@@ -13,6 +13,9 @@ export interface LayerWeights {
   readonly others: ReadonlyMap<string, tf.Tensor>;
 }
 
+/** Of a pool, a ReLU ... */
+export const NO_WEIGHTS: LayerWeights = { weight: [], others: new Map() };
+
 export interface ReadOptions {
   signal?: AbortSignal;
   onProgress?: OnProgress;
@@ -55,9 +58,9 @@ export class WeightStore {
     }
   }
 
-  /** The weights of a layer that {@link ensure} has read, for one backend. */
+  /** The weights of a layer that {@link ensure} has read, for one backend; {@link NO_WEIGHTS} for a layer that has none. */
   async get(layer: Layer, backend: Backend): Promise<LayerWeights> {
-    return this.#layer(layer, backend, undefined);
+    return tensorNames(layer).length === 0 ? NO_WEIGHTS : this.#layer(layer, backend, undefined);
   }
 
   /** A digest of the layers' values, once they are read. */

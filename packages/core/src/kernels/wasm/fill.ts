@@ -10,7 +10,7 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
-import { maxPoolGradient } from '../max-pool-gradient.js';
+import { maxPoolGradient, poolGeometry } from '../max-pool-gradient.js';
 import { filterGradient } from './filter-gradient.js';
 
 type Config = Parameters<KernelConfig['kernelFunc']>[0];
@@ -32,34 +32,14 @@ export function fillWasmKernels(): void {
 function maxPoolGrad({ inputs, attrs, backend }: Config): TensorInfo {
   const wasm = backend as BackendWasm;
   const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo };
-  const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as {
-    filterSize: [number, number];
-    strides: [number, number];
-    pad: number;
-    dimRoundingMode?: 'floor';
-  };
-  const shape = input.shape as [number, number, number, number];
-  const info = backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad, dimRoundingMode);
-  const out = wasm.makeOutput(shape, 'float32');
+  const geometry = poolGeometry(input, attrs);
+  const out = wasm.makeOutput(input.shape, 'float32');
   // Views are taken after the last allocation: the heap may have grown.
   maxPoolGradient(
     wasm.typedArrayFromHeap(input) as Float32Array,
     wasm.typedArrayFromHeap(dy) as Float32Array,
     wasm.typedArrayFromHeap(out) as Float32Array,
-    {
-      batch: info.batchSize,
-      height: info.inHeight,
-      width: info.inWidth,
-      channels: info.inChannels,
-      outHeight: info.outHeight,
-      outWidth: info.outWidth,
-      sizeY: info.filterHeight,
-      sizeX: info.filterWidth,
-      strideY: info.strideHeight,
-      strideX: info.strideWidth,
-      top: info.padInfo.top,
-      left: info.padInfo.left,
-    },
+    geometry,
   );
   return out;
 }

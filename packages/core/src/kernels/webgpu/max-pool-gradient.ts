@@ -1,5 +1,6 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { backend_util, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { poolGeometry } from '../max-pool-gradient.js';
 
 type Config = Parameters<KernelConfig['kernelFunc']>[0];
 
@@ -50,20 +51,7 @@ const WORKGROUP = 64;
 /** Replaces tfjs's `MaxPoolGrad`, which gives the gradient to the last of equal maxima where every other backend gives it to the first. */
 export function maxPoolGrad({ inputs, attrs, backend }: Config): TensorInfo {
   const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo };
-  const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as {
-    filterSize: [number, number];
-    strides: [number, number];
-    pad: number;
-    dimRoundingMode?: 'floor';
-  };
-  const info = backend_util.computePool2DInfo(
-    input.shape as [number, number, number, number],
-    filterSize,
-    strides,
-    1,
-    pad,
-    dimRoundingMode,
-  );
+  const geometry = poolGeometry(input, attrs);
   const program = {
     variableNames: ['x', 'dy'],
     uniforms: 'strides : vec2<i32>, margin : vec2<i32>, window : vec2<i32>,',
@@ -77,8 +65,8 @@ export function maxPoolGrad({ inputs, attrs, backend }: Config): TensorInfo {
   };
   const pair = (y: number, x: number) => ({ type: 'int32', data: [y, x] });
   return (backend as WebGPUBackend).runWebGPUProgram(program, [input, dy], 'float32', [
-    pair(info.strideHeight, info.strideWidth),
-    pair(info.padInfo.top, info.padInfo.left),
-    pair(info.filterHeight, info.filterWidth),
+    pair(geometry.strideY, geometry.strideX),
+    pair(geometry.top, geometry.left),
+    pair(geometry.sizeY, geometry.sizeX),
   ]);
 }
