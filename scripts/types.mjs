@@ -1,6 +1,6 @@
 // The declarations of the published package: emitted by tsc into dist/types, with the inlined leaves (@vgg/*) named by their place there.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
 const folder = 'packages/vgg/dist/types';
@@ -22,5 +22,9 @@ for (const name of readdirSync(folder, { recursive: true })) {
       .join('/');
     return `${quote}${path.startsWith('.') ? path : `./${path}`}${quote}`;
   });
+  // A declaration that is not there would make its types `any` at the user's, without a word.
+  for (const [, specifier] of resolved.matchAll(/(?:from|import\()\s*["'](\.[^"']+)\.js["']/g)) {
+    if (!existsSync(join(dirname(file), `${specifier}.d.ts`))) throw new Error(`${file}: ${specifier}.d.ts was not emitted`);
+  }
   if (resolved !== text) writeFileSync(file, resolved);
 }
