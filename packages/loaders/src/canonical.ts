@@ -1,7 +1,7 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import type { TensorInfo, WeightFile } from './format.js';
 import { nameTensors } from './names/naming.js';
-import { type Reorder, reorder } from './reorder.js';
+import { cStrides, type Reorder, reorder } from './reorder.js';
 import type { ReadOptions } from './source.js';
 import type { Naming, Part, Place, WeightSpec } from './spec.js';
 
@@ -100,8 +100,8 @@ export async function readCanonical(file: WeightFile, mapping: Mapping, name: st
     const why = mapped?.absence ?? `nothing in the file is known as it, by ${mapping.naming} names`;
     throw new VggError('VGG_WEIGHTS_MISSING', `${name}: the weights are not there (${why}); pass a whole file or ask for an earlier layer`);
   }
-  const values = await file.read(mapped.tensor, options);
-  return mapped.reorder ? reorder(values, mapped.reorder, options) : values;
+  if (!mapped.reorder) return file.read(mapped.tensor, options);
+  return reorder(file.stream(mapped.tensor, options), count(mapped.shape), mapped.reorder, options);
 }
 
 function vectorOrder(name: string, shape: readonly number[], info: TensorInfo): undefined {
@@ -137,11 +137,22 @@ function weightOrder(spec: WeightSpec, info: TensorInfo, outputFirst: boolean | 
   const isLast = last.some((shape) => same(shape, info.shape));
   const isFirst = first.some((shape) => same(shape, info.shape));
   const takesFirst = outputFirst === undefined ? !isLast : outputFirst;
-  if (takesFirst && isFirst) return { outputs, channels, positions: kh * kw };
   // Files of either order are known under the names of the other: the shape decides where it can.
-  if (isLast) return undefined;
-  if (isFirst) return { outputs, channels, positions: kh * kw };
+  if (isFirst && (takesFirst || !isLast)) {
+    const order =
+      info.shape.length === 4
+        ? { sizes: info.shape, strides: [1, outputs, kw * channels * outputs, channels * outputs] }
+        : { sizes: [outputs, channels, kh * kw], strides: [1, outputs, channels * outputs] };
+    return inFileOrder(order, info);
+  }
+  if (isLast) return info.axes && inFileOrder({ sizes: info.shape, strides: cStrides(info.shape) }, info);
   throw wrongShape(`${spec.name}.weight`, outputFirst ? first : last, info);
+}
+
+/** The same for values that come in another order of the axes than that of the shape. */
+function inFileOrder({ sizes, strides }: Reorder, { axes }: TensorInfo): Reorder {
+  if (!axes) return { sizes, strides };
+  return { sizes: axes.map((axis) => sizes[axis]!), strides: axes.map((axis) => strides[axis]!) };
 }
 
 function fourAxes({ shape, flattenedFrom }: WeightSpec): [number, number, number, number] {

@@ -1,6 +1,7 @@
-import type { Source } from './source.js';
+import type { FileGraph } from './graph.js';
+import type { ReadOptions, Source } from './source.js';
 
-/** Element types of stored tensors; all are read as float32 unless asked for raw. */
+/** Element types of stored tensors; all are read as float32. */
 export type DType =
   | 'float64'
   | 'float32'
@@ -28,6 +29,11 @@ export interface TensorInfo {
   readonly absence?: string;
   /** The name inside the file where `name` is a tidied form of it, such as `block1_conv1/block1_conv1_W_1:0`. */
   readonly storedAs?: string;
+  /**
+   * The axes of `shape` in the order in which the file has them, the slowest first, where that is not 0, 1, 2 ...: `[3, 2, 1, 0]` in a
+   * MATLAB file, whose arrays run down the columns. {@link WeightFile.stream} gives the values in this order.
+   */
+  readonly axes?: readonly number[];
 }
 
 /** An opened weight file: an index of tensors, and their values on demand. */
@@ -37,9 +43,13 @@ export interface WeightFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** What the file says of itself, as text (safetensors metadata, keras_version ...). */
   readonly metadata: ReadonlyMap<string, string>;
-  /** The values of one tensor in the file's own layout, converted to float32 (quantised ones dequantised).
+  /** The layers of the network, where the file tells of them (a prototxt beside it, an ONNX graph). */
+  readonly graph?: FileGraph;
+  /** The values of one tensor, `shape` in C order, converted to float32 (quantised ones dequantised).
    * @throws VggError `VGG_WEIGHTS_MISSING` if its bytes are not there */
-  read(name: string, options?: { signal?: AbortSignal }): Promise<Float32Array>;
+  read(name: string, options?: ReadOptions): Promise<Float32Array>;
+  /** The same values in the order in which the file has them (see {@link TensorInfo.axes}), in pieces of a few MB, so that a tensor never has to be in memory. */
+  stream(name: string, options?: ReadOptions): AsyncIterable<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -50,12 +60,5 @@ export interface Format {
   readonly title: string;
   /** Whether these first bytes (up to 4096) and this name are of the format. */
   match(head: Uint8Array, source: Source): boolean;
-  open(source: Source, options?: { signal?: AbortSignal }): Promise<WeightFile>;
-}
-
-/** A tensor about to be written: values are asked for one at a time, so memory stays bounded. */
-export interface TensorToWrite {
-  readonly name: string;
-  readonly shape: readonly number[];
-  values(): Promise<Float32Array>;
+  open(source: Source, options?: ReadOptions): Promise<WeightFile>;
 }

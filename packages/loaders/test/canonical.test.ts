@@ -4,9 +4,9 @@ import {
   canonicalise,
   canonicalTensors,
   describeShapes,
+  type NamedValues,
   openWeights,
   readCanonical,
-  type TensorToWrite,
   type WeightFile,
   type WeightSpec,
   writeSafetensors,
@@ -22,7 +22,7 @@ const DENSE = { side: 2, dense: [6, 6, 7] };
 
 /** A safetensors file of these shapes, each filled with 0, 1, 2 ... so that a value tells its place. */
 async function file(shapes: Record<string, readonly number[]>): Promise<WeightFile> {
-  const tensors: TensorToWrite[] = Object.entries(shapes).map(([name, shape]) => ({
+  const tensors: NamedValues[] = Object.entries(shapes).map(([name, shape]) => ({
     name,
     shape,
     values: async () => Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i),

@@ -3,17 +3,17 @@ import {
   bytesSource,
   canonicalise,
   canonicalTensors,
+  type NamedValues,
   openWeights,
   readCanonical,
   type Source,
-  type TensorToWrite,
   writeSafetensors,
 } from '../src/index.js';
 import { counted, random, refuses } from './helpers.js';
 import { table, VGG16 } from './vgg.js';
 
 async function write(
-  tensors: TensorToWrite[],
+  tensors: NamedValues[],
   ...rest: [metadata?: Record<string, string>, options?: { dtype?: 'float32' | 'float16'; signal?: AbortSignal }]
 ) {
   const chunks: Uint8Array[] = [];
@@ -34,7 +34,7 @@ const values = (count: number, seed = 1) => {
   const next = random(seed);
   return Float32Array.from({ length: count }, () => (next() - 0.5) * 10);
 };
-const tensor = (name: string, shape: number[], data = values(shape.reduce((a, b) => a * b, 1))): TensorToWrite => ({
+const tensor = (name: string, shape: number[], data = values(shape.reduce((a, b) => a * b, 1))): NamedValues => ({
   name,
   shape,
   values: async () => data,

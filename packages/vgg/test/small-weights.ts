@@ -1,4 +1,4 @@
-import { bytesSource, type TensorToWrite, writeSafetensors } from '@vgg/loaders';
+import { bytesSource, type NamedValues, writeSafetensors } from '@vgg/loaders';
 import { network } from '../src/network/architecture.js';
 import type { Network, Plan } from '../src/network/plan.js';
 import { weightSpecs } from '../src/weights/specs.js';
@@ -49,7 +49,7 @@ export async function smallFile(
   metadata: Record<string, string> = {},
 ): Promise<Uint8Array> {
   const net = network(plan);
-  const tensors: TensorToWrite[] = [...smallWeights(net)].map(([name, { shape, values }]) => ({ name, shape, values: async () => values }));
+  const tensors: NamedValues[] = [...smallWeights(net)].map(([name, { shape, values }]) => ({ name, shape, values: async () => values }));
   const chunks: Uint8Array[] = [];
   for await (const chunk of writeSafetensors(tensors, { 'vgg.plan': JSON.stringify(net.plan), ...metadata })) chunks.push(chunk);
   const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));

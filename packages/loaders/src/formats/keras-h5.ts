@@ -1,12 +1,12 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
-import type { Format, TensorInfo, WeightFile } from '../format.js';
+import { VggError } from '@vgg/errors';
+import type { Format, WeightFile } from '../format.js';
 import type { ReadOptions, Source } from '../source.js';
 import { cachedSource } from '../sources/cached.js';
 import type { Attribute } from './hdf5/attributes.js';
-import { type Dataset, readValues } from './hdf5/dataset.js';
+import { readValues, streamValues } from './hdf5/dataset.js';
 import { findSuperblock, openHdf5 } from './hdf5/file.js';
 import { readTree, type Tree } from './hdf5/tree.js';
-import { absentTensor } from './tensors.js';
+import { type StoredTensor, weightFile } from './tensors.js';
 
 /**
  * Keras's HDF5 files, of three layouts: weights-only (`layer_names` at the root: Keras's published VGG files, in which `keras_version` may be
@@ -37,30 +37,21 @@ async function openKeras(original: Source, options: ReadOptions = {}): Promise<W
   const top = tree.groups.has('model_weights') ? 'model_weights' : '';
   const listed = tree.groups.get(top)?.has('layer_names') || tree.groups.get(top)?.has('layer_names0');
   const named = listed ? legacyNames(tree, top, who) : checkpointNames(tree);
-  const tensors = new Map<string, TensorInfo>();
-  const datasets = new Map<string, Dataset>();
+  const tensors: StoredTensor[] = [];
   for (const { name, path } of uniqueNames(named, tree)) {
     const dataset = tree.datasets.get(path)!;
-    datasets.set(name, dataset);
-    tensors.set(name, { name, shape: dataset.shape, dtype: dataset.dtype, present: true, ...(name !== path && { storedAs: path }) });
+    tensors.push({
+      info: { name, shape: dataset.shape, dtype: dataset.dtype, present: true, ...(name !== path && { storedAs: path }) },
+      read: (read) => readValues(file, dataset, read),
+      stream: (read) => streamValues(file, dataset, read),
+    });
   }
-  if (tensors.size === 0) {
+  if (tensors.length === 0) {
     const [path, why] = [...tree.unreadable][0] ?? [];
     const found = path === undefined ? 'no numbers' : `only "${path}": ${why}`;
     throw new VggError('VGG_FORMAT', `${who}: expected an HDF5 file with weights, as Keras saves them, received one with ${found}`);
   }
-  return {
-    format: 'keras-h5',
-    tensors,
-    metadata: metadataOf(tree, top),
-    async read(name, read = {}) {
-      throwIfAborted(read.signal, who);
-      const dataset = datasets.get(name);
-      if (!dataset) throw absentTensor(who, name);
-      return readValues(file, dataset, read);
-    },
-    close: async () => original.close?.(),
-  };
+  return weightFile({ format: 'keras-h5', who, tensors, metadata: metadataOf(tree, top), close: original.close?.bind(original) });
 }
 
 /** An attribute of strings, which Keras splits into `name0`, `name1` ... where it passes 64 KB. */

@@ -1,9 +1,10 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import { countOf, DTYPE_BYTES, toFloat16, toFloat32 } from '../dtype.js';
-import type { DType, Format, TensorInfo, TensorToWrite, WeightFile } from '../format.js';
+import { countOf, DTYPE_BYTES, toFloat16 } from '../dtype.js';
+import type { DType, Format, TensorInfo, WeightFile } from '../format.js';
 import { type Json, member, parseJson } from '../json.js';
 import type { ReadOptions, Source } from '../source.js';
-import { absentTensor } from './tensors.js';
+import type { TensorToWrite } from '../writer.js';
+import { contiguousTensor, weightFile } from './tensors.js';
 
 /** A VGG's header is 5 KB; the format's own reader stops at 100 MB, which would be a hundred thousand tensors too many. */
 const MAX_HEADER = 16 * 2 ** 20;
@@ -65,19 +66,13 @@ async function openSafetensors(source: Source, options: ReadOptions = {}): Promi
     else entries.push(readEntry(name, value, who));
   }
   checkOffsets(entries, source.size - data, who);
-  const byName = new Map(entries.map((entry) => [entry.info.name, entry]));
-  return {
+  return weightFile({
     format: 'safetensors',
-    tensors: new Map(entries.map(({ info }) => [info.name, info])),
+    who,
+    tensors: entries.map(({ info, start }) => contiguousTensor(info, source, data + start)),
     metadata,
-    async read(name, read = {}) {
-      throwIfAborted(read.signal, who);
-      const entry = byName.get(name);
-      if (!entry) throw absentTensor(who, name);
-      return toFloat32(await source.read(data + entry.start, entry.end - entry.start, read), entry.info.dtype);
-    },
-    close: async () => source.close?.(),
-  };
+    close: source.close?.bind(source),
+  });
 }
 
 function headerLength(bytes: Uint8Array): number {
@@ -137,6 +132,9 @@ function checkOffsets(entries: readonly Entry[], dataSize: number, who: string):
   }
 }
 
+/** A tensor by any name, whose values are asked for when their turn comes. */
+export type NamedValues = Pick<TensorToWrite, 'name' | 'shape' | 'values'>;
+
 /** Text by name, kept beside the tensors. */
 type SafetensorsMetadata = ReadonlyMap<string, string> | Readonly<Record<string, string>>;
 
@@ -185,7 +183,7 @@ export function safetensorsHeader(
  * for await (const chunk of writeSafetensors([{ name: 'conv1_1.bias', shape: [64], values }], { licence: 'CC BY 4.0' })) ...
  */
 export async function* writeSafetensors(
-  tensors: readonly TensorToWrite[],
+  tensors: readonly NamedValues[],
   metadata: SafetensorsMetadata = {},
   options: SafetensorsOptions = {},
 ): AsyncGenerator<Uint8Array> {

@@ -4,7 +4,7 @@ import type { DType, Format, TensorInfo, WeightFile } from '../format.js';
 import { type Json, member, parseJson } from '../json.js';
 import type { ReadOptions, Source } from '../source.js';
 import { isPlainName } from '../sources/checks.js';
-import { absentTensor } from './tensors.js';
+import { missingTensor, PIECE, type StoredTensor, weightFile } from './tensors.js';
 import { type Group, layOutShards, readSpan } from './tfjs-shards.js';
 
 /** VGG-16's model.json is 18 KB. */
@@ -37,15 +37,6 @@ interface Quantization {
   min: number;
 }
 
-interface Entry {
-  info: TensorInfo;
-  group: Group;
-  /** Bytes within the group. */
-  start: number;
-  end: number;
-  quantization?: Quantization;
-}
-
 async function openTfjs(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const who = source.name;
   if (source.size > MAX_JSON)
@@ -76,7 +67,7 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
     await source.close?.();
   };
-  const entries = new Map<string, Entry>();
+  const tensors: StoredTensor[] = [];
   try {
     for (const { paths, weights } of parsed) {
       const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -88,30 +79,33 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
       let at = 0;
       for (const { name, shape, dtype, bytes, quantization } of weights) {
         const missing = group.missing(at, at + bytes);
-        const absence = `missing ${missing.length === 1 ? 'shard' : 'shards'} ${missing.join(', ')}`;
-        const info: TensorInfo = { name, shape, dtype, present: missing.length === 0, ...(missing.length > 0 && { absence }) };
-        entries.set(name, { info, group, start: at, end: at + bytes, ...(quantization && { quantization }) });
+        const info = { name, shape, dtype };
+        tensors.push(
+          missing.length > 0
+            ? missingTensor(info, `missing ${missing.length === 1 ? 'shard' : 'shards'} ${missing.join(', ')}`)
+            : groupTensor({ ...info, present: true }, group, at, at + bytes, quantization),
+        );
         at += bytes;
       }
     }
+    return weightFile({ format: 'tfjs-layers', who, tensors, metadata: metadataOf(json), close });
   } catch (error) {
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
     throw error;
   }
+}
+
+/** A tensor within a group's bytes, in however many shards they lie. */
+function groupTensor(info: TensorInfo, group: Group, start: number, end: number, quantization: Quantization | undefined): StoredTensor {
+  const width = (end - start) / Math.max(1, countOf(info.shape, info.name));
+  const values = (bytes: Uint8Array) => dequantize(bytes, info.dtype, quantization);
   return {
-    format: 'tfjs-layers',
-    tensors: new Map([...entries].map(([name, { info }]) => [name, info])),
-    metadata: metadataOf(json),
-    async read(name, read = {}) {
-      throwIfAborted(read.signal, who);
-      const entry = entries.get(name);
-      if (!entry) throw absentTensor(who, name);
-      if (!entry.info.present) {
-        throw new VggError('VGG_WEIGHTS_MISSING', `${who}: tensor "${name}" is not there (${entry.info.absence}); fetch these files`);
-      }
-      return dequantize(await readSpan(entry.group, entry.start, entry.end, read), entry.info.dtype, entry.quantization);
+    info,
+    read: async (options) => values(await readSpan(group, start, end, options)),
+    async *stream(options) {
+      for (let at = start; at < end; at += PIECE * width)
+        yield values(await readSpan(group, at, Math.min(end, at + PIECE * width), options));
     },
-    close,
   };
 }
 

@@ -1,4 +1,4 @@
-import { canonicalTensors, type WeightFile } from '@vgg/loaders';
+import { canonicalTensors, type WeightFile, weightFile } from '@vgg/loaders';
 import { pace } from '../head/train/pace.js';
 import { random } from '../head/train/random.js';
 import type { Network } from '../network/plan.js';
@@ -13,19 +13,18 @@ const STRETCH = 1 << 16;
  */
 export function randomWeights(network: Network, seed: number): WeightFile {
   const all = weightSpecs(network).flatMap((spec) => canonicalTensors(spec));
-  const places = new Map(all.map(({ name }, i) => [name, i]));
-  return {
+  return weightFile({
     format: 'random',
-    tensors: new Map(all.map(({ name, shape }) => [name, { name, shape, dtype: 'float32', present: true }])),
-    metadata: new Map(),
-    async read(name, { signal } = {}) {
-      const { part, shape } = all[places.get(name)!];
-      const count = shape.reduce((product, side) => product * side, 1);
-      if (part !== 'weight') return new Float32Array(count).fill(part === 'scale' || part === 'variance' ? 1 : 0);
-      return normal(count, Math.sqrt((2 * shape.at(-1)!) / count), seed * 1000 + places.get(name)!, signal);
-    },
-    async close() {},
-  };
+    who: network.name,
+    tensors: all.map(({ name, shape, part }, place) => ({
+      info: { name, shape, dtype: 'float32', present: true },
+      async *stream({ signal }) {
+        const count = shape.reduce((product, side) => product * side, 1);
+        if (part !== 'weight') yield new Float32Array(count).fill(part === 'scale' || part === 'variance' ? 1 : 0);
+        else yield await normal(count, Math.sqrt((2 * shape.at(-1)!) / count), seed * 1000 + place, signal);
+      },
+    })),
+  });
 }
 
 /** Normally distributed values: Box and Muller 1958, "A Note on the Generation of Random Normal Deviates". */

@@ -1,5 +1,5 @@
 import { isVggError, messageOf, VggError } from '@vgg/errors';
-import { FORMATS, openWeights, type TensorToWrite, type WeightFile, writeSafetensors } from '@vgg/loaders';
+import { FORMATS, type NamedValues, openWeights, type WeightFile, writeSafetensors } from '@vgg/loaders';
 import { io } from '#io';
 import type { SourceInput } from '../io/io.js';
 import { parsePreprocessing } from '../pictures/preprocessing.js';
@@ -81,7 +81,7 @@ const KEYS = {
  */
 export function writeHead({ info, standard, net }: StoredHead): AsyncGenerator<Uint8Array> {
   const { base } = info;
-  const tensor = (name: string, shape: number[], values: () => Float32Array): TensorToWrite => ({
+  const tensor = (name: string, shape: number[], values: () => Float32Array): NamedValues => ({
     name,
     shape,
     values: async () => values(),

@@ -1,4 +1,4 @@
-import { type TensorToWrite, writeSafetensors } from '@vgg/loaders';
+import { type NamedValues, writeSafetensors } from '@vgg/loaders';
 import { beforeAll, describe, expect, test } from 'vitest';
 import manifest from '../../package.json';
 import kept from '../../test/kept-head.json';
@@ -153,14 +153,14 @@ describe('a hostile or broken head file', () => {
   /** The linear head's parts, with some replaced; `undefined` leaves one out. */
   async function forged(
     metadata: Record<string, string | undefined>,
-    tensors: Record<string, TensorToWrite | undefined> = {},
+    tensors: Record<string, NamedValues | undefined> = {},
   ): Promise<Uint8Array> {
-    const tensor = (name: string, shape: number[], fill = 1): TensorToWrite => ({
+    const tensor = (name: string, shape: number[], fill = 1): NamedValues => ({
       name,
       shape,
       values: async () => new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(fill),
     });
-    const good: Record<string, TensorToWrite | undefined> = {
+    const good: Record<string, NamedValues | undefined> = {
       mean: tensor('mean', [3]),
       deviation: tensor('deviation', [3]),
       weight: tensor('dense1.weight', [3, 2]),
@@ -194,7 +194,7 @@ describe('a hostile or broken head file', () => {
       chunks.push(chunk);
     return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
   }
-  const named = (name: string, shape: number[], values: number[]): TensorToWrite => ({
+  const named = (name: string, shape: number[], values: number[]): NamedValues => ({
     name,
     shape,
     values: async () => Float32Array.from(values),
@@ -204,7 +204,7 @@ describe('a hostile or broken head file', () => {
     expect((await loadHead(await forged({}), model)).classes).toEqual(['a', 'b']);
   });
 
-  test.each<[string, Record<string, string | undefined>, Record<string, TensorToWrite | undefined>, string]>([
+  test.each<[string, Record<string, string | undefined>, Record<string, NamedValues | undefined>, string]>([
     ['weights, not a head', { 'vgg.head': undefined }, {}, 'VGG_FORMAT'],
     ['a later format', { 'vgg.head': '2' }, {}, 'VGG_FORMAT'],
     ['no classes', { 'vgg.classes': undefined }, {}, 'VGG_HEAD'],

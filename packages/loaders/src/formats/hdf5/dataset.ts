@@ -1,6 +1,7 @@
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType } from '../../format.js';
 import type { ReadOptions } from '../../source.js';
+import { PIECE } from '../tensors.js';
 import { type Chunk, readChunks } from './chunks.js';
 import { corrupt, refused } from './cursor.js';
 import { type Hdf5, renew } from './file.js';
@@ -87,6 +88,21 @@ export async function readValues(opened: Hdf5, dataset: Dataset, options: ReadOp
     place(toFloat32(bytes, dtype, littleEndian), chunk, layout.chunk, dataset.shape, out);
   }
   return out;
+}
+
+/** The values of a dataset in C order, piece by piece. */
+export async function* streamValues(opened: Hdf5, dataset: Dataset, options: ReadOptions = {}): AsyncGenerator<Float32Array> {
+  const { layout, dtype, littleEndian, count } = dataset;
+  if (layout.kind !== 'contiguous') {
+    yield await readValues(opened, dataset, options);
+    return;
+  }
+  const file = renew(opened, options);
+  const width = DTYPE_BYTES[dtype];
+  for (let at = 0; at < count; at += PIECE) {
+    const bytes = await file.source.read(file.base + layout.address! + at * width, Math.min(PIECE, count - at) * width, options);
+    yield toFloat32(bytes, dtype, littleEndian);
+  }
 }
 
 /** Copies a chunk's rows to their places; what of it lies past the edge is left. */
