@@ -59,14 +59,3 @@ export function counted(source: Source): Source & { reads: number; bytes: number
   };
   return self;
 }
-
-/** A small seeded generator (mulberry32), so that every run tests the same. */
-export function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

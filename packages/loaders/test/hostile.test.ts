@@ -1,138 +1,31 @@
 import { isVggError } from '@vgg/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  bytesSource,
-  canonicalise,
-  decodeNpy,
-  encodeNpy,
-  filesSource,
-  openWeights,
-  readCanonical,
-  type Source,
-  writeSafetensors,
-} from '../src/index.js';
-import { counted, fixture, ramp, random, refuses } from './helpers.js';
+import { bytesSource, canonicalise, decodeNpy, encodeNpy, openWeights, readCanonical, type Source } from '../src/index.js';
+import { attempt, mutate } from './fuzz/fuzz.js';
+import { SEEDS } from './fuzz/seeds.js';
+import { counted, fixture, ramp, refuses } from './helpers.js';
+import { random } from './random.js';
 import { table } from './vgg.js';
 
-/** Files are made of bytes that strangers chose: whatever these are, a reader answers with values or with a VggError, soon and in little memory. */
+/** Mutations of each format in every run; scripts/fuzz.mjs makes as many as one likes. */
+const MUTATIONS = 300;
 
-interface Outcome {
-  opened: number;
-  refused: number;
-}
-
-/** Opens and reads everything; any other error than ours or a large array fails the test, and so does a reader that does not end. */
-async function attempt(make: () => Source, outcome: Outcome, label: () => string): Promise<void> {
-  try {
-    const file = await openWeights(make());
-    for (const { name, present } of file.tensors.values()) {
-      if (!present) continue;
-      const values = await file.read(name).catch((error: unknown) => {
-        if (!isVggError(error)) throw error;
-        return new Float32Array(0);
-      });
-      if (values.length > 2 ** 24) throw new Error(`${values.length} values out of a small file`);
-    }
-    canonicalise(
-      file,
-      table([
-        [2, 3],
-        [4, 5],
-      ]),
-    );
-    outcome.opened++;
-  } catch (error) {
-    if (!isVggError(error)) throw new Error(`${label()}: ${error instanceof Error ? error.stack : error}`);
-    expect(error.message, label()).not.toContain('\n');
-    outcome.refused++;
-  }
-}
-
-/** Changes one to four bytes or runs, or drops or repeats a piece. */
-function mutate(bytes: Uint8Array, next: () => number): Uint8Array {
-  const out = bytes.slice();
-  const place = () => Math.floor(next() * out.length);
-  for (let changes = 1 + Math.floor(next() * 4); changes > 0; changes--) {
-    const at = place();
-    const kind = next();
-    if (kind < 0.4) out[at] = Math.floor(next() * 256);
-    else if (kind < 0.6) out[at]! ^= 1 << Math.floor(next() * 8);
-    else if (kind < 0.75) out.fill(255, at, at + 1 + Math.floor(next() * 8));
-    else if (kind < 0.9) out.copyWithin(at, place(), place());
-    else out.fill(0, at, at + 1 + Math.floor(next() * 8));
-  }
-  return next() < 0.1 ? out.slice(0, place()) : out;
-}
-
-async function safetensorsFile(): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  const values = (count: number) => async () => Float32Array.from(ramp(count));
-  const tensors = [
-    { name: 'conv1_1.weight', shape: [3, 3, 3, 2], values: values(54) },
-    { name: 'conv1_1.bias', shape: [2], values: values(2) },
-  ];
-  for await (const chunk of writeSafetensors(tensors, { licence: 'none' })) chunks.push(chunk.slice());
-  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
-}
-
-const MANIFEST = new TextEncoder().encode(
-  JSON.stringify({
-    modelTopology: { keras_version: '2.2.0' },
-    weightsManifest: [
-      {
-        paths: ['s1', 's2'],
-        weights: [
-          { name: 'block1_conv1/kernel', shape: [3, 3, 3, 2], dtype: 'float32' },
-          { name: 'block1_conv1/bias', shape: [2], dtype: 'float32', quantization: { dtype: 'uint8', scale: 0.5, min: -1 } },
-        ],
-      },
-    ],
-  }),
-);
-
-function manifestSource(json: Uint8Array): Source {
-  const shard = (name: string, length: number) => new File([new Uint8Array(length)], name);
-  return filesSource([new File([json as Uint8Array<ArrayBuffer>], 'model.json'), shard('s1', 200), shard('s2', 18)]);
-}
-
-describe.each<[string, number, () => Promise<Uint8Array>, (bytes: Uint8Array) => Source]>([
-  ['safetensors', 3000, safetensorsFile, bytesSource],
-  ['tfjs', 1000, async () => MANIFEST, manifestSource],
-  ['Keras 3 weights', 200, () => fixture('keras3.weights.h5'), bytesSource],
-  ['Keras 3 full', 200, () => fixture('keras3-full.h5'), bytesSource],
-  ['published Keras', 200, () => fixture('keras-published.h5'), bytesSource],
-  ['HDF5, everything old', 12, () => fixture('earliest.h5'), bytesSource],
-  ['HDF5, everything new', 12, () => fixture('latest.h5'), bytesSource],
-])('%s', (name, count, load, open) => {
-  test(`${count} seeded mutations`, async () => {
-    const bytes = await load();
-    const next = random(name.length + count);
+describe.each(SEEDS)('$format', ({ fixtures, source }) => {
+  test(`${MUTATIONS} seeded mutations`, async () => {
+    const seeds = await Promise.all(fixtures.map(fixture));
+    const next = random(1);
     const outcome = { opened: 0, refused: 0 };
-    for (let i = 0; i < count; i++) {
-      const changed = mutate(bytes, next);
+    for (let i = 0; i < MUTATIONS; i++) {
+      const changed = mutate(seeds[i % seeds.length]!, next);
       await attempt(
-        () => open(changed),
+        () => source(changed),
         outcome,
-        () => `mutation ${i} of ${name}`,
+        () => `mutation ${i}`,
       );
     }
-    expect(outcome.opened + outcome.refused).toBe(count);
+    expect(outcome.opened + outcome.refused).toBe(MUTATIONS);
     expect(outcome.refused).toBeGreaterThan(0);
-  });
-
-  test('cut anywhere', async () => {
-    const bytes = await load();
-    const outcome = { opened: 0, refused: 0 };
-    const step = Math.max(1, Math.floor(bytes.length / 150));
-    for (let length = 0; length < bytes.length; length += step) {
-      await attempt(
-        () => open(bytes.slice(0, length)),
-        outcome,
-        () => `${name} cut to ${length} bytes`,
-      );
-    }
-    expect(outcome.opened).toBe(0);
   });
 });
 

@@ -9,7 +9,8 @@ import {
   type Source,
   writeSafetensors,
 } from '../src/index.js';
-import { counted, random, refuses } from './helpers.js';
+import { counted, refuses } from './helpers.js';
+import { random } from './random.js';
 import { table, VGG16 } from './vgg.js';
 
 async function write(

@@ -1,0 +1,23 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { attempt } from './fuzz.js';
+import { SEEDS } from './seeds.js';
+
+const CORPUS = fileURLToPath(new URL('corpus/', import.meta.url));
+
+/** Inputs that broke a reader once, named FORMAT-HASH.bin. */
+test('what was found by fuzzing stays found', async () => {
+  const names = readdirSync(CORPUS).filter((name) => name.endsWith('.bin'));
+  const outcome = { opened: 0, refused: 0 };
+  for (const name of names) {
+    const { source } = SEEDS.find(({ format }) => name.startsWith(`${format}-`))!;
+    const bytes = new Uint8Array(readFileSync(`${CORPUS}${name}`));
+    await attempt(
+      () => source(bytes),
+      outcome,
+      () => name,
+    );
+  }
+  expect(outcome.opened + outcome.refused).toBe(names.length);
+});
