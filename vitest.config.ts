@@ -38,6 +38,8 @@ function web(executablePath: string): TestProjectConfiguration {
         '@tensorflow/tfjs-backend-webgpu',
         '@noble/hashes/sha2.js',
         '@noble/hashes/legacy.js',
+        'protobufjs',
+        'fast-check',
       ],
       exclude: ['sharp', 'webgpu'],
     },

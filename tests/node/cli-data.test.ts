@@ -59,11 +59,38 @@ describe.skipIf(!existsSync(weights))('real weights (../shared/data)', () => {
   });
 
   test('info: a Keras file of another network is listed all the same', async () => {
-    const { code, json, err } = await vgg(['info', join(data, 'keras/mnist_cnn.h5'), '--json']);
+    const { code, json, err } = await vgg(['info', join(data, 'keras/fer2013_mini_XCEPTION.102-0.66.hdf5'), '--json']);
     expect(code).toBe(0);
     expect(json).toMatchObject({ architecture: null, format: 'keras-h5' });
-    expect(json.tensors).toContainEqual({ name: 'conv2d/kernel', shape: [3, 3, 1, 32], dtype: 'float32' });
+    expect(json.tensors).toContainEqual({ name: 'conv2d_1/kernel', shape: [3, 3, 1, 8], dtype: 'float32' });
     expect(err).toContain('expected the convolutions of a VGG column');
+  });
+
+  test('info: a small network of the family, by the layers that Keras saved with it', async () => {
+    const { code, json } = await vgg(['info', join(data, 'keras/mnist_cnn.h5'), '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({
+      architecture: 'sequential',
+      input: [28, 28, 1],
+      classes: 10,
+      parameters: 225_034,
+      missing: [],
+      unknown: [],
+    });
+  });
+
+  test('info: a Caffe file with its layers, and a PyTorch file that is cut', async () => {
+    const lenet = await vgg(['info', join(data, 'caffe/lenet_v1.caffemodel'), '--json']);
+    expect(lenet).toMatchObject({ code: 0, json: { architecture: null, format: 'caffe', parameters: 431_080 } });
+    expect(lenet.json.layers.map(({ kind }: { kind: string }) => kind).join(' ')).toBe('conv pool conv pool dense relu dense softmax');
+    const cut = await vgg(['info', join(data, 'torch/vgg16_reducedfc.truncated.pth'), '--json']);
+    expect(cut).toMatchObject({
+      code: 0,
+      json: { architecture: 'vgg16', reaches: null, unknown: ['31.weight', '31.bias', '33.weight', '33.bias'] },
+    });
+    expect(cut.json.tensors.every(({ present }: { present?: boolean }) => present === false)).toBe(true);
+    const model = await vgg(['info', join(data, 'caffe/VGG_ILSVRC_19_layers_deploy.v1.prototxt'), '--json']);
+    expect(model.json).toMatchObject({ architecture: 'vgg19', parameters: 143_667_240 });
   });
 
   test('a truncated .h5', async () => {

@@ -11,8 +11,10 @@ export interface MappedTensor {
   readonly name: string;
   /** In canonical layout: filters [kh, kw, in, out], dense [in, out], the rest [channels]. */
   readonly shape: readonly number[];
-  /** The file's tensor. */
-  readonly tensor: string;
+  /** The file's tensor; undefined where the file has none because all its values are `fill`. */
+  readonly tensor: string | undefined;
+  /** What a tensor that the file leaves out is full of: the bias of a convolution that only its normalisation offsets. */
+  readonly fill?: number;
   /** False where the file names it but lacks its bytes. */
   readonly present: boolean;
   readonly absence?: string;
@@ -43,7 +45,8 @@ export function canonicalTensors(spec: WeightSpec): { name: string; part: Part; 
 }
 
 /**
- * Finds an architecture's weights in a file, whatever the file calls them (Keras, torchvision, timm or our own names) and however it
+ * Finds an architecture's weights in a file, whatever the file calls them (the names of Keras, torchvision,
+ * timm, Caffe, MATLAB, TensorFlow, or any others in the order of the layers) and however it
  * lays them out. Nothing is read yet.
  *
  * @throws VggError `VGG_SHAPE` if a tensor found has another shape than the layer, `VGG_FORMAT` if no name is of any known naming
@@ -63,16 +66,19 @@ export function canonicalise(file: WeightFile, specs: readonly WeightSpec[]): Ma
     }
     found.set(key, { place, info: file.tensors.get(tensor)! });
   }
+  const fill = leftOut(specs, new Set(found.keys()));
   const tensors = new Map<string, MappedTensor>();
   const missing: string[] = [];
   for (const spec of specs) {
     for (const { name, part, shape } of canonicalTensors(spec)) {
       const hit = found.get(name);
-      if (!hit?.info.present) missing.push(name);
+      const value = hit ? undefined : fill(spec, part);
+      if (value !== undefined) tensors.set(name, { name, shape, tensor: undefined, fill: value, present: true });
+      else if (!hit?.info.present) missing.push(name);
       if (!hit) continue;
       const { info, place } = hit;
       const isWeight = part === 'weight' && spec.kind !== 'batchnorm';
-      if (isWeight && naming === 'keras') refuseChannelsFirst(file, spec, info);
+      if (isWeight && (naming === 'keras' || naming === 'tensorflow')) refuseChannelsFirst(file, spec, info);
       const order = isWeight ? weightOrder(spec, info, place.outputFirst) : vectorOrder(name, shape, info);
       tensors.set(name, {
         name,
@@ -85,7 +91,8 @@ export function canonicalise(file: WeightFile, specs: readonly WeightSpec[]): Ma
     }
   }
   const taken = new Set([...tensors.values()].map(({ tensor }) => tensor));
-  const unknown = [...file.tensors.keys()].filter((name) => !taken.has(name) && !ignored.includes(name));
+  const idle = new Set(ignored);
+  const unknown = [...file.tensors.keys()].filter((name) => !taken.has(name) && !idle.has(name));
   return { naming, tensors, missing, unknown, ignored };
 }
 
@@ -100,8 +107,38 @@ export async function readCanonical(file: WeightFile, mapping: Mapping, name: st
     const why = mapped?.absence ?? `nothing in the file is known as it, by ${mapping.naming} names`;
     throw new VggError('VGG_WEIGHTS_MISSING', `${name}: the weights are not there (${why}); pass a whole file or ask for an earlier layer`);
   }
+  if (mapped.tensor === undefined) return new Float32Array(count(mapped.shape)).fill(mapped.fill ?? 0);
   if (!mapped.reorder) return file.read(mapped.tensor, options);
   return reorder(file.stream(mapped.tensor, options), count(mapped.shape), mapped.reorder, options);
+}
+
+/** The same piece by piece; in one piece where the values have to be brought into order. */
+export async function* streamCanonical(
+  file: WeightFile,
+  mapping: Mapping,
+  name: string,
+  options: ReadOptions = {},
+): AsyncGenerator<Float32Array> {
+  const mapped = mapping.tensors.get(name);
+  if (mapped?.present && mapped.tensor !== undefined && !mapped.reorder) yield* file.stream(mapped.tensor, options);
+  else yield await readCanonical(file, mapping, name, options);
+}
+
+/**
+ * Programs leave out what batch normalisation makes idle: the bias before it (`bias=False`, `use_bias=False`), its scale or its offset.
+ * That is so where no layer of the file has one; a file with some of them is one with holes.
+ */
+function leftOut(specs: readonly WeightSpec[], found: ReadonlySet<string>): (spec: WeightSpec, part: Part) => number | undefined {
+  const normalised = new Set(specs.filter((_, i) => specs[i + 1]?.kind === 'batchnorm'));
+  const has = (part: Part) => specs.some((spec) => spec.kind !== 'dense' && found.has(`${spec.name}.${part}`));
+  const [noBias, noScale, noOffset] = [!has('bias'), !has('scale'), !has('offset')];
+  return (spec, part) => {
+    if (spec.kind === 'batchnorm') {
+      if (!found.has(`${spec.name}.mean`)) return undefined;
+      return part === 'scale' && noScale ? 1 : part === 'offset' && noOffset ? 0 : undefined;
+    }
+    return part === 'bias' && noBias && normalised.has(spec) && found.has(`${spec.name}.weight`) ? 0 : undefined;
+  };
 }
 
 function vectorOrder(name: string, shape: readonly number[], info: TensorInfo): undefined {
@@ -139,18 +176,18 @@ function weightOrder(spec: WeightSpec, info: TensorInfo, outputFirst: boolean | 
   const takesFirst = outputFirst === undefined ? !isLast : outputFirst;
   // Files of either order are known under the names of the other: the shape decides where it can.
   if (isFirst && (takesFirst || !isLast)) {
-    const order =
-      info.shape.length === 4
-        ? { sizes: info.shape, strides: [1, outputs, kw * channels * outputs, channels * outputs] }
-        : { sizes: [outputs, channels, kh * kw], strides: [1, outputs, channels * outputs] };
-    return inFileOrder(order, info);
+    if (info.shape.length === 4) {
+      return inFileOrder({ sizes: info.shape, strides: [1, outputs, kw * channels * outputs, channels * outputs] }, info.axes);
+    }
+    const axes = info.axes?.flatMap((axis) => (axis === 0 ? [0] : [1, 2])); // a matrix's inputs are taken apart here
+    return inFileOrder({ sizes: [outputs, channels, kh * kw], strides: [1, outputs, channels * outputs] }, axes);
   }
-  if (isLast) return info.axes && inFileOrder({ sizes: info.shape, strides: cStrides(info.shape) }, info);
+  if (isLast) return info.axes && inFileOrder({ sizes: info.shape, strides: cStrides(info.shape) }, info.axes);
   throw wrongShape(`${spec.name}.weight`, outputFirst ? first : last, info);
 }
 
 /** The same for values that come in another order of the axes than that of the shape. */
-function inFileOrder({ sizes, strides }: Reorder, { axes }: TensorInfo): Reorder {
+function inFileOrder({ sizes, strides }: Reorder, axes: readonly number[] | undefined): Reorder {
   if (!axes) return { sizes, strides };
   return { sizes: axes.map((axis) => sizes[axis]!), strides: axes.map((axis) => strides[axis]!) };
 }

@@ -1,5 +1,5 @@
 import type { WeightFile } from './format.js';
-import { findLayers, storesOutputFirst } from './names/naming.js';
+import { findLayers } from './names/naming.js';
 import type { FoundLayer, Naming } from './spec.js';
 
 /** The shapes of a file's layers, by which its architecture is known. */
@@ -20,9 +20,8 @@ export interface FileShapes {
  * @example
  * describeShapes(file).convs[0] // { name: 'block1_conv1', kernel: [3, 3], in: 3, out: 64, bias: true }
  */
-export function describeShapes(file: Pick<WeightFile, 'format' | 'tensors'>): FileShapes {
-  const { naming, layers } = findLayers(file);
-  const outputFirst = naming === 'torch' || (naming === 'canonical' && storesOutputFirst(file) === true);
+export function describeShapes(file: Pick<WeightFile, 'format' | 'tensors' | 'graph'>): FileShapes {
+  const { naming, layers, layout } = findLayers(file);
   const shapeOf = (layer: FoundLayer) => file.tensors.get(layer.parts.get('weight') ?? '')?.shape ?? [];
   return {
     naming,
@@ -30,7 +29,7 @@ export function describeShapes(file: Pick<WeightFile, 'format' | 'tensors'>): Fi
       const shape = shapeOf(layer);
       if (layer.kind !== 'conv' || shape.length !== 4) return [];
       const { name, parts } = layer;
-      const [kh, kw, channels, out] = (outputFirst ? [shape[2], shape[3], shape[1], shape[0]] : shape) as [number, number, number, number];
+      const [kh, kw, channels, out] = (layout.conv ? [shape[2], shape[3], shape[1], shape[0]] : shape) as [number, number, number, number];
       return [{ name, kernel: [kh, kw] as const, in: channels, out, bias: parts.has('bias') }];
     }),
     batchNorms: layers.flatMap(({ kind, name, parts }) => {
@@ -40,7 +39,7 @@ export function describeShapes(file: Pick<WeightFile, 'format' | 'tensors'>): Fi
     dense: layers.flatMap((layer) => {
       const shape = shapeOf(layer);
       if (layer.kind !== 'dense' || shape.length < 2) return [];
-      const out = outputFirst ? shape[0]! : shape.at(-1)!;
+      const out = layout.dense ? shape[0]! : shape.at(-1)!;
       const total = shape.reduce((product, size) => product * size, 1);
       return [{ name: layer.name, in: out === 0 ? 0 : total / out, out, bias: layer.parts.has('bias') }];
     }),

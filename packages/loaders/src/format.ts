@@ -1,5 +1,5 @@
 import type { FileGraph } from './graph.js';
-import type { ReadOptions, Source } from './source.js';
+import type { OpenOptions, ReadOptions, Source } from './source.js';
 
 /** Element types of stored tensors; all are read as float32. */
 export type DType =
@@ -60,5 +60,5 @@ export interface Format {
   readonly title: string;
   /** Whether these first bytes (up to 4096) and this name are of the format. */
   match(head: Uint8Array, source: Source): boolean;
-  open(source: Source, options?: ReadOptions): Promise<WeightFile>;
+  open(source: Source, options?: OpenOptions): Promise<WeightFile>;
 }

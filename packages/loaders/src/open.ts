@@ -1,9 +1,9 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import type { Format, WeightFile } from './format.js';
 import { FORMATS } from './formats/index.js';
-import type { ReadOptions, Source } from './source.js';
+import type { OpenOptions, Source } from './source.js';
 
-export interface OpenWeightsOptions extends ReadOptions {
+export interface OpenWeightsOptions extends OpenOptions {
   /** The formats to try, in this order; all of them by default. */
   formats?: readonly Format[];
 }
@@ -21,12 +21,12 @@ const HEAD = 4096;
  * file.tensors.get('block1_conv1/kernel') // { shape: [3, 3, 3, 64], dtype: 'float32', ... }
  */
 export async function openWeights(source: Source, options: OpenWeightsOptions = {}): Promise<WeightFile> {
-  const { signal, formats = FORMATS } = options;
+  const { signal, sha256, formats = FORMATS } = options;
   try {
     throwIfAborted(signal, source.name);
     const head = await source.read(0, Math.min(HEAD, source.size), options);
     const format = formats.find((candidate) => candidate.match(head, source));
-    if (format) return await format.open(source, signal ? { signal } : {});
+    if (format) return await format.open(source, { ...(signal && { signal }), ...(sha256 && { sha256 }) });
     const known = formats.map(({ title }) => title).join(', ');
     throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${known}), received ${describeBytes(head)}`);
   } catch (error) {
@@ -37,10 +37,6 @@ export async function openWeights(source: Source, options: OpenWeightsOptions = 
 
 /** What other files begin with, as people call them. */
 const SIGNATURES: readonly [string, string][] = [
-  ['PK\x03\x04', 'a zip archive (a PyTorch .pth, a .keras or an .npz), which is not supported yet'],
-  ['\x80\x02\x8a\x0a', 'a PyTorch pickle, which is not supported yet'],
-  ['\x93NUMPY', 'a NumPy array'],
-  ['MATLAB 5.0', 'a MATLAB file'],
   ['\x1f\x8b', 'a gzip archive; unpack it first'],
   ['\xff\xd8\xff', 'a JPEG picture'],
   ['\x89PNG', 'a PNG picture'],

@@ -23,3 +23,18 @@ export interface Source {
 export interface ReadOptions {
   signal?: AbortSignal;
 }
+
+/** A hash that bytes are added to. */
+export interface RunningHash {
+  update(bytes: Uint8Array): void;
+  /** Lower-case hexadecimal. */
+  digest(): string;
+}
+
+export interface OpenOptions extends ReadOptions {
+  /**
+   * Makes a running sha256. With it a format that tells the hash of each tensor checks them as they are read: one that is wrong is asked
+   * for once more, then refused.
+   */
+  sha256?: () => RunningHash;
+}

@@ -11,8 +11,11 @@ export interface WeightSpec {
   readonly bias?: boolean;
 }
 
-/** Whose names a file uses: Keras and tfjs, torchvision and timm, or our own. */
-export type Naming = 'keras' | 'torch' | 'canonical';
+/**
+ * Whose names a file uses: Keras and tfjs; torchvision and timm; the paper's (Caffe's, and ours); TF-Slim's; the paper's as variables of
+ * TensorFlow 1; Frossard's (`conv1_1_W`); or others, of which only the order says anything.
+ */
+export type Naming = 'keras' | 'torch' | 'canonical' | 'slim' | 'tensorflow' | 'frossard' | 'order';
 
 /** What a tensor is to its layer. */
 export type Part = 'weight' | 'bias' | 'scale' | 'offset' | 'mean' | 'variance';
@@ -38,4 +41,6 @@ export interface FoundLayer {
   readonly name: string;
   /** The parts that the file has, with the names of their tensors. */
   readonly parts: ReadonlyMap<Part, string>;
+  /** The paper's name of it, where the file's own name tells. */
+  readonly place?: string;
 }

@@ -107,7 +107,6 @@ describe('what is no weight file says what it is', () => {
   const text = (value: string) => new TextEncoder().encode(value);
   test.each<[string, Uint8Array, RegExp]>([
     ['notes.txt', text('Dear diary,\nno weights here.'), /notes.txt: expected a weight file \(.*\), received text$/],
-    ['vgg16.pth', new Uint8Array([0x50, 0x4b, 3, 4, 0, 0]), /received a zip archive \(a PyTorch .pth.*not supported yet/],
     ['page.h5', text('<!doctype html><html>'), /received a web page/],
     ['pointer.h5', text('version https://git-lfs.github.com/spec/v1\n'), /Git LFS pointer/],
     ['empty.h5', new Uint8Array(0), /received an empty file/],

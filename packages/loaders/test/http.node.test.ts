@@ -52,9 +52,9 @@ describe('over HTTP', () => {
     const { url, log } = await serve(ranged({ 'file.bin': BYTES }));
     const source = await httpSource(url);
     expect([source.name, source.size]).toEqual(['file.bin', BYTES.length]);
-    for (const at of [0, 70_000, 70_100, 100_000, 65_534]) expect(await source.read(at, 10)).toEqual(BYTES.slice(at, at + 10));
+    for (const at of [0, 70_000, 70_100, 98_000, 65_534]) expect(await source.read(at, 10)).toEqual(BYTES.slice(at, at + 10));
     expect(await source.read(50_000, 100_000)).satisfy(isSlice(50_000));
-    expect(log.map((line) => line.split(' ')[2])).toEqual(['bytes=0-65535', 'bytes=65536-131071', 'bytes=50000-149999']);
+    expect(log.map((line) => line.split(' ')[2])).toEqual(['bytes=0-65535', 'bytes=65536-98303', 'bytes=50000-149999']);
   });
 
   test('an .h5 is opened and read', async () => {

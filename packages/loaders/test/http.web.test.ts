@@ -22,9 +22,9 @@ test('Range requests: only what is asked for, small reads together', async () =>
   const { fetch, log } = observed();
   const source = await httpSource(fixtureUrl(NAME), { fetch });
   expect([source.name, source.size]).toEqual([NAME, bytes.length]);
-  for (const at of [0, 70_000, 70_100, 100_000, 65_534]) expect(await source.read(at, 10)).toEqual(bytes.slice(at, at + 10));
+  for (const at of [0, 70_000, 70_100, 98_000, 65_534]) expect(await source.read(at, 10)).toEqual(bytes.slice(at, at + 10));
   expect(await source.read(50_000, 100_000)).satisfy((read: Uint8Array) => read.every((byte, i) => byte === bytes[50_000 + i]));
-  expect(log).toEqual([`GET ${NAME} bytes=0-65535`, `GET ${NAME} bytes=65536-131071`, `GET ${NAME} bytes=50000-149999`]);
+  expect(log).toEqual([`GET ${NAME} bytes=0-65535`, `GET ${NAME} bytes=65536-98303`, `GET ${NAME} bytes=50000-149999`]);
 });
 
 test('an .h5 is opened and read in one request', async () => {
@@ -51,7 +51,7 @@ test('a sibling costs no bytes until it is read, and then only those read', asyn
   const bytes = await fixture(NAME);
   expect(sibling.size).toBe(bytes.length);
   expect(await sibling.read(1000, 8)).toEqual(bytes.slice(1000, 1008));
-  expect(log.slice(1)).toEqual([`HEAD ${NAME} bytes=0-0`, `GET ${NAME} bytes=0-65535`]);
+  expect(log.slice(1)).toEqual([`HEAD ${NAME} bytes=0-0`, `GET ${NAME} bytes=0-32767`]);
   for (const name of ['../x', '//evil/x', 'http://evil/x', '..']) await refuses(source.sibling!(name), 'VGG_INTEGRITY', /plain name/);
 });
 

@@ -1,82 +1,211 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import { readCanonical, writeSafetensors } from '@vgg/loaders';
+import {
+  canonicalTensors,
+  findWriter,
+  type OutputFile,
+  type ReadOptions,
+  readCanonical,
+  type StoredType,
+  streamCanonical,
+  type TensorToWrite,
+  WRITERS,
+  type Writer,
+} from '@vgg/loaders';
 import { io } from '#io';
-import type { SourceInput, WriteTarget } from './io/io.js';
+import { classNames } from './classes/classes.js';
+import type { ClassName } from './classes/parse-classes.js';
+import { isPatch, type SourceInput, type WriteTarget } from './io/io.js';
+import { graphOfNetwork } from './network/graph.js';
 import { prefix } from './network/layers.js';
-import type { Plan } from './network/plan.js';
-import { METADATA, type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
-import { tensorNames } from './weights/store.js';
+import type { Network, Plan } from './network/plan.js';
+import { METADATA, type OpenedWeights, type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
+import { weightSpecs } from './weights/specs.js';
 
 export interface ConvertOptions extends OpenWeightsOptions {
-  /** Default `safetensors`, the one written so far. */
-  to?: 'safetensors';
-  /** Default `float32`, bit for bit the values read. */
-  dtype?: 'float32' | 'float16';
+  /** The format to write, by its id or ending; by default what the output's name ends in, and for a folder `tfjs`. */
+  to?: string;
+  /** Default `float32`, bit for bit the values read; `float16` halves the file, `int8` quarters it, with a scale for each output channel. */
+  dtype?: StoredType;
   /** Only what these taps need. */
   layers?: readonly string[];
   /** The architecture, where the file does not show it. */
   arch?: string | Plan;
+  /** Names of the classes to carry, a file or the names themselves, instead of those that the input carries. */
+  classes?: SourceInput | readonly ClassName[];
 }
 
-export const CONVERT_DEFAULTS = { to: 'safetensors', dtype: 'float32' } as const;
+export const CONVERT_DEFAULTS = { dtype: 'float32' } as const;
+
+/** What {@link convert} wrote. */
+export interface Converted {
+  /** The main file. */
+  readonly output: string;
+  /** The id of its format. */
+  readonly format: string;
+  readonly tensors: number;
+  /** Of all files. */
+  readonly bytes: number;
+  /** By their own names, the main file last. */
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+}
 
 /**
- * Any readable weight file to safetensors with canonical names (`conv1_1.weight` [3, 3, in, out], `fc6.weight` [in, out]) that
- * carries its plan, preprocessing, licence and source; one tensor in memory at a time, the file renamed into place when whole.
+ * Any readable weight file to any format that can be written, with canonical names (`conv1_1`, `fc6`); where the format has a place for it,
+ * the file carries its plan, preprocessing, class names, licence and source. One tensor at a time is in memory, and files get their names
+ * when they are whole.
  *
- * @returns the output's name, how many tensors it holds, and its bytes
- * @throws VggError `VGG_WEIGHTS_MISSING` for an incomplete file, unless `layers` stops before the hole
+ * @param output a path or URL; one that ends in `/` is a folder, which is made, and `model.json` is written into it
+ * @throws VggError `VGG_WEIGHTS_MISSING` for an incomplete file, unless `layers` stops before the hole; `VGG_OPTION` for a format that
+ *   cannot be written, or that cannot hold what is asked for; `VGG_OUTPUT`; what opening the weights throws
+ * @example
+ * await convert('VGG_ILSVRC_16_layers.caffemodel', 'vgg16.safetensors'); // { format: 'safetensors', tensors: 32, bytes: 553437384, ... }
  */
-export async function convert(
-  weights: SourceInput,
-  output: WriteTarget,
-  options: ConvertOptions = {},
-): Promise<{ output: string; format: string; tensors: number; bytes: number }> {
-  const { to, dtype } = { ...CONVERT_DEFAULTS, ...options };
-  if (to !== 'safetensors') throw new VggError('VGG_OPTION', `convert: expected safetensors as the format to write, received ${to}`);
-  const { signal, onProgress, layers } = options;
-  const { file, network, mapping, preprocessing, licence, source } = await openNetworkWeights(options.arch, { ...options, weights }, true);
+export async function convert(weights: SourceInput, output: WriteTarget, options: ConvertOptions = {}): Promise<Converted> {
+  const { dtype } = { ...CONVERT_DEFAULTS, ...options };
+  const { signal, layers } = options;
+  const writer = writerFor(output, options.to);
+  if (!writer.dtypes.includes(dtype)) {
+    throw new VggError('VGG_OPTION', `convert: expected ${writer.dtypes.join(' or ')} for ${writer.title}, received dtype ${dtype}`);
+  }
+  const opened = await openNetworkWeights(options.arch, { ...options, weights }, true);
   try {
-    const wanted = (layers ? prefix(network, layers) : network.layers).flatMap(tensorNames);
-    const missing = wanted.filter((name) => !mapping.tensors.get(name)?.present);
-    if (missing.length > 0) {
-      const shown = missing.slice(0, 6).join(', ');
-      throw new VggError(
-        'VGG_WEIGHTS_MISSING',
-        `convert: ${missing.length} tensors are missing (${shown}${missing.length > 6 ? ' ...' : ''}); pass complete weights, or layers that stop before them`,
-      );
-    }
-    const tensors = wanted.map((name, i) => ({
+    const { network } = opened;
+    const kept = { ...network, layers: layers ? prefix(network, layers) : network.layers };
+    const { target, name, makeFolder } = place(output, writer, network.name);
+    const tensors = tensorsToWrite(opened, kept, options);
+    const files = writer.write({
       name,
-      shape: mapping.tensors.get(name)!.shape,
-      values: async () => {
-        throwIfAborted(signal, 'convert');
-        const values = await readCanonical(file, mapping, name, { signal });
-        onProgress?.({ stage: 'convert', loaded: i + 1, total: wanted.length, item: name });
-        return values;
-      },
-    }));
-    const metadata: Record<string, string> = {
-      [METADATA.plan]: JSON.stringify(network.plan),
-      [METADATA.preprocessing]: JSON.stringify(preprocessing),
-    };
-    if (licence) metadata[METADATA.licence] = licence;
-    if (source) metadata[METADATA.source] = source;
-    let bytes = 0;
-    async function* counted() {
-      for await (const chunk of writeSafetensors(tensors, metadata, { dtype, signal })) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    }
-    await io.writeFile(output, counted(), { signal });
+      graph: graphOfNetwork(kept),
+      tensors,
+      metadata: metadataOf(opened, await classesOf(opened, options)),
+      dtype,
+      sha256: () => io.hash('sha256'),
+      ...(signal && { signal }),
+    });
+    const sizes = new Map<string, number>();
+    await io.writeFiles(
+      target,
+      files.map((file) => measured(file, sizes)),
+      { makeFolder, ...(signal && { signal }) },
+    );
+    const written = files.map((file) => ({ name: file.name, bytes: sizes.get(file.name)! }));
+    const bytes = written.reduce((sum, file) => sum + file.bytes, 0);
     return {
-      output: typeof output === 'object' && 'name' in output ? output.name : String(output),
-      format: to,
+      output: typeof target === 'object' && 'name' in target ? name : String(target),
+      format: writer.id,
       tensors: tensors.length,
       bytes,
+      files: written,
     };
   } finally {
-    await file.close();
+    await opened.file.close();
   }
+}
+
+/** The writer that `to` names, or the output's ending. @throws VggError `VGG_OPTION` */
+export function writerFor(output: WriteTarget, to: string | undefined): Writer {
+  const name = nameOf(output);
+  const ending = /\.([^./\\]+)$/.exec(name)?.[1] ?? '';
+  const writer = findWriter(to ?? (isFolder(output) ? 'tfjs' : ending));
+  if (writer) return writer;
+  const known = WRITERS.map(({ id, endings }) => (endings.includes(id) ? id : `${id} (.${endings[0]})`)).join(', ');
+  const what = to === undefined ? `an output that ends as one of these formats does: ${known}` : `one of ${known} to convert to`;
+  throw new VggError('VGG_OPTION', `convert: expected ${what}, received "${(to ?? name).slice(0, 200)}"`);
+}
+
+function nameOf(output: WriteTarget): string {
+  return typeof output === 'object' && 'name' in output ? output.name : String(output);
+}
+
+function isFolder(output: WriteTarget): boolean {
+  return typeof output === 'object' && 'name' in output ? 'getFileHandle' in output : /[/\\]$/.test(String(output));
+}
+
+/** Where the main file goes and what it is called. */
+function place(output: WriteTarget, writer: Writer, network: string): { target: WriteTarget; name: string; makeFolder: boolean } {
+  const own = writer.id === 'tfjs' ? 'model.json' : `${network}.${writer.endings[0]}`;
+  if (typeof output === 'object' && 'name' in output)
+    return { target: output, name: isFolder(output) ? own : output.name, makeFolder: false };
+  if (isFolder(output)) return { target: `${output}${own}`, name: own, makeFolder: true };
+  const last = String(output).split(/[/\\]/).pop()!;
+  return { target: output, name: output instanceof URL ? decodeURIComponent(last) : last, makeFolder: false };
+}
+
+/** The class names as JSON: `["n02123159", "tiger_cat"]`, or the name alone, for each output in turn. */
+async function classesOf({ file, network, set }: OpenedWeights, { classes, ...options }: ConvertOptions): Promise<string | undefined> {
+  if (classes === undefined) return file.metadata.get(METADATA.classes);
+  const names = await classNames(classes, network.classes, set, options);
+  return JSON.stringify(names?.map(({ wnid, label }) => (wnid === undefined ? label : [wnid, label])));
+}
+
+/** What the weights say of themselves, for formats that have a place for it. */
+function metadataOf({ network, preprocessing, licence, source }: OpenedWeights, classes: string | undefined): Map<string, string> {
+  const all: [string, string | undefined][] = [
+    [METADATA.plan, JSON.stringify(network.plan)],
+    [METADATA.preprocessing, JSON.stringify(preprocessing)],
+    [METADATA.classes, classes],
+    [METADATA.licence, licence],
+    [METADATA.source, source],
+  ];
+  return new Map(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function tensorsToWrite(opened: OpenedWeights, network: Pick<Network, 'layers'>, { signal, onProgress }: ConvertOptions): TensorToWrite[] {
+  const { file, mapping } = opened;
+  const wanted = weightSpecs(network).flatMap(canonicalTensors);
+  const missing = wanted.filter(({ name }) => !mapping.tensors.get(name)?.present);
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 6).map(({ name }) => name);
+    throw new VggError(
+      'VGG_WEIGHTS_MISSING',
+      `convert: ${missing.length} tensors are missing (${shown.join(', ')}${missing.length > 6 ? ' ...' : ''}); pass complete weights, or layers that stop before them`,
+    );
+  }
+  const count = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
+  const total = wanted.reduce((sum, { shape }) => sum + 4 * count(shape), 0);
+  let loaded = 0;
+  return wanted.map(({ name, shape }) => {
+    // A tensor may be read more than once, for its scales; progress does not run backwards.
+    let told = 0;
+    const tell = (values: number) => {
+      if (4 * values <= told) return;
+      loaded += 4 * values - told;
+      told = 4 * values;
+      onProgress?.({ stage: 'convert', loaded, total, item: name });
+    };
+    const reading = (options: ReadOptions = {}) => ({ ...(signal && { signal }), ...options });
+    return {
+      name,
+      shape,
+      async values(options) {
+        throwIfAborted(signal, 'convert');
+        const all = await readCanonical(file, mapping, name, reading(options));
+        tell(all.length);
+        return all;
+      },
+      async *stream(options) {
+        let done = 0;
+        for await (const piece of streamCanonical(file, mapping, name, reading(options))) {
+          yield piece;
+          done += piece.length;
+          tell(done);
+        }
+      },
+    };
+  });
+}
+
+/** The same file, whose length is noted as it is written. */
+function measured(file: OutputFile, sizes: Map<string, number>): OutputFile {
+  return {
+    name: file.name,
+    async *chunks() {
+      let bytes = 0;
+      for await (const chunk of file.chunks()) {
+        if (!isPatch(chunk)) bytes += chunk.length;
+        yield chunk;
+      }
+      sizes.set(file.name, bytes);
+    },
+  };
 }

@@ -1,12 +1,13 @@
 import { type BackendName, openBackend, registerGradients } from '@vgg/core';
-import { abortable, throwIfAborted } from '@vgg/errors';
-import type { TensorInfo } from '@vgg/loaders';
+import { abortable, throwIfAborted, type VggError } from '@vgg/errors';
+import type { FileGraph, TensorInfo } from '@vgg/loaders';
 import { type ClassName, classNames } from './classes/classes.js';
+import { parseClasses } from './classes/parse-classes.js';
 import type { SourceInput } from './io/io.js';
 import { Model } from './model.js';
 import type { Network, Plan } from './network/plan.js';
 import type { Preprocessing } from './pictures/preprocessing.js';
-import { type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
+import { isDenseTap, METADATA, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
 import { WeightStore } from './weights/store.js';
 
 export interface LoadOptions extends OpenWeightsOptions {
@@ -28,7 +29,7 @@ export interface LoadOptions extends OpenWeightsOptions {
  * Opens published or own weights and gives a model that runs on this machine's best backend. Only what the wanted layers need is
  * read, so a file whose later parts are missing serves every layer before the hole.
  *
- * @param arch `vgg16`, a paper's letter, a plan ...; undefined to go by the weights
+ * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights
  * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
@@ -53,7 +54,9 @@ async function loadModel(arch: string | Plan | undefined, options: LoadOptions):
   const store = new WeightStore(file, mapping);
   try {
     const { signal: _, ...fetching } = options;
-    const names = () => classNames(options.classes, network.classes, set, fetching);
+    const carried = file.metadata.get(METADATA.classes);
+    const known = options.classes ?? (carried === undefined ? undefined : parseClasses(carried, name));
+    const names = () => classNames(known, network.classes, set, fetching);
     const weights = { name, format: file.format, licence, source, unknown: mapping.unknown };
     const model = new Model({ network, backend, store, preprocessing, classNames: names, weights });
     // A list of one's own is checked now; the published one waits until somebody classifies.
@@ -66,17 +69,16 @@ async function loadModel(arch: string | Plan | undefined, options: LoadOptions):
   }
 }
 
-/** Whether a tap lies in the dense layers, which the small published files leave out. */
-function isDenseTap(layer: string): boolean {
-  return /^((fc|relu|drop)[678]|fc[12]|prob|predictions|logits|classifier\.|pre_logits|head\.)/i.test(layer);
-}
-
 /** What a weight file holds, without reading any values. */
 export interface Inspection {
   readonly name: string;
   readonly format: string;
-  readonly network: Network;
-  readonly preprocessing: Preprocessing;
+  /** Undefined where it is not of the family, or the file does not tell: `problem` says why. */
+  readonly network: Network | undefined;
+  readonly problem: VggError | undefined;
+  /** The layers as the file itself tells of them, where it does. */
+  readonly graph: FileGraph | undefined;
+  readonly preprocessing: Preprocessing | undefined;
   readonly licence?: string;
   readonly source?: string;
   readonly tensors: readonly TensorInfo[];
@@ -90,36 +92,38 @@ export interface Inspection {
 }
 
 /**
- * Looks into a weight file: its format, network, preprocessing, tensors, and what is missing.
+ * Looks into a weight file: its format, network, preprocessing, tensors, and what is missing. A file of another network is looked into
+ * as well, unless `arch` says what it should be.
  *
  * @throws VggError as {@link load}, but for missing weights, which are what it tells
  * @example
  * const { network, reaches } = await inspect('vgg16/model.json');
- * `${network.name} up to ${reaches}`; // 'vgg16 up to pool3'
+ * `${network?.name} up to ${reaches}`; // 'vgg16 up to pool3'
  */
 export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | Plan } = {}): Promise<Inspection> {
-  const { file, network, mapping, preprocessing, name, licence, source } = await openNetworkWeights(
-    options.arch,
-    { ...options, weights },
-    true,
-  );
+  const open = options.arch === undefined ? openAnyWeights : openNetworkWeights;
+  const opened = await open(options.arch, { ...options, weights }, true);
+  const { file, name, licence, source } = opened;
   try {
-    const store = new WeightStore(file, mapping);
-    const reaches = store.reach(network.layers).at(-1)?.name;
-    const { format, metadata } = file;
-    return {
-      name,
-      format,
-      network,
-      preprocessing,
-      licence,
-      source,
-      tensors: [...file.tensors.values()],
-      missing: mapping.missing,
-      unknown: mapping.unknown,
-      reaches,
-      metadata,
-    };
+    const { format, metadata, graph } = file;
+    const tensors = [...file.tensors.values()];
+    const held = { name, format, licence, source, tensors, metadata, graph };
+    if (!opened.network) {
+      const { network, problem } = opened;
+      return {
+        ...held,
+        network,
+        problem,
+        preprocessing: undefined,
+        missing: [],
+        unknown: tensors.map((each) => each.name),
+        reaches: undefined,
+      };
+    }
+    const { network, mapping, preprocessing } = opened;
+    const reaches = new WeightStore(file, mapping).reach(network.layers).at(-1)?.name;
+    const { missing, unknown } = mapping;
+    return { ...held, network, problem: undefined, preprocessing, missing, unknown, reaches };
   } finally {
     await file.close();
   }

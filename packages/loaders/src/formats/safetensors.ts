@@ -1,17 +1,18 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
-import { countOf, DTYPE_BYTES, toFloat16 } from '../dtype.js';
+import { VggError } from '@vgg/errors';
+import { countOf, DTYPE_BYTES } from '../dtype.js';
 import type { DType, Format, TensorInfo, WeightFile } from '../format.js';
 import { type Json, member, parseJson } from '../json.js';
-import type { ReadOptions, Source } from '../source.js';
-import type { TensorToWrite } from '../writer.js';
-import { contiguousTensor, weightFile } from './tensors.js';
+import type { OpenOptions, Source } from '../source.js';
+import { storedTensor } from './safetensors-tensors.js';
+import { SCALE_SUFFIX, SHA256_KEY } from './safetensors-write.js';
+import { type StoredTensor, weightFile } from './tensors.js';
+
+export { type NamedValues, type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './safetensors-write.js';
 
 /** A VGG's header is 5 KB; the format's own reader stops at 100 MB, which would be a hundred thousand tensors too many. */
 const MAX_HEADER = 16 * 2 ** 20;
 /** The header is `{ name: { dtype, shape: [], data_offsets: [] } }`. */
 const MAX_DEPTH = 8;
-/** The data starts at a multiple of this, as the format's own writer does, so that float32 can be mapped in place. */
-const ALIGNMENT = 8;
 
 const DTYPES: ReadonlyMap<string, DType> = new Map([
   ['F64', 'float64'],
@@ -49,7 +50,7 @@ interface Entry {
   end: number;
 }
 
-async function openSafetensors(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
+async function openSafetensors(source: Source, options: OpenOptions = {}): Promise<WeightFile> {
   const who = source.name;
   const length = headerLength(await source.read(0, 8, options));
   if (length > MAX_HEADER)
@@ -69,10 +70,48 @@ async function openSafetensors(source: Source, options: ReadOptions = {}): Promi
   return weightFile({
     format: 'safetensors',
     who,
-    tensors: entries.map(({ info, start }) => contiguousTensor(info, source, data + start)),
+    tensors: tensorsOf(entries, source, data, hashesOf(metadata, who), options),
     metadata,
     close: source.close?.bind(source),
   });
+}
+
+/** The file's tensors; the scales of int8 ones are applied to them and not shown. */
+function tensorsOf(
+  entries: readonly Entry[],
+  source: Source,
+  data: number,
+  hashes: ReadonlyMap<string, string>,
+  { sha256 }: OpenOptions,
+): StoredTensor[] {
+  const byName = new Map(entries.map((entry) => [entry.info.name, entry]));
+  const scaleOf = ({ info: { name, dtype, shape } }: Entry): Entry | undefined => {
+    const scale = dtype === 'int8' ? byName.get(`${name}${SCALE_SUFFIX}`) : undefined;
+    const fits = scale?.info.dtype === 'float32' && scale.info.shape.length === 1 && scale.info.shape[0] === shape.at(-1);
+    return fits ? scale : undefined;
+  };
+  const scales = new Map(entries.map((entry) => [entry, scaleOf(entry)]));
+  const hidden = new Set(scales.values());
+  const at = ({ info, start }: Entry) => ({ info, offset: data + start, sha256: hashes.get(info.name) });
+  return entries
+    .filter((entry) => !hidden.has(entry))
+    .map((entry) => {
+      const scale = scales.get(entry);
+      return storedTensor(source, at(entry), { scale: scale && at(scale), sha256 });
+    });
+}
+
+/** What the file says of its tensors' bytes. */
+function hashesOf(metadata: ReadonlyMap<string, string>, who: string): Map<string, string> {
+  const text = metadata.get(SHA256_KEY);
+  if (text === undefined) return new Map();
+  const json = parseJson(new TextEncoder().encode(text), { who: `${who}: ${SHA256_KEY}`, maxBytes: MAX_HEADER, maxDepth: MAX_DEPTH });
+  return new Map(
+    Object.entries(json ?? {}).map(([name, hash]): [string, string] => {
+      if (typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)) return [name, hash];
+      throw new VggError('VGG_INTEGRITY', `${who}: expected 64 hexadecimal digits as the sha256 of "${name}", received another value`);
+    }),
+  );
 }
 
 function headerLength(bytes: Uint8Array): number {
@@ -129,77 +168,5 @@ function checkOffsets(entries: readonly Entry[], dataSize: number, who: string):
       'VGG_INTEGRITY',
       `${who}: expected ${at} bytes of data after the header, received ${dataSize}; fetch the file again`,
     );
-  }
-}
-
-/** A tensor by any name, whose values are asked for when their turn comes. */
-export type NamedValues = Pick<TensorToWrite, 'name' | 'shape' | 'values'>;
-
-/** Text by name, kept beside the tensors. */
-type SafetensorsMetadata = ReadonlyMap<string, string> | Readonly<Record<string, string>>;
-
-export interface SafetensorsOptions {
-  /** The element type to store; float16 halves the file and keeps 11 bits of each value. */
-  dtype?: 'float32' | 'float16';
-  signal?: AbortSignal;
-}
-
-const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
-
-/**
- * The head of a safetensors file: its length, and the JSON that places these tensors end to end behind it.
- *
- * @throws VggError `VGG_OPTION` for a name used twice, `VGG_INTEGRITY` for an impossible shape
- */
-export function safetensorsHeader(
-  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
-  metadata: SafetensorsMetadata = {},
-  dtype: 'float32' | 'float16' = SAFETENSORS_DEFAULTS.dtype,
-): Uint8Array {
-  const header: [string, Json][] = [['__metadata__', Object.fromEntries(metadata instanceof Map ? metadata : Object.entries(metadata))]];
-  let at = 0;
-  for (const { name, shape } of tensors) {
-    if (header.some(([known]) => known === name)) {
-      throw new VggError('VGG_OPTION', `safetensors: expected each name once, received "${name}" twice`);
-    }
-    const end = at + countOf(shape, `safetensors: tensor "${name}"`) * DTYPE_BYTES[dtype];
-    header.push([name, { dtype: dtype === 'float16' ? 'F16' : 'F32', shape: [...shape], data_offsets: [at, end] }]);
-    at = end;
-  }
-  // Joined by hand: a plain object would lose the name "__proto__" and reorder names that look like numbers.
-  const text = new TextEncoder().encode(`{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`);
-  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
-  const first = new Uint8Array(8 + length).fill(0x20);
-  new DataView(first.buffer).setBigUint64(0, BigInt(length), true);
-  first.set(text, 8);
-  return first;
-}
-
-/**
- * A safetensors file in chunks: the header, then one tensor at a time, so that memory stays at the largest tensor.
- *
- * @throws VggError `VGG_SHAPE` if a tensor has another number of values than its shape says, `VGG_OPTION` for a name used twice
- * @example
- * for await (const chunk of writeSafetensors([{ name: 'conv1_1.bias', shape: [64], values }], { licence: 'CC BY 4.0' })) ...
- */
-export async function* writeSafetensors(
-  tensors: readonly NamedValues[],
-  metadata: SafetensorsMetadata = {},
-  options: SafetensorsOptions = {},
-): AsyncGenerator<Uint8Array> {
-  const { dtype, signal } = { ...SAFETENSORS_DEFAULTS, ...options };
-  yield safetensorsHeader(tensors, metadata, dtype);
-  for (const tensor of tensors) {
-    throwIfAborted(signal, 'writeSafetensors');
-    const values = await tensor.values();
-    const count = countOf(tensor.shape, 'writeSafetensors');
-    if (values.length !== count) {
-      throw new VggError(
-        'VGG_SHAPE',
-        `writeSafetensors: expected ${count} values for "${tensor.name}" [${tensor.shape}], received ${values.length}`,
-      );
-    }
-    const stored = dtype === 'float16' ? toFloat16(values) : values;
-    yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
   }
 }

@@ -4,8 +4,10 @@ import type { TensorInfo, WeightFile } from '../format.js';
 import { reorder, transposition } from '../reorder.js';
 import type { ReadOptions, Source } from '../source.js';
 
-/** Values of one piece of a stream: 4 MB of float32. */
-export const PIECE = 2 ** 20;
+/** Values of one piece of a stream: 1 MB of float32. What was handed on is garbage, of which an engine lets a dozen pieces and more pile up. */
+export const PIECE = 2 ** 18;
+/** The same over a network, where each piece is a request. */
+const REMOTE_PIECE = 2 ** 20;
 
 /** One tensor of an opened file, and how its values are read. */
 export interface StoredTensor {
@@ -52,9 +54,11 @@ export function weightFile({ who, format, graph, tensors, metadata = new Map(), 
     metadata,
     async read(name, options = {}) {
       const tensor = find(name, options);
-      const values = await (tensor.read ? tensor.read(options) : collect(tensor.stream(options), countOf(tensor.info.shape, who)));
       const { shape, axes } = tensor.info;
-      return axes ? reorder([values], values.length, transposition(shape, axes), options) : values;
+      const count = countOf(shape, who);
+      // Put in order piece by piece: all at once would be two copies.
+      if (axes) return reorder(tensor.stream(options), count, transposition(shape, axes), options);
+      return tensor.read ? tensor.read(options) : collect(tensor.stream(options), count);
     },
     async *stream(name, options = {}) {
       yield* find(name, options).stream(options);
@@ -73,8 +77,9 @@ export function contiguousTensor(info: TensorInfo, source: Source, offset: numbe
       return toFloat32(await source.read(offset, count * width, options), info.dtype, littleEndian);
     },
     async *stream(options) {
-      for (let at = 0; at < count; at += PIECE) {
-        const size = Math.min(PIECE, count - at);
+      const piece = source.remote ? REMOTE_PIECE : PIECE;
+      for (let at = 0; at < count; at += piece) {
+        const size = Math.min(piece, count - at);
         yield toFloat32(await source.read(offset + at * width, size * width, options), info.dtype, littleEndian);
       }
     },

@@ -5,11 +5,12 @@ import { type Json, member, parseJson } from '../json.js';
 import type { ReadOptions, Source } from '../source.js';
 import { isPlainName } from '../sources/checks.js';
 import { missingTensor, PIECE, type StoredTensor, weightFile } from './tensors.js';
+import { graphNames } from './tfjs-graph.js';
 import { type Group, layOutShards, readSpan } from './tfjs-shards.js';
 
 /** VGG-16's model.json is 18 KB. */
 const MAX_JSON = 16 * 2 ** 20;
-/** A layer's config is about ten deep, nested models a little more. */
+/** A layer's config is about ten deep, nested models a little more, a graph's nodes less. */
 const MAX_DEPTH = 64;
 /** VGG-16 in shards of 4 MiB has 141; one of 1 MiB shards 530. */
 const MAX_SHARDS = 8192;
@@ -17,16 +18,17 @@ const MAX_SHARDS = 8192;
 const CONCURRENCY = 8;
 
 /**
- * A tfjs layers-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that hold a
+ * A tfjs layers-model or graph-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that hold a
  * group's bytes end to end (https://www.tensorflow.org/js/guide/save_load).
- * Where shards are missing, every tensor whose bytes are wholly known is served, and the others are marked absent.
+ * Where shards are missing, every tensor whose bytes are wholly known is served, and the others are marked absent. The weights of a
+ * graph-model (`tfjs-graph`) are named after their layers, as far as its operations tell.
  */
 export const tfjsLayers: Format = {
   id: 'tfjs-layers',
-  title: 'TensorFlow.js layers model',
+  title: 'TensorFlow.js model',
   match(head) {
     const text = new TextDecoder().decode(head);
-    return /^\uFEFF?\s*\{/.test(text) && /"(modelTopology|weightsManifest)"/.test(text);
+    return /^\uFEFF?\s*\{/.test(text) && /"(modelTopology|weightsManifest)"|"format": ?"(graph|layers)-model"/.test(text);
   },
   open: openTfjs,
 };
@@ -52,11 +54,7 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
     'shard',
     who,
   );
-  checkUnique(
-    parsed.flatMap(({ weights }) => weights.map(({ name }) => name)),
-    'tensor',
-    who,
-  );
+  checkUnique(allNames(parsed), 'tensor', who);
 
   const shards = await openShards(
     source,
@@ -69,6 +67,9 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
   };
   const tensors: StoredTensor[] = [];
   try {
+    const topology = member(json, 'modelTopology');
+    const isGraph = member(json, 'format') === 'graph-model' || Array.isArray(member(topology, 'node'));
+    const tidy = isGraph ? graphNames(topology, allNames(parsed), who) : new Map<string, string>();
     for (const { paths, weights } of parsed) {
       const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
       const group = layOutShards(
@@ -79,7 +80,8 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
       let at = 0;
       for (const { name, shape, dtype, bytes, quantization } of weights) {
         const missing = group.missing(at, at + bytes);
-        const info = { name, shape, dtype };
+        const own = tidy.get(name);
+        const info = { name: own ?? name, shape, dtype, ...(own !== undefined && { storedAs: name }) };
         tensors.push(
           missing.length > 0
             ? missingTensor(info, `missing ${missing.length === 1 ? 'shard' : 'shards'} ${missing.join(', ')}`)
@@ -88,11 +90,16 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
         at += bytes;
       }
     }
-    return weightFile({ format: 'tfjs-layers', who, tensors, metadata: metadataOf(json), close });
+    const format = isGraph ? 'tfjs-graph' : 'tfjs-layers';
+    return weightFile({ format, who, tensors, metadata: metadataOf(json, isGraph), close });
   } catch (error) {
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
     throw error;
   }
+}
+
+function allNames(groups: readonly { weights: readonly Spec[] }[]): string[] {
+  return groups.flatMap(({ weights }) => weights.map(({ name }) => name));
 }
 
 /** A tensor within a group's bytes, in however many shards they lie. */
@@ -241,8 +248,8 @@ async function openShards(
   return shards;
 }
 
-/** What the file says of itself, in short; the whole topology as text under `model_config`, as Keras calls it. */
-function metadataOf(json: Json): Map<string, string> {
+/** What the file says of itself, in short; the whole topology of layers as text under `model_config`, as Keras calls it. */
+function metadataOf(json: Json, isGraph: boolean): Map<string, string> {
   const metadata = new Map<string, string>();
   const topology = member(json, 'modelTopology');
   for (const [from, key] of [
@@ -255,7 +262,7 @@ function metadataOf(json: Json): Map<string, string> {
     const value = member(from, key);
     if (typeof value === 'string') metadata.set(key, value);
   }
-  const config = member(topology, 'model_config') ?? topology;
+  const config = isGraph ? undefined : (member(topology, 'model_config') ?? topology);
   if (config) metadata.set('model_config', JSON.stringify(config));
   const own = member(json, 'userDefinedMetadata');
   for (const [key, value] of Object.entries(own ?? {})) metadata.set(key, typeof value === 'string' ? value : JSON.stringify(value));

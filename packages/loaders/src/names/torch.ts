@@ -1,12 +1,16 @@
-import type { TensorInfo, WeightFile } from '../format.js';
-import type { FoundLayer, Part, Place, Places, WeightSpec } from '../spec.js';
-import { gatherLayers } from './layers.js';
+import type { FoundLayer, Part, WeightSpec } from '../spec.js';
+import { fitsSpec } from './fits.js';
+import { gatherLayers, type Index } from './layers.js';
 
-/** What wrappers put in front: DataParallel, Lightning, detectors. */
-const WRAPPERS = /^(?:(?:module|model|backbone|net|vgg)\.)+/;
-/** torchvision's `features.0`, `classifier.0`, and timm's head: `pre_logits.fc1` (a 7x7 convolution), `pre_logits.fc2`, `head.fc`. */
+/** What wrappers put in front: DataParallel, Lightning, detectors, checkpoints of training. */
+const WRAPPERS = /^(?:(?:module|model|backbone|net|vgg|encoder|state_dict|model_state_dict|params)\.)+/;
+/**
+ * torchvision's `features.0`, `classifier.0`; without the first word where the sequence itself was saved (SSD's backbone, AdaIN's
+ * encoder) or cut into slices (perceptual losses); timm's head: `pre_logits.fc1` (a 7x7 convolution), `pre_logits.fc2`, `head.fc`; and
+ * heads of one layer that has no number.
+ */
 const NAME =
-  /^(?:(?:features\.)?(\d+)|classifier\.(\d+)|pre_logits\.fc([12])|head\.(fc))\.(weight|bias|running_mean|running_var|num_batches_tracked)$/;
+  /^(?:(?:features\.|slice\d+\.)?(\d+)|classifier\.(\d+)|pre_logits\.fc([12])|(head\.fc|classifier))\.(weight|bias|running_mean|running_var|num_batches_tracked)$/;
 
 interface TorchName {
   /** Index within the `features` sequence. */
@@ -34,31 +38,14 @@ const PARTS: ReadonlyMap<string, Part> = new Map([
 ]);
 
 /** The layers of a torch file in the order of their indices; batch normalisations are those with running statistics. */
-export function torchLayers(file: Pick<WeightFile, 'tensors'>): { layers: FoundLayer[]; ignored: string[] } {
-  const found: { info: TensorInfo; order: number; layer: string; part: string }[] = [];
-  for (const info of file.tensors.values()) {
+export function torchLayers(file: Index): FoundLayer[] {
+  const found = [...file.tensors.values()].flatMap((info) => {
     const named = torchTensor(info.name);
-    if (!named) continue;
-    const order = named.feature ?? CLASSIFIER + named.classifier!;
-    found.push({ info, order, layer: layerName(order), part: named.part });
-  }
+    const part = PARTS.get(named?.part ?? '');
+    return named && part ? [{ info, part, order: named.feature ?? CLASSIFIER + named.classifier! }] : [];
+  });
   found.sort((a, b) => a.order - b.order);
-  const normalised = new Set(found.filter(({ part }) => part === 'running_mean' || part === 'running_var').map(({ layer }) => layer));
-  const tensors: [TensorInfo, string, Part][] = [];
-  for (const { info, layer, part } of found) {
-    const known = PARTS.get(part);
-    if (!known) continue;
-    tensors.push([
-      info,
-      layer,
-      normalised.has(layer) && known === 'weight' ? 'scale' : normalised.has(layer) && known === 'bias' ? 'offset' : known,
-    ]);
-  }
-  // timm's first dense layer is stored as a convolution with four axes.
-  const layers = gatherLayers(tensors).map((layer) =>
-    layer.name.startsWith('classifier.') ? { ...layer, kind: 'dense' as const } : layer,
-  );
-  return { layers, ignored: found.filter(({ part }) => part === 'num_batches_tracked').map(({ info }) => info.name) };
+  return gatherLayers(found.map(({ info, part, order }) => [info, { layer: layerName(order), part }]));
 }
 
 /** Sorts the classifier after any features; a VGG has 54 of them at most. */
@@ -70,43 +57,63 @@ function layerName(order: number): string {
 
 /**
  * torchvision numbers the modules of its `features`: convolution, (normalisation,) ReLU, and a pool after each block; and of its
- * `classifier`: dense, ReLU, dropout. The indices follow from the order of the layer table, whose names carry the block.
+ * `classifier`: dense, ReLU, dropout. The indices follow from the order of the layer table, whose names carry the block. Where they do
+ * not fit the file (modules for the padding in between, fewer pools), the order alone decides, if every shape fits then.
  */
-export function torchPlaces(file: WeightFile, specs: readonly WeightSpec[]): Places {
-  const { layers, ignored } = torchLayers(file);
-  const names = torchNames(
-    specs,
-    layers.filter(({ name }) => name.startsWith('classifier.')).map(({ name }) => name),
-  );
-  const places = new Map<string, Place>();
-  for (const layer of layers) {
-    const spec = names.get(layer.name);
-    if (spec === undefined) continue;
-    for (const [part, tensor] of layer.parts) places.set(tensor, { layer: spec, part, outputFirst: true });
-  }
-  return { places, ignored };
+export function torchPlaces(file: Index, layers: readonly FoundLayer[], specs: readonly WeightSpec[]): Map<string, string> {
+  const table = specs.filter(({ kind }) => kind !== 'dense');
+  const features = layers.filter(({ name }) => name.startsWith('features.'));
+  const byIndex = featureNames(table);
+  const placed = features.filter(({ name }) => byIndex.has(name));
+  const fits = placed.every((layer) => fitsSpec(file, layer, byIndex.get(layer.name)!));
+  // What has no place is no sign of other indices as long as nothing is without weights: SSD's conv6 and conv7.
+  const names = new Map<string, string>();
+  const ordered =
+    fits && (placed.length === features.length || placed.length === table.length) ? undefined : inOrder(file, features, table);
+  for (const [layer, { name }] of ordered ?? byIndex) names.set(layer, name);
+  for (const [layer, name] of denseNames(layers, specs)) names.set(layer, name);
+  return names;
 }
 
-/** The table's names by torch's: `features.2` is `conv1_2` in VGG-16. */
-function torchNames(specs: readonly WeightSpec[], classifiers: readonly string[]): Map<string, string> {
-  const names = new Map<string, string>();
+function featureNames(table: readonly WeightSpec[]): Map<string, WeightSpec> {
+  const names = new Map<string, WeightSpec>();
   let index = 0;
   let block: string | undefined;
-  const dense: string[] = [];
-  for (const [i, spec] of specs.entries()) {
-    if (spec.kind === 'dense' || /^fc\d+$/.test(spec.name)) {
-      dense.push(spec.name);
-    } else if (spec.kind === 'conv') {
-      const own = /^conv(\d+)_\d+$/.exec(spec.name)?.[1];
-      if (block !== undefined && own !== block) index += 1; // the pool between the blocks
-      block = own;
-      names.set(`features.${index}`, spec.name);
-      const next = specs[i + 1];
-      index += next?.kind === 'batchnorm' ? 3 : 2;
-      if (next?.kind === 'batchnorm') names.set(`features.${index - 2}`, next.name);
+  for (const spec of table) {
+    if (spec.kind === 'batchnorm') {
+      names.set(`features.${index - 1}`, spec); // between a convolution and its ReLU
+      index += 1;
+      continue;
+    }
+    const own = /^conv(\d+)_\d+$/.exec(spec.name)?.[1];
+    if (block !== undefined && own !== block) index += 1; // the pool between the blocks
+    block = own;
+    names.set(`features.${index}`, spec);
+    index += 2;
+  }
+  return names;
+}
+
+/** Kind by kind in the order of the file; undefined where a shape does not fit. */
+function inOrder(file: Index, layers: readonly FoundLayer[], table: readonly WeightSpec[]): Map<string, WeightSpec> | undefined {
+  const names = new Map<string, WeightSpec>();
+  for (const kind of ['conv', 'batchnorm'] as const) {
+    const specs = table.filter((spec) => spec.kind === kind);
+    for (const [i, layer] of layers.filter((each) => each.kind === kind).entries()) {
+      const spec = specs[i];
+      if (spec === undefined) break;
+      if (!fitsSpec(file, layer, spec)) return undefined;
+      names.set(layer.name, spec);
     }
   }
-  const byOrder = classifiers.length === dense.length; // heads of another make number their modules differently
-  for (const [i, name] of dense.entries()) names.set(byOrder ? classifiers[i]! : `classifier.${i * 3}`, name);
   return names;
+}
+
+function denseNames(layers: readonly FoundLayer[], specs: readonly WeightSpec[]): [string, string][] {
+  const dense = specs.filter(({ kind }) => kind === 'dense');
+  const heads = layers.filter(({ name, kind, parts }) => kind === 'dense' && (name.startsWith('classifier.') || parts.has('weight')));
+  const byOrder = heads.length === dense.length; // heads of another make number their modules differently
+  return dense.flatMap(({ name }, i) =>
+    byOrder ? [[heads[i]!.name, name] as [string, string]] : [[`classifier.${i * 3}`, name] as [string, string]],
+  );
 }

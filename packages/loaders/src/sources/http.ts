@@ -12,8 +12,10 @@ export interface HttpOptions {
   onProgress?: OnProgress;
 }
 
-/** Bytes per request of an index: over a network a request costs more than 64 KiB do. */
+/** Bytes of the first request, which has most of an index: over a network a request costs more than 64 KiB do. */
 const BLOCK = 65536;
+/** Bytes of the later small ones: the ten biases up to conv4_3 must not add a megabyte. */
+const SMALL_BLOCK = 32768;
 /** A server without Range requests sends the whole file into memory; past this an ArrayBuffer may not be had. */
 const MAX_WHOLE = 2 ** 31;
 /** Enough for a mirror or two; more is a loop. */
@@ -112,7 +114,7 @@ function rangedSource(remote: Remote, total: number, head?: { etag: string | nul
       return bodyOf(response, name, count, read?.signal ?? signal);
     },
   };
-  return cachedSource(ranged, { block: BLOCK, blocks: 64 });
+  return cachedSource(ranged, { block: SMALL_BLOCK, blocks: 128 });
 }
 
 function changed(name: string): VggError {

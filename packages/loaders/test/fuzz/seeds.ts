@@ -26,4 +26,21 @@ export const SEEDS: readonly Seeds[] = [
     fixtures: ['keras-published.h5', 'keras3.weights.h5', 'earliest.h5', 'latest.h5'],
     source: alone('model.h5'),
   },
+  { format: 'torch-zip', fixtures: ['pth-zip.pth', 'pth-views.pth', 'pth-checkpoint.pth'], source: alone('model.pth') },
+  { format: 'torch-legacy', fixtures: ['pth-legacy.pth', 'pth-bn-legacy.pth', 'pth-views-legacy.pth'], source: alone('model.pth') },
+  { format: 'npy-objects', fixtures: ['object-2.npy', 'object-4.npy', 'object-python2.npy'], source: alone('vgg16.npy') },
+  { format: 'pickle', fixtures: ['arrays-2.pkl', 'arrays-5.pkl'], source: alone('weights.pkl') },
+  {
+    format: 'npz',
+    fixtures: ['numpy-mixed.npz', 'numpy-mixed-compressed.npz', 'numpy-descriptors.npz'],
+    source: alone('vgg16_weights.npz'),
+  },
+  { format: 'npy', fixtures: ['numpy-2x3.npy', 'numpy-fortran-big-f8.npy'], source: alone('mean.npy') },
+  { format: 'keras-zip', fixtures: ['named.keras', 'class-names.keras'], source: alone('model.keras') },
+  {
+    format: 'caffe',
+    fixtures: ['caffe-v1.caffemodel', 'caffe-v2.caffemodel', 'caffe-mean.binaryproto'],
+    source: alone('model.caffemodel'),
+  },
+  { format: 'prototxt', fixtures: ['caffe-v2.prototxt'], source: alone('deploy.prototxt') },
 ];

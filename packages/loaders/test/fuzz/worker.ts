@@ -27,8 +27,8 @@ for (const name of [
 ] as const) {
   const type = globalThis[name] as unknown as new (...args: unknown[]) => unknown;
   const width = (type as unknown as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1;
-  const counting = new Proxy(type, {
-    construct(target, args, newTarget) {
+  const counting: typeof type = new Proxy(type, {
+    construct(target, args, newTarget): object {
       if (typeof args[0] === 'number') largest = Math.max(largest, args[0] * width);
       return Reflect.construct(target, args, newTarget === counting ? target : newTarget) as object;
     },

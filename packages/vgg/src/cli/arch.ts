@@ -3,19 +3,22 @@ import { isVggError, messageOf, VggError } from '@vgg/errors';
 import { network } from '../network/architecture.js';
 import { parsePlan } from '../network/parse-plan.js';
 import type { Plan } from '../network/plan.js';
+import { readArch } from '../weights/match-network.js';
 import { UsageError } from './exit.js';
 
 /** For the help. */
-export const ARCH_HELP = 'a name (vgg16, vgg16_bn, cifar_vgg16_bn), a letter of the paper (D), or a plan.json';
+export const ARCH_HELP = 'a name (vgg16, vgg16_bn, cifar_vgg16_bn), a letter of the paper (D), a plan.json, or a .prototxt';
 
 /** A plan is some hundred bytes of JSON; a model.json of weights some ten thousand. */
 const MAX_PLAN = 1 << 20;
 
-/** What `--arch` names: an architecture's name as it is, or the plan in a file. @throws UsageError for an unknown name */
+/** What `--arch` names: an architecture's name as it is, or the plan in a file or a prototxt. @throws UsageError for an unknown name */
 export async function archOf(given: string | undefined): Promise<string | Plan | undefined> {
   if (given === undefined) return undefined;
   const plan = await planIn(given);
   if (plan) return plan;
+  const drawn = await readArch(given, {});
+  if (drawn !== given) return drawn;
   try {
     network(given);
     return given;

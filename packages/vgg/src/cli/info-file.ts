@@ -1,14 +1,12 @@
-import { isVggError } from '@vgg/errors';
-import { DTYPE_BYTES, openWeights, type TensorInfo } from '@vgg/loaders';
-import { io } from '#io';
-import { inspect } from '../load.js';
+import { DTYPE_BYTES, type FileGraph, type GraphLayer, type TensorInfo } from '@vgg/loaders';
+import { type Inspection, inspect } from '../load.js';
 import { formatSummary } from '../network/format-summary.js';
 import { summarize } from '../network/summary.js';
 import { grouped } from '../text/columns.js';
 import { archOf } from './arch.js';
 import type { Context, Result } from './command.js';
 import { aliasTable, describe, otherNames, type Size } from './info-network.js';
-import { bytes, facts, plural, some, table } from './text.js';
+import { bytes, facts, plural, printable, some, table } from './text.js';
 
 /** What a weight file holds; no values are read. */
 export async function fileInfo(
@@ -18,18 +16,14 @@ export async function fileInfo(
   { signal, onProgress, warn }: Context,
 ): Promise<Result> {
   const arch = await archOf(values.arch);
-  const held = await inspect(what, { arch, ...(values['no-top'] ? { network: { top: false } } : {}), signal, onProgress }).catch(
-    (error: unknown) => {
-      // A readable file of another network is still worth a look at.
-      if (arch === undefined && (isVggError(error, 'VGG_ARCHITECTURE') || isVggError(error, 'VGG_SHAPE'))) return error;
-      throw error;
-    },
-  );
-  if (held instanceof Error) {
-    warn(held.message);
-    return strangerInfo(what, signal);
+  const held = await inspect(what, { arch, ...(values['no-top'] ? { network: { top: false } } : {}), signal, onProgress });
+  const { network, preprocessing } = held;
+  if (!network || !preprocessing) {
+    // A readable file of another network is still worth a look at.
+    if (held.problem) warn(held.problem.message);
+    return strangerInfo(what, held);
   }
-  const { network, name, format, preprocessing, licence, source, tensors, missing, unknown, reaches } = held;
+  const { name, format, licence, source, tensors, missing, unknown, reaches } = held;
   const summary = summarize(network, size);
   return {
     json: {
@@ -41,7 +35,7 @@ export async function fileInfo(
       licence,
       source,
       reaches: reaches ?? null,
-      tensors: tensors.map(({ name, shape, dtype, present }) => ({ name, shape, dtype, present: present ? undefined : false })),
+      tensors: tensors.map(tensorJson),
       missing,
       unknown,
       metadata: Object.fromEntries(held.metadata),
@@ -63,55 +57,84 @@ export async function fileInfo(
           ['missing', missing.length > 0 ? some(missing) : undefined],
           ['unknown', unknown.length > 0 ? some(unknown) : undefined],
         ]),
-        '',
-        tensorTable(tensors),
-        ...(values.layers ? ['', formatSummary(summary), '', aliasTable(network)] : []),
+        ...(tensors.length > 0 ? ['', tensorTable(tensors)] : []),
+        ...(values.layers || tensors.length === 0 ? ['', formatSummary(summary)] : []),
+        ...(values.layers ? ['', aliasTable(network)] : []),
       ].join('\n'),
   };
 }
 
 /** What a readable file holds that is of no VGG network. */
-async function strangerInfo(what: string, signal: AbortSignal): Promise<Result> {
-  const file = await openWeights(await io.openSource(what, { signal }), { signal });
-  try {
-    const tensors = [...file.tensors.values()];
-    const parameters = tensors.reduce((sum, { shape }) => sum + count(shape), 0);
-    return {
-      json: {
-        architecture: null,
-        file: what,
-        format: file.format,
-        parameters,
-        macs: null,
-        layers: [],
-        preprocessing: null,
-        tensors: tensors.map(({ name, shape, dtype, present }) => ({ name, shape, dtype, present: present ? undefined : false })),
-        missing: [],
-        metadata: Object.fromEntries(file.metadata),
-      },
-      text: () =>
-        [
-          facts([
-            ['file', what],
-            ['format', file.format],
-            ['holds', `${plural(tensors.length, 'tensor')}, ${grouped(parameters)} values`],
-          ]),
-          '',
-          tensorTable(tensors),
-        ].join('\n'),
-    };
-  } finally {
-    await file.close();
-  }
+function strangerInfo(what: string, { format, tensors, graph, metadata }: Inspection): Result {
+  const parameters = tensors.reduce((sum, { shape }) => sum + count(shape), 0);
+  return {
+    json: {
+      architecture: null,
+      file: what,
+      format,
+      parameters,
+      macs: null,
+      layers: graph?.layers ?? [],
+      preprocessing: null,
+      tensors: tensors.map(tensorJson),
+      missing: [],
+      metadata: Object.fromEntries(metadata),
+    },
+    text: () =>
+      [
+        facts([
+          ['file', what],
+          ['format', format],
+          ['network', graph?.name === undefined ? undefined : printable(graph.name)],
+          ['holds', `${plural(tensors.length, 'tensor')}, ${grouped(parameters)} values`],
+        ]),
+        ...(graph ? ['', graphTable(graph)] : []),
+        ...(tensors.length > 0 ? ['', tensorTable(tensors)] : []),
+      ].join('\n'),
+  };
 }
 
 const count = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
+
+const tensorJson = ({ name, shape, dtype, present }: TensorInfo) => ({ name, shape, dtype, present: present ? undefined : false });
+
 function tensorTable(tensors: readonly TensorInfo[]): string {
   const rows = tensors.map(({ name, shape, dtype, present }) => [
-    name,
+    printable(name),
     `[${shape.join(', ')}]`,
     dtype,
     present ? bytes(count(shape) * DTYPE_BYTES[dtype]) : 'missing',
   ]);
   return table(['tensor', 'shape', 'dtype', 'size'], rows, ['size']);
+}
+
+function graphTable({ layers }: FileGraph): string {
+  return table(
+    ['layer', 'kind', 'settings'],
+    layers.map((layer) => [printable(layer.name), layer.kind, printable(settings(layer))]),
+  );
+}
+
+function settings(layer: GraphLayer): string {
+  switch (layer.kind) {
+    case 'conv': {
+      const { out, kernel, stride, pad, dilation, groups } = layer;
+      const more = [dilation === 1 ? '' : `, dilation ${dilation}`, groups === 1 ? '' : `, ${groups} groups`].join('');
+      return `${out} of ${kernel.join('x')}, stride ${stride}, pad ${pad}${more}`;
+    }
+    case 'dense':
+      return `${layer.out}`;
+    case 'pool':
+      return `${layer.pool} ${layer.size}x${layer.size}, stride ${layer.stride}, pad ${layer.pad}, rounded ${layer.rounding === 'ceil' ? 'up' : 'down'}`;
+    case 'lrn':
+      return `over ${2 * layer.radius + 1} channels, alpha ${layer.alpha}, beta ${layer.beta}, bias ${layer.bias}`;
+    case 'batchnorm':
+      return `epsilon ${layer.epsilon}`;
+    case 'dropout':
+      return `${layer.rate}`;
+    case 'other':
+      return layer.type;
+    default:
+      return '';
+  }
 }

@@ -8,7 +8,7 @@ const LINE = 5000;
 const BAR = 24;
 
 /** Stages that count bytes; the others count pictures or epochs. */
-const BYTE_STAGES = new Set(['download', 'verify', 'read', 'write']);
+const BYTE_STAGES = new Set(['download', 'verify', 'read', 'convert', 'write']);
 const VERBS: Record<string, string> = {
   download: 'downloading',
   verify: 'verifying',

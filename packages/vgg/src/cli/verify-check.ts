@@ -3,7 +3,7 @@ import { readCanonical, type Source } from '@vgg/loaders';
 import { io } from '#io';
 import type { Hash } from '../io/io.js';
 import type { Plan } from '../network/plan.js';
-import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
+import { METADATA, type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights/published.js';
 import { WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
@@ -25,8 +25,7 @@ export interface Check {
   readonly published: PublishedSet | undefined;
   /** Null where no hash is known to compare with. */
   readonly hashMatches: boolean | null;
-  /** Undefined for a published file of a format that is not read yet. */
-  readonly tensors: TensorCheck | undefined;
+  readonly tensors: TensorCheck;
 }
 
 interface TensorCheck {
@@ -35,7 +34,9 @@ interface TensorCheck {
   readonly top: boolean;
   /** Tensors that are there, every value a finite number. */
   readonly present: number;
-  /** Tensors that the file names and does not hold, or whose values are not numbers. */
+  /** How many tensors carry a hash of their bytes, which are checked. */
+  readonly hashed: number;
+  /** Tensors that the file names and does not hold, whose bytes have another hash, or whose values are not numbers. */
   readonly faults: readonly Fault[];
   /** Canonical tensors that the network needs and the file does not have. */
   readonly missing: readonly string[];
@@ -54,18 +55,14 @@ export async function checkFile(what: string, arch: string | Plan | undefined, c
     const hashes = await hashesOf(source, [...new Set(['sha256', known?.algorithm ?? 'sha256'] as const)], context);
     // Some publishers give only the first digits of a hash.
     const hashMatches = known ? hashes[known.algorithm].startsWith(known.value) : null;
-    const tensors = await tensorsOf(what, arch, context).catch((error: unknown) => {
-      if (published && !published.readable && isVggError(error, 'VGG_FORMAT')) return undefined;
-      throw error;
-    });
-    return { bytes: source.size, hashes, published, hashMatches, tensors };
+    return { bytes: source.size, hashes, published, hashMatches, tensors: await tensorsOf(what, arch, context) };
   } finally {
     await source.close?.();
   }
 }
 
 async function tensorsOf(what: string, arch: string | Plan | undefined, { signal, onProgress }: Context): Promise<TensorCheck> {
-  const opened = await openNetworkWeights(arch, { weights: what, signal, onProgress }, true);
+  const opened = await openNetworkWeights(arch, { weights: what, checkHashes: true, signal, onProgress }, true);
   const { file, mapping, network } = opened;
   try {
     const faults: Fault[] = [];
@@ -80,6 +77,7 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
       architecture: network.name,
       top: network.top,
       present,
+      hashed: hashedTensors(file.metadata.get(METADATA.sha256)),
       faults,
       missing: mapping.missing,
       reaches: new WeightStore(file, mapping).reach(network.layers).at(-1)?.name,
@@ -89,8 +87,18 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
   }
 }
 
+function hashedTensors(json: string | undefined): number {
+  return json === undefined ? 0 : Object.keys(JSON.parse(json) as object).length;
+}
+
 async function oddValue({ file, mapping }: OpenedWeights, name: string, signal: AbortSignal): Promise<string | undefined> {
-  const values = await readCanonical(file, mapping, name, { signal });
+  let values: Float32Array;
+  try {
+    values = await readCanonical(file, mapping, name, { signal });
+  } catch (error) {
+    if (isVggError(error, 'VGG_INTEGRITY')) return error.message;
+    throw error;
+  }
   const odd = values.findIndex((value) => !Number.isFinite(value));
   return odd < 0 ? undefined : `value ${odd} is ${values[odd]}`;
 }

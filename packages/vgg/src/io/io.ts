@@ -1,4 +1,4 @@
-import type { Source } from '@vgg/loaders';
+import type { OutputFile, Patch, Source } from '@vgg/loaders';
 import type { Skipped } from '../head/photographs.js';
 import type { DecodeOptions } from '../pictures/images.js';
 import type { Picture } from '../pictures/picture.js';
@@ -11,11 +11,9 @@ export interface Io {
   /** Encoded bytes or a platform's own picture object (img, canvas, VideoFrame ...) to RGB pixels. */
   decode(image: unknown, options: DecodeOptions): Promise<Picture>;
   /** Writes a file under a temporary name and renames it when whole; in a page, offers it as a download. */
-  writeFile(
-    target: WriteTarget,
-    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options?: { signal?: AbortSignal },
-  ): Promise<void>;
+  writeFile(target: WriteTarget, chunks: Chunks, options?: WriteOptions): Promise<void>;
+  /** The same for files that belong together; the last one names the others and is what `target` says, they are beside it. */
+  writeFiles(target: WriteTarget, files: readonly OutputFile[], options?: WriteOptions): Promise<void>;
   /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
   listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
   /** A running hash. */
@@ -27,13 +25,31 @@ export interface Io {
 }
 
 export type SourceInput = string | URL | Blob | ArrayBuffer | Uint8Array | Iterable<File> | Source;
-/** Where a file is written: a path (in a page, the name of a download), a `file:` URL, or in a page a handle that the person chose. */
-export type WriteTarget = string | URL | FileHandle;
+/** What is written, in order; patches come last. */
+export type Chunks = AsyncIterable<Uint8Array | Patch> | Iterable<Uint8Array | Patch>;
+export interface WriteOptions {
+  signal?: AbortSignal;
+  /** Make the folder where it is not there yet. */
+  makeFolder?: boolean;
+}
+/**
+ * Where a file is written: a path (in a page, the name of a download), a `file:` URL, or in a page a handle that the person chose: of the
+ * file, or of a folder for formats of several files.
+ */
+export type WriteTarget = string | URL | FileHandle | FolderHandle;
 /** A `FileSystemFileHandle`, by what is used of it, so that the types need no DOM. */
 interface FileHandle {
   readonly name: string;
   createWritable(options?: { keepExistingData?: boolean }): Promise<unknown>;
 }
+/** A `FileSystemDirectoryHandle`. */
+interface FolderHandle {
+  readonly name: string;
+  getFileHandle(name: string, options?: { create?: boolean }): Promise<unknown>;
+  removeEntry(name: string): Promise<void>;
+}
+/** Tells bytes to be put over earlier ones from bytes that come next. */
+export const isPatch = (chunk: Uint8Array | Patch): chunk is Patch => !(chunk instanceof Uint8Array);
 export interface OpenOptions {
   fetch?: typeof fetch;
   signal?: AbortSignal;

@@ -4,7 +4,7 @@ import { listClassFolders } from './node/folders.js';
 import { hash } from './node/hash.js';
 import { decodeImage } from './node/picture.js';
 import { openSource } from './node/source.js';
-import { writeFile } from './node/write.js';
+import { writeFile, writeFiles } from './node/write.js';
 
 /** Node's own: the file system, sharp, node:crypto, environment variables. */
 export const io: Io = {
@@ -16,4 +16,5 @@ export const io: Io = {
   openSource,
   setting: (name) => process.env[name],
   writeFile,
+  writeFiles,
 };

@@ -4,7 +4,7 @@ import { listClassFolders } from './web/folders.js';
 import { hash } from './web/hash.js';
 import { decodeImage } from './web/picture.js';
 import { openSource } from './web/source.js';
-import { writeFile } from './web/write.js';
+import { writeFile, writeFiles } from './web/write.js';
 
 /** A page's own: Blobs and Range requests, createImageBitmap, the origin private file system, URL parameters. */
 export const io: Io = {
@@ -17,4 +17,5 @@ export const io: Io = {
   /** `VGG_MIRROR` is `?vgg-mirror=`. */
   setting: (name) => new URLSearchParams(globalThis.location?.search ?? '').get(name.toLowerCase().replaceAll('_', '-')) ?? undefined,
   writeFile,
+  writeFiles,
 };

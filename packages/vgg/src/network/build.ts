@@ -7,10 +7,10 @@ import { type MapShape, outputShape } from './shape.js';
 const FIRST_DENSE = 6;
 
 /** Krizhevsky et al. 2012, section 3.3 (k 2, n 5, alpha 1e-4, beta 0.75), which the VGG paper uses in A-LRN. */
-const ALEXNET_LRN = { radius: 2, bias: 2, alpha: 1e-4, beta: 0.75 };
+export const ALEXNET_LRN = { radius: 2, bias: 2, alpha: 1e-4, beta: 0.75 };
 
 /**
- * A plan's layers in the order they run: `conv1_1`, `bn1_1`, `relu1_1`, `norm1` (LRN), ..., `pool5`, `flatten`, `fc6`, `relu6`, `drop6`, `fc7`, ..., `prob`.
+ * A plan's layers in the order they run: (`conv0`,) `conv1_1`, `bn1_1`, `relu1_1`, `norm1` (LRN), ..., `pool5`, `flatten`, `fc6`, `relu6`, `drop6`, `fc7`, ..., `prob`.
  * The last dense layer has no ReLU, so a net with one dense layer ends `flatten`, `fc6`, `prob`.
  *
  * @throws VggError `VGG_ARCHITECTURE` if no picture of `size` gets through the blocks, or the top cannot be made of convolutions
@@ -18,6 +18,7 @@ const ALEXNET_LRN = { radius: 2, bias: 2, alpha: 1e-4, beta: 0.75 };
 export function buildNetwork(plan: Plan): Network {
   const layers: Layer[] = [];
   let channels = plan.channels;
+  if (plan.colour) layers.push({ kind: 'conv', name: 'conv0', kernel: 1, in: channels, out: channels, padding: plan.padding });
   plan.blocks.forEach((block, index) => {
     const number = index + 1;
     block.forEach((planned, step) => {

@@ -34,6 +34,25 @@ describe('inferNetwork', () => {
     expect(found.layers).toEqual(network('cifar_vgg16_bn').layers);
   });
 
+  it("a colour convolution in front is AdaIN's normalised VGG, whose borders are mirrored", () => {
+    const net = network('vgg19', { colour: true, padding: 'reflect', top: false });
+    expect(inferNetwork(shapesOf(net)).plan).toEqual(net.plan);
+    expect(inferNetwork(shapesOf(net), { name: 'vgg19' }).plan).toEqual(net.plan);
+    expect(inferNetwork(convsOf(net, 10)).layers[0]).toMatchObject({ name: 'conv0', kernel: 1, in: 3, out: 3 });
+  });
+
+  it("convolutions behind all of the network's, as SSD has, are not of it; in front of dense layers they are of another", () => {
+    const extra = [
+      { kernel: 3, in: 512, out: 1024 },
+      { kernel: 1, in: 1024, out: 1024 },
+    ];
+    const features = convsOf(network('vgg16'), 13);
+    expect(inferNetwork({ ...features, convs: [...features.convs, ...extra] }).name).toBe('vgg16');
+    expect(inferNetwork({ ...features, convs: [...features.convs, ...extra] }, { name: 'vgg16' }).name).toBe('vgg16');
+    const whole = shapesOf(network('vgg16'));
+    expect(() => inferNetwork({ ...whole, convs: [...whole.convs, ...extra] })).toThrow(/expected the convolutions of a VGG column/);
+  });
+
   it('the caller may say what shapes cannot', () => {
     expect(inferNetwork(shapesOf(network('vgg11_lrn')), { name: 'A-LRN' }).layers).toEqual(network('vgg11_lrn').layers);
     expect(inferNetwork(shapesOf(network('vgg19_3pool')), { name: 'vgg19_3pool' }).layers).toEqual(network('vgg19_3pool').layers);

@@ -5,6 +5,7 @@ import type { Network, Plan, PlannedConv } from './plan.js';
 
 /** The shapes that a weight file shows of its layers, in the order they run. */
 export interface WeightShapes {
+  /** `kernel` is the side of the window; NaN where it is no square. */
   readonly convs: readonly { readonly kernel: number; readonly in: number; readonly out: number }[];
   readonly batchNorm: boolean;
   /** Empty for a file without dense layers. */
@@ -15,7 +16,8 @@ type Conv = WeightShapes['convs'][number];
 
 /**
  * The network whose layers have these shapes. Shapes do not show where the pools are, nor A-LRN (which has A's weights), so what
- * no column of the paper has is not guessed at.
+ * no column of the paper has is not guessed at. Nor do they show what is beyond the border: zeros, but for a colour convolution in
+ * front, which only AdaIN's normalised VGGs have, whose borders are mirrored.
  *
  * @param options `name`: what the caller says it is (a name, a plan or its JSON), instead of looking for one; `source`: what the
  *   file is called, for messages
@@ -27,17 +29,19 @@ export function inferNetwork(
   shapes: WeightShapes,
   { name, source = 'the weights' }: { name?: Parameters<typeof network>[0]; source?: string } = {},
 ): Network {
-  const { convs, denses, batchNorm } = shapes;
+  const { denses, batchNorm } = shapes;
+  const { colour, convs } = splitColour(shapes.convs);
   if (convs.length === 0) throw new VggError('VGG_ARCHITECTURE', `${source}: expected the convolutions of a VGG network, received none`);
-  const base = network(name ?? columnOf(convs, source));
+  const base = network(name ?? columnOf(convs, denses, source));
   if (base.batchNorm && !batchNorm) {
     throw new VggError('VGG_ARCHITECTURE', `${source}: expected batch normalisation as ${base.name} has, received weights without`);
   }
   const isRow = typeof name !== 'object' && findArchitecture(base.name) !== undefined;
   const top: Partial<Plan> = denses.length === 0 ? { top: false } : isRow ? topOf(convs, denses, base.plan, source) : {};
-  const found = network(isRow ? base.name : base.plan, { batchNorm, channels: convs[0]!.in, ...top });
+  const front: Partial<Plan> = colour && isRow ? { colour, padding: 'reflect' } : {};
+  const found = network(isRow ? base.name : base.plan, { batchNorm, channels: convs[0]!.in, ...top, ...front });
   const expected = found.plan.blocks.flat();
-  const odd = convs.findIndex((conv, index) => !isPlanned(conv, expected[index]));
+  const odd = ownConvs(convs, expected, denses).findIndex((conv, index) => !isPlanned(conv, expected[index]));
   if (odd >= 0) {
     const here = expected[odd] === undefined ? 'none' : show(expected[odd]);
     throw new VggError(
@@ -48,11 +52,29 @@ export function inferNetwork(
   return found;
 }
 
-function columnOf(convs: readonly Conv[], source: string): string {
+/** AdaIN's colour convolution (Huang and Belongie 2017, vgg_normalised): 1x1, as many channels out as in, before a 3x3. */
+function splitColour(convs: readonly Conv[]): { colour: boolean; convs: readonly Conv[] } {
+  const [first, second] = convs;
+  const colour = first?.kernel === 1 && first.in === first.out && second?.kernel === 3 && second.in === first.out;
+  return { colour, convs: colour ? convs.slice(1) : convs };
+}
+
+/**
+ * Without the convolutions that others put behind all of the network's (SSD's conv6 and conv7, a segmentation's scores): its features
+ * are a VGG's all the same, and the rest is reported as unknown.
+ */
+function ownConvs(convs: readonly Conv[], planned: readonly PlannedConv[], denses: WeightShapes['denses']): readonly Conv[] {
+  return denses.length === 0 ? convs.slice(0, planned.length) : convs;
+}
+
+function columnOf(convs: readonly Conv[], denses: WeightShapes['denses'], source: string): string {
   // A-LRN has A's weights, and presets have those of the columns: the columns are what shapes can show.
   const columns = ARCHITECTURES.filter(({ column }) => column !== undefined && column !== 'A-LRN');
-  const startsSo = columns.filter(({ plan }) => convs.every((conv, index) => isPlanned(conv, plan.blocks.flat()[index])));
-  const whole = startsSo.filter(({ plan }) => plan.blocks.flat().length === convs.length);
+  const startsSo = columns.filter(({ plan }) => {
+    const planned = plan.blocks.flat();
+    return ownConvs(convs, planned, denses).every((conv, index) => isPlanned(conv, planned[index]));
+  });
+  const whole = startsSo.filter(({ plan }) => plan.blocks.flat().length <= convs.length);
   const [match, ...others] = whole.length > 0 ? whole : startsSo;
   if (match && others.length === 0) return match.name;
   const shown = convs.map(showConv).join(', ');
@@ -116,5 +138,5 @@ function show(planned: PlannedConv): string {
 }
 
 function showConv({ kernel, out }: Conv): string {
-  return `conv${kernel}-${out}`;
+  return `conv${Number.isNaN(kernel) ? '?' : kernel}-${out}`;
 }

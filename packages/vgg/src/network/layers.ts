@@ -78,7 +78,8 @@ function addFeatures(layers: readonly Layer[], add: Add): void {
     const pool = /^pool(\d+)$/.exec(name);
     const isFeature = relu !== null || pool !== null || /^(conv|bn)\d+_\d+$/.test(name) || kind === 'lrn';
     if (!isFeature) continue;
-    // Both number the convolutions, batch norms, ReLUs and pools as they come; neither has A-LRN, so its norm gets no number.
+    // Both number the convolutions, batch norms, ReLUs and pools as they come; neither has A-LRN, so its norm gets no number, nor
+    // does conv0 in front, which AdaIN added.
     if (kind !== 'lrn') add(`features.${position++}`, name);
     if (relu) {
       add(`block${relu[1]}_conv${relu[2]}`, name);

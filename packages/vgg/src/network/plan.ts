@@ -72,6 +72,8 @@ export interface Plan {
   readonly poolStride: number;
   readonly rounding: Rounding;
   readonly padding: Padding;
+  /** A 1x1 convolution `conv0` from the input's channels to as many, in front of the first block, as in AdaIN's normalised VGG-19. */
+  readonly colour: boolean;
   /** Batch normalisation between each convolution and its ReLU. */
   readonly batchNorm: boolean;
   /** Added to the variance by batch normalisation. */

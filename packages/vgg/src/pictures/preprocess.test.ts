@@ -34,6 +34,10 @@ const FORMULAE: Record<PreprocessingName, (rgb: readonly number[]) => number[]> 
   caffe: ([r, g, b]) => [b! - 103.939, g! - 116.779, r! - 123.68],
   torchvision: ([r, g, b]) => [(r! / 255 - 0.485) / 0.229, (g! / 255 - 0.456) / 0.224, (b! / 255 - 0.406) / 0.225],
   timm: ([r, g, b]) => [(r! / 255 - 0.485) / 0.229, (g! / 255 - 0.456) / 0.224, (b! / 255 - 0.406) / 0.225],
+  matconvnet: ([r, g, b]) => [r! - 123.68, g! - 116.779, b! - 103.939],
+  'tf-slim': ([r, g, b]) => [r! - 123.68, g! - 116.779, b! - 103.939],
+  frossard: ([r, g, b]) => [r! - 123.68, g! - 116.779, b! - 103.939],
+  adain: (rgb) => rgb.map((value) => value / 255),
   tf: (rgb) => rgb.map((value) => value / 127.5 - 1),
   none: (rgb) => [...rgb],
 };
@@ -126,7 +130,11 @@ describe('parsePreprocessing', () => {
   it('unknown fields are dropped', () => expect(parsePreprocessing({ ...custom, extra: 1 })).toEqual(custom));
 
   const wrong: [string, unknown, string][] = [
-    ['an unknown name', 'kears', 'expected one of keras, caffe, torchvision, timm, tf, none, an object or its JSON, received "kears"'],
+    [
+      'an unknown name',
+      'kears',
+      'expected one of keras, caffe, torchvision, timm, matconvnet, tf-slim, frossard, adain, tf, none, an object or its JSON, received "kears"',
+    ],
     ['a name of Object.prototype', 'constructor', 'expected one of keras'],
     ['an array', [], 'expected an object, received []'],
     ['no resize', { ...custom, resize: undefined }, 'expected an object as resize, received nothing'],

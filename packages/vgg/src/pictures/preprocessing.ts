@@ -31,10 +31,21 @@ export interface Preprocessing {
   readonly std: readonly [number, number, number];
 }
 
-export type PreprocessingName = 'keras' | 'caffe' | 'torchvision' | 'timm' | 'tf' | 'none';
+export type PreprocessingName =
+  | 'keras'
+  | 'caffe'
+  | 'torchvision'
+  | 'timm'
+  | 'matconvnet'
+  | 'tf-slim'
+  | 'frossard'
+  | 'adain'
+  | 'tf'
+  | 'none';
 
 /** Mean of the ImageNet training pixels in the blue, green, red order of Caffe (Simonyan and Zisserman 2014, section 2.1). */
 const BGR_MEAN = [103.939, 116.779, 123.68] as const;
+const RGB_MEAN = [123.68, 116.779, 103.939] as const;
 const ONES = [1, 1, 1] as const;
 const IMAGENET = { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], channelOrder: 'rgb' } as const;
 const shorterThenCrop = { resize: { mode: 'shorter', size: 256, filter: 'bilinear' }, crop: 224 } as const;
@@ -56,6 +67,32 @@ export const PREPROCESSINGS: Readonly<Record<PreprocessingName, Preprocessing>> 
   torchvision: { name: 'torchvision', ...shorterThenCrop, ...IMAGENET },
   /** `vgg16.tv_in1k`: crop_pct 0.875, bilinear, ImageNet mean and deviation; the same numbers as torchvision's. */
   timm: { name: 'timm', ...shorterThenCrop, ...IMAGENET },
+  /**
+   * MatConvNet's imagenet-vgg-verydeep: `meta.normalization` keeps the proportions with a border of 32 around 224 pixels, bicubic, and
+   * subtracts `averageImage`, in RGB (vlfeat.org/matconvnet/pretrained).
+   */
+  matconvnet: {
+    name: 'matconvnet',
+    resize: { mode: 'shorter', size: 256, filter: 'bicubic' },
+    crop: 224,
+    channelOrder: 'rgb',
+    scale: 1,
+    mean: RGB_MEAN,
+    std: ONES,
+  },
+  /** `vgg_preprocessing.preprocess_for_eval` of TF-Slim: shorter side 256, centre crop 224, minus the mean, in RGB. */
+  'tf-slim': { name: 'tf-slim', ...shorterThenCrop, channelOrder: 'rgb', scale: 1, mean: RGB_MEAN, std: ONES },
+  /** vgg16.py of Davi Frossard: `imresize(img, (224, 224))`, which is bilinear, minus the mean, in RGB. */
+  frossard: {
+    name: 'frossard',
+    resize: { mode: 'squash', size: 224, filter: 'bilinear' },
+    channelOrder: 'rgb',
+    scale: 1,
+    mean: RGB_MEAN,
+    std: ONES,
+  },
+  /** The normalised VGG-19 of AdaIN (Huang and Belongie 2017), whose first convolution takes care of the colours: any size, RGB / 255. */
+  adain: { name: 'adain', resize: { mode: 'none' }, channelOrder: 'rgb', scale: 1 / 255, mean: [0, 0, 0], std: ONES },
   /** Keras's mode `tf`: 224 x 224, values from -1 to 1. */
   tf: {
     name: 'tf',

@@ -56,8 +56,7 @@ export async function fetchFile(file: RemoteFile & { name: string }, io: FetchIo
   throwIfAborted(signal, file.name);
   const found = await cached(file, io, onProgress);
   if (found) return found;
-  const hasNoNetwork = options.offline ?? (io.platform === 'node' && /^(1|true|yes)$/i.test(io.setting('VGG_OFFLINE') ?? ''));
-  if (hasNoNetwork) {
+  if (isOffline(io, options)) {
     throw new VggError('VGG_NETWORK', `${file.name}: expected it in ${io.cache.where}, since offline was asked for; ${remedy(file)}`);
   }
   const size = file.bytes ?? file.about;
@@ -71,6 +70,11 @@ export async function fetchFile(file: RemoteFile & { name: string }, io: FetchIo
   } finally {
     await partial.close();
   }
+}
+
+/** Whether only the cache may be used, by option or by `VGG_OFFLINE`. */
+export function isOffline(io: FetchIo, { offline }: FetchOptions): boolean {
+  return offline ?? (io.platform === 'node' && /^(1|true|yes)$/i.test(io.setting('VGG_OFFLINE') ?? ''));
 }
 
 async function cached(file: RemoteFile & { name: string }, io: FetchIo, onProgress: OnProgress | undefined): Promise<Source | undefined> {

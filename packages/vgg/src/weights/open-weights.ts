@@ -1,13 +1,18 @@
-import { VggError } from '@vgg/errors';
-import { canonicalise, describeShapes, type Mapping, openWeights, type Source, type WeightFile } from '@vgg/loaders';
+import { isVggError, VggError } from '@vgg/errors';
+import { canonicalise, type Mapping, openWeights, type Source, type WeightFile } from '@vgg/loaders';
 import { io } from '#io';
 import type { SourceInput } from '../io/io.js';
-import { network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
-import { inferNetwork, type WeightShapes } from '../network/infer.js';
+import type { NetworkOptions } from '../network/architecture.js';
 import type { Network, Plan } from '../network/plan.js';
-import { PREPROCESSINGS, type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
+import type { Preprocessing, PreprocessingName } from '../pictures/preprocessing.js';
+import { type FoldOptions, foldWeights } from './fold.js';
+import { networkOf, readArch } from './match-network.js';
+import { METADATA } from './metadata.js';
 import { type FetchOptions, findPublished, openPublished, type PublishedSet, publishedDefault } from './published.js';
+import { preprocessingOf } from './source-preprocessing.js';
 import { weightSpecs } from './specs.js';
+
+export { METADATA } from './metadata.js';
 
 /** What to open and how: the part that {@link load}, {@link convert} and {@link inspect} share. */
 export interface OpenWeightsOptions extends FetchOptions {
@@ -17,6 +22,12 @@ export interface OpenWeightsOptions extends FetchOptions {
   network?: NetworkOptions;
   /** How pictures are prepared, instead of what the weights say. */
   preprocessing?: Preprocessing | PreprocessingName;
+  /** Batch normalisation or preprocessing taken into the convolutions' weights: see {@link FoldOptions}. */
+  fold?: FoldOptions;
+  /** Taps that are wanted: of a published set over the network only what they need is fetched, where the file allows it. */
+  layers?: string | readonly string[];
+  /** Check each tensor that is read against the hash that the file carries of it, which over a network is done anyway. */
+  checkHashes?: boolean;
 }
 
 /** A weight file matched against a network. */
@@ -31,8 +42,11 @@ export interface OpenedWeights {
   readonly source: string | undefined;
 }
 
-/** Keys of what our safetensors files say of themselves, beside the tensors. */
-export const METADATA = { plan: 'vgg.plan', preprocessing: 'vgg.preprocessing', licence: 'vgg.licence', source: 'vgg.source' } as const;
+/** A weight file whose network is not known, and why. */
+interface UnmatchedWeights extends Pick<OpenedWeights, 'file' | 'name' | 'set' | 'licence' | 'source'> {
+  readonly network: undefined;
+  readonly problem: VggError;
+}
 
 /**
  * Opens a weight file, finds its network (by `arch`, by what the file says, or by its shapes) and matches their names.
@@ -43,27 +57,42 @@ export async function openNetworkWeights(
   options: OpenWeightsOptions,
   wantsTop: boolean,
 ): Promise<OpenedWeights> {
+  const opened = await openAnyWeights(arch, options, wantsTop);
+  if (opened.network) return opened;
+  await opened.file.close();
+  throw opened.problem;
+}
+
+/** The same, but a file of another network is opened all the same. */
+export async function openAnyWeights(
+  given: string | Plan | undefined,
+  options: OpenWeightsOptions,
+  wantsTop: boolean,
+): Promise<OpenedWeights | UnmatchedWeights> {
+  const arch = await readArch(given, options);
   const { source, set } = await findSource(arch, options, wantsTop);
-  let file: WeightFile | undefined;
+  const isChecked = source.remote || options.checkHashes;
+  const file = await openWeights(source, { signal: options.signal, ...(isChecked && { sha256: () => io.hash('sha256') }) });
+  const own = {
+    file,
+    name: set?.id ?? source.name,
+    set,
+    licence: file.metadata.get(METADATA.licence) ?? set?.licence,
+    source: file.metadata.get(METADATA.source) ?? set?.source,
+  };
   try {
-    file = await openWeights(source, { signal: options.signal });
-    const network = networkOf(file, arch ?? set?.architecture, set, options.network ?? {}, source.name);
+    const network = networkOf(file, { arch: arch ?? set?.architecture, set, options: options.network ?? {}, name: source.name });
     const mapping = canonicalise(file, weightSpecs(network));
-    return {
-      file,
-      network,
-      mapping,
-      preprocessing: preprocessingOf(file, mapping, set, options.preprocessing),
-      name: set?.id ?? source.name,
-      set,
-      licence: file.metadata.get(METADATA.licence) ?? set?.licence,
-      source: file.metadata.get(METADATA.source) ?? set?.source,
-    };
+    const preprocessing = preprocessingOf({ file, network, naming: mapping.naming, set, given: options.preprocessing });
+    return foldWeights({ ...own, network, mapping, preprocessing }, options.fold);
   } catch (error) {
-    await (file ?? source).close?.();
+    if (OTHER_NETWORK.some((code) => isVggError(error, code))) return { ...own, network: undefined, problem: error as VggError };
+    await file.close();
     throw error;
   }
 }
+
+const OTHER_NETWORK = ['VGG_ARCHITECTURE', 'VGG_FORMAT', 'VGG_SHAPE'] as const;
 
 async function findSource(
   arch: string | Plan | undefined,
@@ -77,48 +106,15 @@ async function findSource(
       : typeof weights === 'string'
         ? findPublished(weights)
         : undefined;
-  if (set) return { set, source: await openPublished(set, options) };
+  const taps = [options.layers ?? []].flat();
+  const partial = taps.length > 0 && !taps.some(isDenseTap);
+  if (set) return { set, source: await openPublished(set, { ...options, partial }) };
   if (weights === undefined)
     throw new VggError('VGG_WEIGHTS_MISSING', 'load: nothing is published for this network; pass weights (a path, URL, File or bytes)');
   return { source: await io.openSource(weights, options) };
 }
 
-function networkOf(
-  file: WeightFile,
-  arch: string | Plan | undefined,
-  set: PublishedSet | undefined,
-  given: NetworkOptions,
-  name: string,
-): Network {
-  const stored = file.metadata.get(METADATA.plan);
-  const { convs, batchNorms, dense: denses } = describeShapes(file);
-  const shapes: WeightShapes = {
-    convs: convs.map(({ kernel, ...conv }) => ({ ...conv, kernel: kernel[0] })),
-    batchNorm: batchNorms.length > 0,
-    denses,
-  };
-  const options: NetworkOptions = { ...(set ? { rounding: set.rounding } : {}), ...(denses.length === 0 ? { top: false } : {}), ...given };
-  if (arch === undefined && stored) return makeNetwork(stored, given);
-  if (arch === undefined) {
-    const { plan } = inferNetwork(shapes, { source: name });
-    return makeNetwork(plan, options);
-  }
-  if (typeof arch !== 'string' || arch.trimStart().startsWith('{')) return makeNetwork(arch, options);
-  // A known name says which column it is; classes, batch norm and input size are the file's.
-  const { plan } = inferNetwork(shapes, { name: arch, source: name });
-  return makeNetwork(plan, options);
-}
-
-/** The weights know their preprocessing: by what the file says, by its published set, or by the program whose names it uses. */
-function preprocessingOf(
-  file: WeightFile,
-  mapping: Mapping,
-  set: PublishedSet | undefined,
-  given: Preprocessing | PreprocessingName | undefined,
-): Preprocessing {
-  const stored = file.metadata.get(METADATA.preprocessing);
-  if (given !== undefined) return parsePreprocessing(given);
-  if (stored !== undefined) return parsePreprocessing(stored);
-  if (set) return parsePreprocessing(set.preprocessing);
-  return mapping.naming === 'torch' ? PREPROCESSINGS.torchvision : PREPROCESSINGS.keras;
+/** Whether a tap lies in the dense layers, which the small published files leave out. */
+export function isDenseTap(layer: string): boolean {
+  return /^((fc|relu|drop)[678]|fc[12]|prob|predictions|logits|classifier\.|pre_logits|head\.)/i.test(layer);
 }

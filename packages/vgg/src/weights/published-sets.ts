@@ -6,11 +6,11 @@ import type { RemoteFile } from './download.js';
 export interface PublishedSet extends RemoteFile {
   /** `vgg16.keras_in1k`: architecture, publisher, data; `_notop` without the dense layers. */
   readonly id: string;
+  /** Other names that people call it by, beside its id without `_in1k`. */
+  readonly aliases?: readonly string[];
   readonly architecture: string;
   readonly top: boolean;
   readonly format: 'keras-h5' | 'safetensors' | 'caffe' | 'torch' | 'onnx';
-  /** Whether this version reads the format; the others are listed so that they can be fetched and named. */
-  readonly readable: boolean;
   readonly preprocessing: PreprocessingName;
   /** How the pools of the publisher's framework round. */
   readonly rounding: Rounding;
@@ -41,7 +41,6 @@ function keras(architecture: 'vgg16' | 'vgg19', top: boolean, bytes: number, md5
     bytes,
     hash: { algorithm: 'md5', value: md5 },
     format: 'keras-h5',
-    readable: true,
     preprocessing: 'keras',
     rounding: 'floor',
     classes: 1000,
@@ -55,6 +54,7 @@ function timm(architecture: string, about: number, revision: string, sha256: str
   const id = `${architecture}.timm_tv_in1k`;
   return {
     id,
+    aliases: [`${architecture}.timm`, `${architecture}.tv_in1k`],
     key: `${id}.safetensors`,
     architecture,
     top: true,
@@ -62,7 +62,6 @@ function timm(architecture: string, about: number, revision: string, sha256: str
     about: about * 1e6,
     hash: { algorithm: 'sha256', value: sha256 },
     format: 'safetensors',
-    readable: true,
     preprocessing: 'torchvision',
     rounding: 'floor',
     classes: 1000,
@@ -84,7 +83,6 @@ function torchvision(architecture: string, about: number, sha256: string, bytes?
     ...(bytes === undefined ? { about: about * MIB } : { bytes }),
     hash: { algorithm: 'sha256', value: sha256 },
     format: 'torch',
-    readable: false,
     preprocessing: 'torchvision',
     rounding: 'floor',
     classes: 1000,
@@ -106,7 +104,6 @@ function oxford(architecture: 'vgg16' | 'vgg19', bytes: number, algorithm: 'sha2
     bytes,
     hash: { algorithm, value },
     format: 'caffe',
-    readable: false,
     preprocessing: 'caffe',
     rounding: 'ceil',
     classes: 1000,
@@ -127,7 +124,6 @@ function onnx(architecture: string, variant: string, file: string, bytes: number
     bytes,
     hash: { algorithm: 'sha256', value: sha256 },
     format: 'onnx',
-    readable: false,
     preprocessing: isOxford ? 'caffe' : 'torchvision',
     rounding: 'floor',
     classes: 1000,

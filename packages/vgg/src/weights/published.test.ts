@@ -3,7 +3,7 @@ import { io } from '#io';
 import { architectureNames, network } from '../network/architecture.js';
 import { summarize } from '../network/summary.js';
 import { PREPROCESSINGS } from '../pictures/preprocessing.js';
-import { findPublished, openPublished, PUBLISHED_SETS, publishedDefault, publishedSet } from './published.js';
+import { findPublished, PUBLISHED_SETS, publishedDefault, publishedSet } from './published.js';
 
 const DIGITS = { md5: 32, sha256: 64, sha384: 96 };
 
@@ -50,7 +50,9 @@ describe('names', () => {
     ['vgg16', 'web', true, 'vgg16.timm_tv_in1k'],
     ['D+BN', 'node', false, 'vgg16_bn.timm_tv_in1k'],
     ['vgg11', 'node', true, 'vgg11.timm_tv_in1k'],
-    ['vgg13', 'node', true, undefined],
+    ['vgg13', 'node', true, 'vgg13.torchvision_in1k'],
+    ['B+BN', 'node', false, 'vgg13_bn.timm_tv_in1k'],
+    ['vgg13', 'web', true, undefined],
     ['vgg16c', 'node', true, undefined],
     ['cifar_vgg16_bn', 'node', true, undefined],
     [undefined, 'node', true, undefined],
@@ -58,13 +60,39 @@ describe('names', () => {
     expect(publishedDefault(arch, { platform, top })?.id).toBe(id);
   });
 
-  it('a set that cannot be read yet says what to use instead', async () => {
-    await expect(openPublished(publishedSet('vgg19.oxford_in1k'), { offline: true })).rejects.toMatchObject({
-      code: 'VGG_FORMAT',
-      message: expect.stringMatching(
-        /received caffe, which is not supported yet; use vgg19\.keras_in1k_notop or vgg19\.keras_in1k or vgg19\.timm_tv_in1k$/,
-      ),
-    });
+  it.each([
+    ['vgg16.keras', 'vgg16.keras_in1k'],
+    ['vgg19.keras_notop', 'vgg19.keras_in1k_notop'],
+    ['VGG16.Oxford', 'vgg16.oxford_in1k'],
+    ['vgg19.oxford', 'vgg19.oxford_in1k'],
+    ['vgg16_bn.torchvision', 'vgg16_bn.torchvision_in1k'],
+    ['vgg16.timm', 'vgg16.timm_tv_in1k'],
+    ['vgg16.tv_in1k', 'vgg16.timm_tv_in1k'],
+    ['vgg16.onnx_12', 'vgg16.onnx_12_in1k'],
+  ])('%s is %s', (name, id) => {
+    expect(findPublished(name)?.id).toBe(id);
+  });
+
+  it('no name means two sets; an architecture alone is none, but has one', () => {
+    const names = PUBLISHED_SETS.flatMap(({ id, aliases = [] }) => [...new Set([id, id.replace('_in1k', ''), ...aliases])]);
+    expect(new Set(names).size).toBe(names.length);
+    expect(findPublished('vgg16')).toBeUndefined();
+    expect(publishedSet('vgg16').id).toBe('vgg16.keras_in1k');
+    expect(publishedSet('vgg11_bn').id).toBe('vgg11_bn.torchvision_in1k');
+  });
+
+  it('the Oxford sets want BGR and pools that round up, and no other may come without their whole hash', () => {
+    for (const name of ['vgg16.oxford', 'vgg19.oxford']) {
+      const { preprocessing, rounding, hash } = publishedSet(name);
+      expect(rounding).toBe('ceil');
+      expect(PREPROCESSINGS[preprocessing]).toMatchObject({
+        channelOrder: 'bgr',
+        mean: [103.939, 116.779, 123.68],
+        scale: 1,
+        std: [1, 1, 1],
+      });
+      expect(hash!.value).toHaveLength(DIGITS[hash!.algorithm]);
+    }
   });
 });
 

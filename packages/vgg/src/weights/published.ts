@@ -4,20 +4,31 @@ import { io as platformIo } from '#io';
 import { findArchitecture } from '../network/architecture.js';
 import type { Plan } from '../network/plan.js';
 import { didYouMean } from '../text/suggest.js';
-import { addressesOf, type FetchIo, type FetchOptions, fetchFile } from './download.js';
+import { addressesOf, type FetchIo, type FetchOptions, fetchFile, isOffline } from './download.js';
 import { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
 
 export type { FetchOptions } from './download.js';
 export { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
 
-/** The published set of this name, whatever its case; `undefined` for any other string, such as a path. */
+/**
+ * The published set of this name, whatever its case: its id, the same without `_in1k`, or another name of it. `undefined` for any other
+ * string, such as a path.
+ *
+ * @example
+ * findPublished('vgg16.oxford')?.id; // 'vgg16.oxford_in1k'
+ */
 export function findPublished(name: string): PublishedSet | undefined {
-  return PUBLISHED_SETS.find((set) => set.id === name.toLowerCase());
+  const key = name.toLowerCase();
+  const called = ({ id, aliases = [] }: PublishedSet) => [id, id.replace(/_in1k(?=$|_)/, ''), ...aliases];
+  return PUBLISHED_SETS.find(({ id }) => id === key) ?? PUBLISHED_SETS.find((set) => called(set).includes(key));
 }
 
-/** As {@link findPublished}, for a name that must be one. @throws VggError `VGG_NOT_FOUND`, with the nearest name */
+/**
+ * As {@link findPublished}, for a name that must be one; an architecture's name alone stands for its whole set.
+ * @throws VggError `VGG_NOT_FOUND`, with the nearest name
+ */
 export function publishedSet(name: string): PublishedSet {
-  const set = findPublished(name);
+  const set = findPublished(name) ?? publishedDefault(name, { platform: 'node', top: true });
   if (set) return set;
   const ids = PUBLISHED_SETS.map((each) => each.id);
   throw new VggError(
@@ -28,10 +39,10 @@ export function publishedSet(name: string): PublishedSet {
 
 /**
  * The set that an architecture's bare name stands for: in Node the Keras file, without its dense layers where they are not wanted
- * (58.9 MB of VGG-16's 553); in a page timm's, which allows other origins and is read tensor by tensor. The two were trained apart,
- * so their features differ; name a set to have the same everywhere.
+ * (58.9 MB of VGG-16's 553), or else timm's or torchvision's; in a page timm's, which allows other origins and is read tensor by
+ * tensor. They were trained apart, so their features differ; name a set to have the same everywhere.
  *
- * @returns `undefined` for a custom plan, and where nothing that can be read here is published
+ * @returns `undefined` for a custom plan, and where nothing is published
  * @example
  * publishedDefault('vgg16', { platform: 'node', top: false }).id; // 'vgg16.keras_in1k_notop'
  */
@@ -42,13 +53,13 @@ export function publishedDefault(
   const found = typeof arch === 'string' ? findArchitecture(arch) : undefined;
   if (found?.architecture.column === undefined) return undefined;
   const name = `${found.architecture.name}${found.batchNorm ? '_bn' : ''}`;
-  const fit = PUBLISHED_SETS.filter(
-    (set) => set.readable && set.architecture === name && (set.top || !top) && (set.cors || platform === 'node'),
-  );
+  const fit = PUBLISHED_SETS.filter((set) => set.architecture === name && (set.top || !top) && (set.cors || platform === 'node'));
   // Keras's own first, and of those the one with just the layers that are wanted.
-  const cost = (set: PublishedSet) => (set.format === 'keras-h5' ? 0 : 2) + (set.top === top ? 0 : 1);
+  const cost = (set: PublishedSet) => 2 * PREFERENCE.indexOf(set.format) + (set.top === top ? 0 : 1);
   return fit.sort((a, b) => cost(a) - cost(b))[0];
 }
+
+const PREFERENCE: readonly PublishedSet['format'][] = ['keras-h5', 'safetensors', 'torch', 'caffe', 'onnx'];
 
 /** For tests and for hosts of their own: the platform's parts, instead of those of `#io`. */
 interface Platform {
@@ -67,26 +78,35 @@ export async function fetchPublished(set: PublishedSet, { io = platformIo, ...op
   return fetchFile({ ...set, name: set.id }, io, options);
 }
 
+interface OpenPublishedOptions extends FetchOptions {
+  /** Only some of the tensors are wanted: where they can be had one by one, the file is not fetched whole. */
+  partial?: boolean;
+}
+
 /**
  * Opens a published set: from the cache where it is there; else, in a page, over the network, tensor by tensor as they are asked for
- * (a page need not store half a gigabyte); else as {@link fetchPublished} does. Where the cache has no room the file is read over the
- * network too, with a warning.
+ * (a page need not store half a gigabyte), as in Node where only a part of a safetensors file is wanted; else as {@link fetchPublished}
+ * does. Where the cache has no room the file is read over the network too, with a warning.
  *
- * @throws VggError `VGG_FORMAT` for a set that this version cannot read, and as {@link fetchPublished}
+ * @throws VggError as {@link fetchPublished}
  */
-export async function openPublished(set: PublishedSet, { io = platformIo, ...options }: FetchOptions & Platform = {}): Promise<Source> {
-  if (!set.readable) {
-    const others = PUBLISHED_SETS.filter((each) => each.readable && each.architecture === set.architecture).map((each) => each.id);
-    const instead = others.length > 0 ? `; use ${others.join(' or ')}` : '';
-    throw new VggError(
-      'VGG_FORMAT',
-      `${set.id}: expected a set in a format that can be read, received ${set.format}, which is not supported yet${instead}`,
-    );
-  }
+export async function openPublished(
+  set: PublishedSet,
+  { io = platformIo, partial = false, ...options }: OpenPublishedOptions & Platform = {},
+): Promise<Source> {
   const isPage = io.platform === 'web';
-  const cached = isPage ? await io.cache.get(set.key) : undefined;
+  const byTensor = isPage || (partial && set.format === 'safetensors');
+  const cached = byTensor ? await io.cache.get(set.key) : undefined;
   if (cached) return cached;
-  if (isPage && !options.offline) return ranged(set, io, options);
+  if (byTensor && !isOffline(io, options)) {
+    if (isPage) return ranged(set, io, options);
+    try {
+      return await ranged(set, io, options, true);
+    } catch (error) {
+      if (isVggError(error, 'VGG_ABORTED')) throw error;
+      // A server without Range sends all of it: then it is worth keeping.
+    }
+  }
   try {
     return await fetchPublished(set, { io, ...options });
   } catch (error) {
@@ -98,13 +118,18 @@ export async function openPublished(set: PublishedSet, { io = platformIo, ...opt
 }
 
 /** Of a file that is read in parts the hash cannot be checked, so only https vouches for what is published. */
-async function ranged(set: PublishedSet, io: FetchIo, options: FetchOptions): Promise<Source> {
+async function ranged(set: PublishedSet, io: FetchIo, options: FetchOptions, onlyRanges = false): Promise<Source> {
   const { signal, onProgress } = options;
   const isSafe = (url: string) => url.startsWith('https:') || !set.urls.includes(url);
   let last: unknown;
   for (const { url, headers } of addressesOf(set, io, options).filter((address) => isSafe(address.url))) {
-    const fetching: typeof fetch = (input, init) =>
-      (options.fetch ?? fetch)(input, { ...init, headers: { ...headers, ...(init?.headers as Record<string, string>) } });
+    const fetching: typeof fetch = async (input, init) => {
+      const asked = { ...headers, ...(init?.headers as Record<string, string>) };
+      const response = await (options.fetch ?? fetch)(input, { ...init, headers: asked });
+      if (!onlyRanges || response.status !== 200 || asked.Range === undefined || init?.method === 'HEAD') return response;
+      await response.body?.cancel();
+      throw new VggError('VGG_NETWORK', `${set.id}: expected a server with Range requests, received the whole file`);
+    };
     try {
       const source = await httpSource(url, { fetch: fetching, ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) });
       if (set.bytes === undefined || source.size === set.bytes) return { ...source, name: set.key };

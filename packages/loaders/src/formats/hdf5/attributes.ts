@@ -2,7 +2,7 @@ import { DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import { readBtree2 } from './btree2.js';
 import { corrupt, cursor, refused, textOf } from './cursor.js';
 import { type Hdf5, readAt } from './file.js';
-import { MESSAGE, type Message, messageOfType } from './header.js';
+import { MESSAGE, type Message, messageOfType, readShared } from './header.js';
 import { openHeap } from './heap.js';
 import { MAX_ATTRIBUTE, MAX_STRINGS } from './limits.js';
 import { type Hdf5Type, readSpace, typeIn } from './types.js';
@@ -36,9 +36,9 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
   const fields = cursor(body, file);
   const version = fields.u8();
   if (version < 1 || version > 3) throw corrupt(file.who, `an attribute has version ${version}`);
-  const flags = fields.u8();
-  if (version > 1 && flags & 3)
-    throw refused(file.who, 'expected HDF5 attributes with types of their own, received a shared (committed) one');
+  const flags = version === 1 ? 0 : fields.u8();
+  if (version === 1) fields.skip(1);
+  if (flags & 2) throw refused(file.who, 'expected HDF5 attributes with shapes of their own, received a shared one');
   const sizes = [fields.u16(), fields.u16(), fields.u16()] as const;
   if (version === 3) fields.skip(1);
   const part = (size: number): Uint8Array => {
@@ -47,9 +47,11 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
     return bytes;
   };
   const name = textOf(part(sizes[0]));
-  const type = typeIn(part(sizes[1]), file);
-  const shape = readSpace(cursor(part(sizes[2]), file), file);
-  if (!shape || type.kind === 'other') return [name, undefined];
+  const typeBytes = part(sizes[1]);
+  const type = typeIn(flags & 1 ? await readShared(file, typeBytes, MESSAGE.datatype) : typeBytes, file);
+  const space = readSpace(cursor(part(sizes[2]), file), file);
+  if (!space || type.kind === 'other') return [name, undefined];
+  const { shape } = space;
   const count = shape.reduce((product, size) => product * size, 1);
   if (count * type.bytes > MAX_ATTRIBUTE)
     throw refused(file.who, `expected at most ${MAX_ATTRIBUTE} bytes of attribute "${name}", received ${count * type.bytes}`);
@@ -103,13 +105,16 @@ async function readCollection(file: Hdf5, address: number): Promise<Map<number, 
   head.skip(4);
   const size = head.length();
   const fields = cursor(await readAt(file, address, size), file);
-  fields.at = head.at;
+  // The library pads every header and every object to 8 bytes; with lengths of 8 the headers are whole as they are.
+  const padding = (8 - (file.lengthSize % 8)) % 8;
+  fields.at = head.at + padding;
   const objects = new Map<number, Uint8Array>();
-  while (fields.end - fields.at >= 8 + file.lengthSize) {
+  while (fields.end - fields.at >= 8 + file.lengthSize + padding) {
     const index = fields.u16();
     if (index === 0) break; // the free rest
     fields.skip(6);
     const length = fields.length();
+    fields.skip(padding);
     objects.set(index, fields.bytes(length));
     fields.skip(Math.min(fields.end - fields.at, (8 - (length % 8)) % 8));
   }

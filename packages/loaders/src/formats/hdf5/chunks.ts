@@ -1,65 +1,105 @@
 import { readTreeNode } from './btree1.js';
+import { readBtree2 } from './btree2.js';
+import { type Entry, readExtensibleArray, readFixedArray } from './chunk-arrays.js';
 import { corrupt, cursor, refused } from './cursor.js';
-import { checkSum, cursorAt, type Hdf5, readAt } from './file.js';
+import { cursorAt, type Hdf5 } from './file.js';
 import type { ChunkIndex } from './layout.js';
 import { MAX_CHUNKS } from './limits.js';
 
 /** One stored chunk. */
-export interface Chunk {
+export interface Chunk extends Entry {
   /** Of its first value, by axis. */
   readonly offset: readonly number[];
-  readonly address: number;
-  readonly bytes: number;
-  /** Bits of the filters that were left out. */
-  readonly mask: number;
 }
 
 export interface Grid {
   readonly shape: readonly number[];
+  /** How far each axis may grow. */
+  readonly maxima: readonly number[];
   readonly chunk: readonly number[];
   /** Bytes of an unpacked chunk. */
   readonly bytes: number;
   readonly filtered: boolean;
 }
 
-/** All chunks of a dataset: each place of the grid exactly once, and no two in the same bytes. */
+/** The stored chunks of a dataset: each place of the grid at most once, and no two in the same bytes. */
 export async function readChunks(file: Hdf5, index: ChunkIndex, grid: Grid): Promise<Chunk[]> {
-  const counts = grid.shape.map((size, axis) => Math.ceil(size / grid.chunk[axis]!));
+  const counts = countsOf(grid.shape, grid.chunk);
   const total = counts.reduce((product, count) => product * count, 1);
-  if (total > MAX_CHUNKS) throw refused(file.who, `expected at most ${MAX_CHUNKS} chunks in one dataset, received ${total}`);
-  if (total === 0) return [];
-  const places = total; // by number, the last axis fastest
-  const offsetOf = (place: number): number[] => {
-    const offset: number[] = [];
-    for (let axis = counts.length - 1, rest = place; axis >= 0; axis--) {
-      offset[axis] = (rest % counts[axis]!) * grid.chunk[axis]!;
-      rest = Math.floor(rest / counts[axis]!);
-    }
-    return offset;
-  };
+  checkCount(file, total);
+  if (total === 0 || index.address === undefined) return [];
   const chunks: Chunk[] = [];
   if (index.kind === 'btree') {
-    await readTree(file, index.address, undefined, grid, places, chunks, new Set());
+    await readTree(file, index.address, undefined, grid, total, chunks, new Set());
+  } else if (index.kind === 'btree2') {
+    chunks.push(...(await readTree2(file, index.address, grid)));
   } else if (index.kind === 'single') {
-    chunks.push({ offset: offsetOf(0), address: defined(file, index.address), bytes: index.bytes ?? grid.bytes, mask: index.mask });
-  } else if (index.kind === 'implicit') {
-    const start = defined(file, index.address);
-    for (let place = 0; place < places; place++)
-      chunks.push({ offset: offsetOf(place), address: start + place * grid.bytes, bytes: grid.bytes, mask: 0 });
+    chunks.push({ offset: grid.shape.map(() => 0), address: index.address, bytes: index.bytes ?? grid.bytes, mask: index.mask });
   } else {
-    const entries = await readFixedArray(file, index.address, grid, places);
-    chunks.push(...entries.map((entry, place) => ({ ...entry, offset: offsetOf(place) })));
+    const places = arrayPlaces(file, grid, counts, index.kind === 'extensible-array');
+    const entries = index.kind === 'implicit' ? undefined : await readArray(file, index.kind, index.address, grid, places);
+    for (const { place, offset } of places) {
+      const entry = entries ? entries[place] : { address: index.address + place * grid.bytes, bytes: grid.bytes, mask: 0 };
+      if (entry) chunks.push({ ...entry, offset });
+    }
   }
-  checkCover(file, chunks, grid, places);
+  checkCover(file, chunks, grid, total);
   return chunks;
 }
 
-function defined(file: Hdf5, address: number | undefined): number {
-  if (address === undefined) throw corrupt(file.who, 'a chunk was never written');
-  return address;
+function countsOf(sizes: readonly number[], chunk: readonly number[]): number[] {
+  return sizes.map((size, axis) => Math.ceil(size / chunk[axis]!));
 }
 
-function checkCover(file: Hdf5, chunks: readonly Chunk[], grid: Grid, places: number): void {
+function checkCount(file: Hdf5, count: number): void {
+  if (count > MAX_CHUNKS) throw refused(file.who, `expected at most ${MAX_CHUNKS} chunks in one dataset, received ${count}`);
+}
+
+interface Place {
+  /** Number in the array. */
+  readonly place: number;
+  readonly offset: readonly number[];
+}
+
+/**
+ * Arrays number the chunks of the largest shape that the dataset may take, the last axis fastest; an extensible array's axis without
+ * limit is the slowest.
+ */
+function arrayPlaces(file: Hdf5, { maxima, chunk }: Grid, counts: readonly number[], extensible: boolean): Place[] {
+  const most = countsOf(maxima, chunk);
+  const endless = most.flatMap((count, axis) => (count === Number.POSITIVE_INFINITY ? [axis] : []));
+  if (endless.length !== (extensible ? 1 : 0)) throw corrupt(file.who, `an array of chunks has ${endless.length} axes without limit`);
+  const axes = [...endless, ...most.flatMap((count, axis) => (count === Number.POSITIVE_INFINITY ? [] : [axis]))];
+  checkCount(
+    file,
+    axes.reduce((product, axis) => product * (axis === endless[0] ? counts[axis]! : most[axis]!), 1),
+  );
+  let places: Place[] = [{ place: 0, offset: counts.map(() => 0) }];
+  for (const axis of axes) {
+    const stride = axis === endless[0] ? 0 : most[axis]!;
+    places = places.flatMap(({ place, offset }) =>
+      Array.from({ length: counts[axis]! }, (_, i) => ({ place: place * stride + i, offset: offset.with(axis, i * chunk[axis]!) })),
+    );
+  }
+  return places;
+}
+
+function readArray(
+  file: Hdf5,
+  kind: 'fixed-array' | 'extensible-array',
+  address: number,
+  grid: Grid,
+  places: readonly Place[],
+): Promise<(Entry | undefined)[]> {
+  if (kind === 'fixed-array') {
+    const most = countsOf(grid.maxima, grid.chunk).reduce((product, count) => product * count, 1);
+    return readFixedArray(file, address, grid, most);
+  }
+  const last = places.reduce((max, { place }) => Math.max(max, place), 0);
+  return readExtensibleArray(file, address, grid, last + 1);
+}
+
+function checkCover(file: Hdf5, chunks: readonly Chunk[], grid: Grid, total: number): void {
   const seen = new Set<string>();
   for (const { offset, address, bytes } of chunks) {
     const inside = offset.every((at, axis) => at % grid.chunk[axis]! === 0 && at < grid.shape[axis]!);
@@ -67,7 +107,7 @@ function checkCover(file: Hdf5, chunks: readonly Chunk[], grid: Grid, places: nu
     if (!grid.filtered && bytes !== grid.bytes) throw corrupt(file.who, `a chunk has ${bytes} bytes and not ${grid.bytes}`);
     seen.add(offset.join());
   }
-  if (seen.size !== places || chunks.length !== places) throw corrupt(file.who, `${seen.size} chunks of ${places} are there`);
+  if (seen.size !== chunks.length || chunks.length > total) throw corrupt(file.who, 'a chunk is there twice');
   checkOverlap(file, chunks);
 }
 
@@ -102,54 +142,27 @@ async function readTree(
     const offset = Array.from({ length: rank }, () => fields.uint(8));
     fields.skip(8); // within the value: always 0
     const child = fields.address();
+    if (child === undefined) throw corrupt(file.who, 'the tree of its chunks lacks one');
     if (own > 0) await readTree(file, child, own - 1, grid, most, into, seen);
-    else into.push({ offset, address: defined(file, child), bytes, mask });
+    else into.push({ offset, address: child, bytes, mask });
   }
 }
 
-/** Section VII.C: a fixed array, in pages where it is long. */
-async function readFixedArray(file: Hdf5, address: number | undefined, grid: Grid, places: number): Promise<Omit<Chunk, 'offset'>[]> {
-  const { offsetSize: O, lengthSize: L, who } = file;
-  const header = await readAt(file, address, 8 + L + O + 4);
-  const fields = cursor(header, file);
-  fields.signature('FAHD');
-  checkSum(header, who);
-  fields.skip(1);
-  const filtered = fields.u8() === 1;
-  const entry = fields.u8();
-  const pageBits = fields.u8();
-  const count = fields.length();
-  const block = fields.address();
-  const sizeBytes = entry - O - 4;
-  if (
-    filtered !== grid.filtered ||
-    count !== places ||
-    entry !== (filtered ? O + sizeBytes + 4 : O) ||
-    (filtered && (sizeBytes < 1 || sizeBytes > 8))
-  ) {
-    throw corrupt(who, 'the array of chunks does not fit its dataset');
-  }
-  const pageEntries = 2 ** pageBits;
-  const paged = count > pageEntries;
-  const pages = Math.ceil(count / pageEntries);
-  const frame = 6 + O + (paged ? Math.ceil(pages / 8) : 0);
-  const parts: Uint8Array[] = [];
-  const first = await readAt(file, block, frame + (paged ? 0 : count * entry) + 4);
-  checkSum(first, who);
-  cursor(first, file).signature('FADB');
-  if (!paged) parts.push(first.subarray(frame, frame + count * entry));
-  for (let page = 0, at = block! + first.length; paged && page < pages; page++) {
-    const length = Math.min(pageEntries, count - page * pageEntries) * entry;
-    const bytes = await readAt(file, at, length + 4);
-    checkSum(bytes, who);
-    parts.push(bytes.subarray(0, length));
-    at += length + 4;
-  }
-  return parts.flatMap((part) => {
-    const at = cursor(part, file);
-    return Array.from({ length: part.length / entry }, () => {
-      const chunk = defined(file, at.address());
-      return filtered ? { address: chunk, bytes: at.uint(sizeBytes), mask: at.u32() } : { address: chunk, bytes: grid.bytes, mask: 0 };
-    });
+/** Section III.A.2, types 10 and 11: records of a chunk's address, its size and mask where it is filtered, and its place by axis. */
+async function readTree2(file: Hdf5, address: number, { shape, chunk, bytes, filtered }: Grid): Promise<Chunk[]> {
+  const rank = shape.length;
+  return (await readBtree2(file, address, filtered ? 11 : 10)).map((record) => {
+    const fields = cursor(record, file);
+    const at = fields.address();
+    const packed = filtered ? fields.uint(sizeWidth(file, record.length - file.offsetSize - 4 - 8 * rank)) : bytes;
+    const mask = filtered ? fields.u32() : 0;
+    const offset = chunk.map((side) => fields.uint(8) * side);
+    if (at === undefined) throw corrupt(file.who, 'the tree of its chunks lacks one');
+    return { offset, address: at, bytes: packed, mask };
   });
+}
+
+function sizeWidth(file: Hdf5, width: number): number {
+  if (width < 1 || width > 8) throw corrupt(file.who, 'the size of a chunk takes an impossible number of bytes');
+  return width;
 }

@@ -14,6 +14,8 @@ export interface Cursor {
   address(): number | undefined;
   /** A length, in the file's own size of lengths. */
   length(): number;
+  /** A length that may be without limit (all bits set): Infinity. */
+  extent(): number;
   bytes(count: number): Uint8Array;
   skip(count: number): void;
   /** Four characters that every structure of this kind begins with. */
@@ -34,6 +36,12 @@ export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldS
     self.at = at + count;
     return at;
   };
+  const unlessAllOnes = (count: number): number | undefined => {
+    const at = take(count);
+    if (data.subarray(at, at + count).every((byte) => byte === 255)) return undefined;
+    self.at = at;
+    return self.uint(count);
+  };
   const self: Cursor = {
     at: 0,
     end: data.length,
@@ -47,17 +55,9 @@ export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldS
       if (value > Number.MAX_SAFE_INTEGER) throw corrupt(who, 'a number is past any file');
       return value;
     },
-    address() {
-      const at = take(offsetSize);
-      for (let i = 0; i < offsetSize; i++) {
-        if (data[at + i] !== 255) {
-          self.at = at;
-          return self.uint(offsetSize);
-        }
-      }
-      return undefined;
-    },
+    address: () => unlessAllOnes(offsetSize),
     length: () => self.uint(lengthSize),
+    extent: () => unlessAllOnes(lengthSize) ?? Number.POSITIVE_INFINITY,
     bytes(count) {
       const at = take(count);
       return data.subarray(at, at + count);

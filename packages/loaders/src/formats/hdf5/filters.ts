@@ -65,26 +65,40 @@ function unshuffle(data: Uint8Array, element: number): Uint8Array {
   const count = element > 1 ? Math.floor(data.length / element) : 0;
   if (count <= 1) return data;
   const out = new Uint8Array(data);
+  if (element === 4) {
+    // float32, which nearly all weights are, at twice the speed.
+    for (let i = 0, at = 0; i < count; i++, at += 4) {
+      out[at] = data[i]!;
+      out[at + 1] = data[count + i]!;
+      out[at + 2] = data[2 * count + i]!;
+      out[at + 3] = data[3 * count + i]!;
+    }
+    return out;
+  }
   for (let byte = 0; byte < element; byte++) {
     for (let i = 0; i < count; i++) out[i * element + byte] = data[byte * count + i]!;
   }
   return out;
 }
 
+/** Bytes given to the decompressor at a time: what it makes of them, at most 1032 times as much, may all be in memory before it is stopped. */
+const SLICE = 65536;
+
 /** zlib (RFC 1950), stopped where it passes `limit` bytes. */
 async function inflate(file: Hdf5, data: Uint8Array, limit: number): Promise<Uint8Array> {
-  const stream = new Blob([data as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const reader = stream.getReader();
-  const chunks: Uint8Array[] = [];
+  const { readable, writable } = new DecompressionStream('deflate');
+  const reader = readable.getReader();
+  const fed = feed(writable.getWriter(), data);
+  const out = new Uint8Array(limit);
   let length = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       throwIfAborted(file.signal, file.who);
       if (done) break;
+      if (length + value.length > limit) throw corrupt(file.who, `a chunk unpacks to more than ${limit} bytes`);
+      out.set(value, length);
       length += value.length;
-      if (length > limit) throw corrupt(file.who, `a chunk unpacks to more than ${limit} bytes`);
-      chunks.push(value);
     }
   } catch (error) {
     reader.cancel().catch(() => {});
@@ -93,11 +107,19 @@ async function inflate(file: Hdf5, data: Uint8Array, limit: number): Promise<Uin
       throw corrupt(file.who, 'a chunk does not unpack');
     throw error;
   }
-  const out = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, at);
-    at += chunk.length;
+  await fed;
+  return out.subarray(0, length);
+}
+
+/** Writes all bytes as they are taken; what goes wrong is seen by whoever reads the other end. */
+async function feed(writer: WritableStreamDefaultWriter<BufferSource>, data: Uint8Array): Promise<void> {
+  try {
+    for (let at = 0; at < data.length; at += SLICE) {
+      await writer.ready;
+      await writer.write(data.subarray(at, at + SLICE) as Uint8Array<ArrayBuffer>);
+    }
+    await writer.close();
+  } catch {
+    // the reader has the same error
   }
-  return out;
 }

@@ -8,10 +8,17 @@ export interface Message {
   readonly body: Uint8Array;
 }
 
+/** A message as it stands, whose body may be kept elsewhere. */
+interface Stored extends Message {
+  readonly shared: boolean;
+}
+
 export const MESSAGE = {
   dataspace: 0x01,
   linkInfo: 0x02,
   datatype: 0x03,
+  oldFill: 0x04,
+  fill: 0x05,
   link: 0x06,
   externalFiles: 0x07,
   layout: 0x08,
@@ -27,15 +34,40 @@ const NEEDED: ReadonlySet<number> = new Set(Object.values(MESSAGE));
 
 /** Section IV.A: the messages of the object header at an address, version 1 or 2, continuations included. */
 export async function readHeader(file: Hdf5, address: number): Promise<Message[]> {
+  const messages: Message[] = [];
+  for (const { type, body, shared } of await readStored(file, address)) {
+    messages.push({ type, body: shared && NEEDED.has(type) ? await readShared(file, body, type) : body });
+  }
+  return messages;
+}
+
+/** Section IV.A.2: the body of a message that is kept in another object's header, as a committed (named) datatype is. */
+export async function readShared(file: Hdf5, reference: Uint8Array, type: number): Promise<Uint8Array> {
+  const fields = cursor(reference, file);
+  const version = fields.u8();
+  const kind = fields.u8();
+  if (version < 1 || version > 3) throw corrupt(file.who, `a shared message has version ${version}`);
+  if (type !== MESSAGE.datatype || (version === 3 && kind !== 2)) {
+    throw refused(file.who, "expected HDF5 objects with messages of their own, received one that is shared in the file's heap");
+  }
+  if (version === 1) fields.skip(6);
+  const address = fields.address();
+  if (address === undefined) throw corrupt(file.who, 'a committed type has no address');
+  const found = (await readStored(file, address)).find((message) => message.type === type && !message.shared);
+  if (!found) throw corrupt(file.who, 'a committed type is not where it is said to be');
+  return found.body;
+}
+
+async function readStored(file: Hdf5, address: number): Promise<Stored[]> {
   const start = await readAt(file, address, 4);
   const modern = String.fromCharCode(...start) === 'OHDR';
-  const messages: Message[] = [];
+  const messages: Stored[] = [];
   const blocks = modern ? await firstModern(file, address) : await firstOld(file, address);
   const seen = new Set<number>([address]);
   for (let next = blocks.shift(); next; next = blocks.shift()) {
-    for (const { type, body } of parseMessages(file, next, modern, blocks.trackOrder)) {
+    for (const { type, body, shared } of parseMessages(file, next, modern, blocks.trackOrder)) {
       if (type !== MESSAGE.continuation) {
-        messages.push({ type, body });
+        messages.push({ type, body, shared });
         if (messages.length > MAX_MESSAGES)
           throw refused(file.who, `expected at most ${MAX_MESSAGES} messages in one HDF5 object, received more`);
         continue;
@@ -87,7 +119,7 @@ async function continuation(file: Hdf5, address: number, length: number, modern:
   return block.subarray(4, length - 4);
 }
 
-function* parseMessages(file: Hdf5, block: Uint8Array, modern: boolean, trackOrder: boolean): Generator<Message> {
+function* parseMessages(file: Hdf5, block: Uint8Array, modern: boolean, trackOrder: boolean): Generator<Stored> {
   const fields = cursor(block, file);
   const prefix = modern ? (trackOrder ? 6 : 4) : 8;
   while (fields.end - fields.at >= prefix) {
@@ -96,9 +128,7 @@ function* parseMessages(file: Hdf5, block: Uint8Array, modern: boolean, trackOrd
     const flags = fields.u8();
     fields.skip(modern ? (trackOrder ? 2 : 0) : 3);
     const body = fields.bytes(length);
-    if (flags & 0x02 && NEEDED.has(type))
-      throw refused(file.who, 'expected HDF5 objects with types of their own, received a shared (committed) one');
-    yield { type, body };
+    yield { type, body, shared: (flags & 0x02) !== 0 };
   }
 }
 

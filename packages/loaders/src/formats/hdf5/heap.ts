@@ -1,5 +1,5 @@
-import { bytesFor } from './btree2.js';
-import { corrupt, cursor, refused } from './cursor.js';
+import { bytesFor, readBtree2 } from './btree2.js';
+import { type Cursor, corrupt, cursor, refused } from './cursor.js';
 import { checkSum, type Hdf5, readAt } from './file.js';
 import { MAX_LEVELS, MAX_STRUCTURE } from './limits.js';
 
@@ -31,7 +31,9 @@ export async function openHeap(file: Hdf5, address: number): Promise<FractalHeap
   checkSum(header, file.who);
   const flags = fields.u8();
   const maxManaged = fields.u32();
-  fields.skip(L + O + L + O + 8 * L); // huge objects, free space, statistics
+  fields.skip(L);
+  const hugeTree = fields.address();
+  fields.skip(L + O + 8 * L); // free space, statistics
   const width = fields.u16();
   const start = fields.length();
   const maxDirect = fields.length();
@@ -50,9 +52,10 @@ export async function openHeap(file: Hdf5, address: number): Promise<FractalHeap
     async get(id) {
       const kind = (id[0]! >> 4) & 3;
       if (kind === 2) return tinyObject(id, file);
-      if (kind !== 0) throw refused(file.who, 'expected HDF5 attributes and links of up to 64 KiB, received a huge one');
       const at = cursor(id, file);
       at.skip(1);
+      if (kind === 1) return hugeObject(file, hugeTree, at);
+      if (kind !== 0) throw corrupt(file.who, `a heap has an object of kind ${kind}`);
       const offset = at.uint(offsetBytes);
       const length = at.uint(lengthBytes);
       return managedObject(file, shape, root, rows, offset, length);
@@ -67,6 +70,21 @@ function isPower(value: number): boolean {
 function tinyObject(id: Uint8Array, file: Hdf5): Uint8Array {
   const length = (id[0]! & 15) + 1;
   return cursor(id.subarray(1), file).bytes(length);
+}
+
+/** An object past the heap's blocks (64 KiB), in a place of its own, which a B-tree knows where the id is too short for it. */
+async function hugeObject(file: Hdf5, tree: number | undefined, id: Cursor): Promise<Uint8Array> {
+  const { offsetSize: O, lengthSize: L } = file;
+  if (id.end - id.at >= O + L) return readAt(file, id.address(), id.length());
+  const key = id.uint(Math.min(L, id.end - id.at));
+  if (tree === undefined) throw corrupt(file.who, 'a heap lacks its tree of huge objects');
+  for (const record of await readBtree2(file, tree, 1)) {
+    const fields = cursor(record, file);
+    const address = fields.address();
+    const length = fields.length();
+    if (fields.length() === key) return readAt(file, address, length);
+  }
+  throw corrupt(file.who, 'a huge object is not in its heap');
 }
 
 /** Rows of blocks: the first two of the starting size, each further one twice the one before; `width` blocks in a row. */

@@ -7,14 +7,16 @@ export type ChunkIndex =
   | { kind: 'btree'; address: number | undefined }
   | { kind: 'single'; address: number | undefined; bytes?: number; mask: number }
   | { kind: 'implicit'; address: number | undefined }
-  | { kind: 'fixed-array'; address: number | undefined };
+  | { kind: 'fixed-array'; address: number | undefined }
+  | { kind: 'extensible-array'; address: number | undefined }
+  | { kind: 'btree2'; address: number | undefined };
 
 /** Where a dataset's values are. */
 export type Layout =
   | { kind: 'compact'; data: Uint8Array }
   | { kind: 'contiguous'; address: number | undefined; bytes: number | undefined }
-  /** `chunk`: the shape of one chunk; `element`: bytes of a value. */
-  | { kind: 'chunked'; chunk: number[]; element: number; index: ChunkIndex };
+  /** `chunk`: the shape of one chunk; `element`: bytes of a value; `plainEdges`: chunks that pass the edge are not filtered. */
+  | { kind: 'chunked'; chunk: number[]; element: number; index: ChunkIndex; plainEdges?: boolean };
 
 /** Section IV.A.2.i: the data layout message, versions 1 to 4. */
 export function readLayout(fields: Cursor, file: Hdf5): Layout {
@@ -56,7 +58,7 @@ function readNewChunks(fields: Cursor, file: Hdf5): Layout {
   if (bytes < 1 || bytes > 8) throw corrupt(file.who, 'a chunk has sides of an impossible size');
   const chunk = dimensions(fields, file, rank, bytes);
   const element = fields.uint(bytes);
-  return { kind: 'chunked', chunk, element, index: readIndex(fields, file, flags) };
+  return { kind: 'chunked', chunk, element, index: readIndex(fields, file, flags), plainEdges: (flags & 1) !== 0 };
 }
 
 function readIndex(fields: Cursor, file: Hdf5, flags: number): ChunkIndex {
@@ -66,16 +68,18 @@ function readIndex(fields: Cursor, file: Hdf5, flags: number): ChunkIndex {
     return { kind: 'single', ...packed, address: fields.address() };
   }
   if (kind === 2) return { kind: 'implicit', address: fields.address() };
-  if (kind === 3) {
-    fields.skip(1); // page bits, repeated in the array's header
-    return { kind: 'fixed-array', address: fields.address() };
-  }
-  const what = kind === 4 ? 'an extensible array' : kind === 5 ? 'a version 2 B-tree' : `kind ${kind}`;
-  throw refused(
-    file.who,
-    `expected datasets of fixed size, received one that may grow (its chunks are indexed by ${what}); save it without maxshape`,
-  );
+  // What follows are sizes that the index repeats in its own header.
+  const known = GROWING_INDEXES.get(kind);
+  if (!known) throw refused(file.who, `expected a chunk index of kind 1 to 5, received ${kind}`);
+  fields.skip(known.sizes);
+  return { kind: known.kind, address: fields.address() };
 }
+
+const GROWING_INDEXES: ReadonlyMap<number, { kind: 'fixed-array' | 'extensible-array' | 'btree2'; sizes: number }> = new Map([
+  [3, { kind: 'fixed-array', sizes: 1 }],
+  [4, { kind: 'extensible-array', sizes: 5 }],
+  [5, { kind: 'btree2', sizes: 6 }],
+]);
 
 function dimensions(fields: Cursor, file: Hdf5, rank: number, bytes: number): number[] {
   if (rank < 0 || rank > 32) throw corrupt(file.who, `a data layout has ${rank} axes`);

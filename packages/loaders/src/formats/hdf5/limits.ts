@@ -27,6 +27,12 @@ export const MAX_CHUNK_BYTES = 512 * 2 ** 20;
 export const MAX_FILTERS = 8;
 /** Deflate packs 1032 bytes into one at best (RFC 1951: 258 bytes in two bits). */
 export const MAX_DEFLATE_RATIO = 1032;
+/** Bytes of a dataset whose values were never written and are all the same: a bias or a small layer, not an allocation out of nothing. */
+export const MAX_UNWRITTEN = 16 * 2 ** 20;
+/** Bytes of neighbouring chunks read at once, and those that they unpack to: fewer requests, and the unpacking of several runs side by side. */
+export const MAX_BATCH = 4 * 2 ** 20;
+/** Bytes between two chunks that are read along rather than asked for apart. */
+export const MAX_GAP = 65536;
 /** Bytes of one attribute's value. */
 export const MAX_ATTRIBUTE = 16 * 2 ** 20;
 /** Strings of one attribute: layer names, weight names. */

@@ -4,10 +4,17 @@ import type { Hdf5 } from './file.js';
 
 /** A datatype as far as we take it: numbers, and strings of fixed and variable length. */
 export type Hdf5Type =
-  | { kind: 'number'; dtype: DType; bytes: number; littleEndian: boolean }
+  | NumberType
   | { kind: 'string'; bytes: number }
   | { kind: 'strings'; bytes: number }
   | { kind: 'other'; bytes: number; what: string };
+
+export interface NumberType {
+  kind: 'number';
+  dtype: DType;
+  bytes: number;
+  littleEndian: boolean;
+}
 
 const CLASSES = [
   'integer',
@@ -68,19 +75,25 @@ export function readType(fields: Cursor): Hdf5Type {
   return other(CLASSES[kind] ?? `class ${kind}`);
 }
 
+export interface Space {
+  readonly shape: readonly number[];
+  /** How far each axis may grow; Infinity where there is no limit. */
+  readonly maxima: readonly number[];
+}
+
 /** Section IV.A.2.b: the dataspace message; undefined for the null dataspace. Limits of the shape are the caller's. */
-export function readSpace(fields: Cursor, file: Hdf5): number[] | undefined {
+export function readSpace(fields: Cursor, file: Hdf5): Space | undefined {
   const version = fields.u8();
   const rank = fields.u8();
   if (version !== 1 && version !== 2) throw corrupt(file.who, `a dataspace has version ${version}`);
   if (rank > 32) throw corrupt(file.who, `a dataspace has ${rank} axes`);
-  if (version === 1) {
-    fields.skip(6);
-  } else {
-    fields.skip(1);
-    if (fields.u8() === 2) return undefined;
-  }
-  return Array.from({ length: rank }, () => fields.length());
+  const flags = fields.u8();
+  if (version === 1) fields.skip(5);
+  else if (fields.u8() === 2) return undefined;
+  const shape = Array.from({ length: rank }, () => fields.length());
+  const maxima = flags & 1 ? shape.map(() => fields.extent()) : shape;
+  if (shape.some((size, axis) => size > maxima[axis]!)) throw corrupt(file.who, `a dataspace of [${shape}] may be at most [${maxima}]`);
+  return { shape, maxima };
 }
 
 /** The datatype in a slice of its own. */

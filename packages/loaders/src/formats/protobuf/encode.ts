@@ -2,10 +2,15 @@
 
 const text = new TextEncoder();
 
-/** An unsigned whole number, seven bits to a byte. */
+/** A whole number, seven bits to a byte; a negative one as the int64 that it is, in ten bytes. */
 export function varint(value: number): Uint8Array {
   const out: number[] = [];
   let rest = value;
+  if (value < 0) {
+    let bits = BigInt.asUintN(64, BigInt(value));
+    for (; bits >= 128n; bits >>= 7n) out.push(Number(bits & 127n) | 128);
+    rest = Number(bits);
+  }
   while (rest >= 128) {
     out.push((rest % 128) | 128);
     rest = Math.floor(rest / 128);

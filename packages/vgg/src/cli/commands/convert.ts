@@ -1,60 +1,122 @@
-import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
-import { CONVERT_DEFAULTS, convert } from '../../convert.js';
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { messageOf } from '@vgg/errors';
+import { WRITERS } from '@vgg/loaders';
+import { CONVERT_DEFAULTS, convert, writerFor } from '../../convert.js';
+import type { TapError } from '../../weights/compare-activations.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
-import { bytes } from '../text.js';
+import { brief, bytes, plural, table } from '../text.js';
 
-/** What the contract names and this release does not write yet. */
-const LATER = ['h5', 'tfjs', 'npz', 'pth', 'onnx', 'caffemodel'];
+const ENDINGS = WRITERS.map(({ id, title, endings }) => `${id === 'tfjs' ? 'model.json or FOLDER/' : `.${endings[0]}`} (${title})`).join(
+  ', ',
+);
+const FOLDS = ['bn', 'preprocessing'] as const;
 
 export const convertCommand = command({
   name: 'convert',
-  about: 'converts any readable weight file to safetensors with canonical names, one tensor in memory at a time',
-  args: 'IN OUT.safetensors',
-  details:
-    'IN is a Keras .h5, a tfjs model.json with its shards, a .safetensors, a URL or the name of a published set. OUT carries its plan, preprocessing, licence and source with it, so it needs no --arch again.',
+  about: 'converts any readable weight file to any format that can be written, one tensor in memory at a time',
+  args: 'IN OUT',
+  details: `IN is a weight file of any format, its URL or the name of a published set. OUT ends in one of ${ENDINGS}; files beside it, such as shards, get their names from it. Where its format has a place for it, OUT carries the plan, preprocessing, class names, licence and source, so it needs no --arch again.`,
   least: 2,
   most: 2,
   flags: {
-    to: { type: 'string', value: 'FORMAT', about: 'format to write', defaultText: `by the ending of OUT; ${CONVERT_DEFAULTS.to} so far` },
+    to: { type: 'choice', choices: WRITERS.map(({ id }) => id), about: 'format to write', defaultText: 'by the ending of OUT' },
     dtype: {
       type: 'choice',
       choices: ['float32', 'float16', 'int8'],
-      about: 'how values are stored; float16 halves the file',
+      about: 'how values are stored: bit for bit, at half the size, or at a quarter with a scale for each output channel',
       default: CONVERT_DEFAULTS.dtype,
     },
     layers: { type: 'list', value: 'L', about: 'only what these layers need', defaultText: 'all' },
+    fold: {
+      type: 'list',
+      value: 'bn|preprocessing',
+      about: 'work batch normalisation into the filters, or the preprocessing, so that the network takes RGB from 0 to 255',
+      defaultText: 'nothing',
+    },
     arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights show' },
+    classes: { type: 'string', value: 'FILE', about: 'names of the classes to carry', defaultText: 'those that IN carries' },
+    'no-check': { type: 'boolean', about: 'do not measure what float16 or int8 costs at each layer' },
   },
   examples: [
-    ['vgg convert vgg16.h5 vgg16.safetensors', 'the same values, bit for bit'],
-    ['vgg convert model.json conv4_3.safetensors --layers relu4_3 --dtype float16', 'only the first ten convolutions, at half the size'],
+    ['vgg convert VGG_ILSVRC_16_layers.caffemodel vgg16.safetensors', 'the same values, bit for bit'],
+    ['vgg convert vgg16.pth web/ --layers pool5 --fold preprocessing', 'the convolutions as web/model.json and its shards'],
+    ['vgg convert vgg16.h5 vgg16.safetensors --dtype int8', 'a quarter of the size, and the error at each layer'],
   ],
-  async run([input, output], { to, dtype, layers, arch }, { signal, onProgress }) {
-    const format = (to ?? extname(output).slice(1)).toLowerCase();
-    if (format !== 'safetensors') {
-      const later = LATER.includes(format)
-        ? `${format} cannot be written yet`
-        : `expected an OUT that ends in .safetensors, received "${output}"`;
-      throw new UsageError(
-        `vgg convert: ${to === undefined ? later : `--to ${to}: ${LATER.includes(format) ? 'it cannot be written yet' : 'an unknown format'}`}; write .safetensors`,
-      );
-    }
-    if (dtype === 'int8') throw new UsageError('vgg convert --dtype int8: it cannot be written yet; use float16 or float32');
-    const { tensors, bytes: written } = await convert(input, output, {
-      to: 'safetensors',
+  async run(
+    [input, output],
+    { to, dtype, layers, fold = [], arch, classes, 'no-check': unchecked },
+    { signal, onProgress, warn, options },
+  ) {
+    const odd = fold.find((each) => !FOLDS.some((known) => known === each));
+    if (odd !== undefined) throw new UsageError(`vgg convert --fold: expected ${FOLDS.join(' or ')}, received "${odd}"`);
+    const folder = /[/\\]$/.test(output) || !(await isFolder(output)) ? output : `${output}/`;
+    const writer = writerFor(folder, to);
+    await refuseInput(input, folder, writer.id);
+    const named = await archOf(arch);
+    const folding = { batchNorm: fold.includes('bn'), preprocessing: fold.includes('preprocessing') };
+    const converted = await convert(input, folder, {
+      to: writer.id,
       dtype,
       layers,
-      arch: await archOf(arch),
+      arch: named,
+      fold: folding,
+      classes,
       signal,
       onProgress,
+      onWarning: warn,
     });
-    const { size } = await stat(output);
+    let errors: readonly TapError[] | undefined;
+    if (dtype !== 'float32' && !unchecked) {
+      const { measureErrors } = await import('../../weights/compare.js');
+      const measuring = { arch: named, fold: folding, backend: options.backend, signal, onProgress };
+      errors = await measureErrors(input, converted.output, measuring).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        warn(`${converted.output} is written, but what ${dtype} costs could not be measured: ${messageOf(error)}`);
+        return undefined;
+      });
+    }
     return {
-      json: { input, output, format, dtype, tensors, bytes: size },
-      text: () => `${output}: ${tensors} tensors, ${bytes(written)} as ${dtype}`,
+      json: {
+        input,
+        output: converted.output,
+        format: converted.format,
+        dtype,
+        tensors: converted.tensors,
+        bytes: converted.bytes,
+        files: converted.files,
+        errors,
+      },
+      text: () =>
+        [
+          `${converted.output}: ${plural(converted.tensors, 'tensor')}, ${bytes(converted.bytes)} as ${dtype}${converted.files.length > 1 ? ` in ${converted.files.length} files` : ''}`,
+          ...(errors ? ['', errorTable(errors)] : []),
+        ].join('\n'),
     };
   },
 });
+
+function errorTable(errors: readonly TapError[]): string {
+  const rows = errors.map(({ layer, relative, cosine }) => [layer, brief(relative, 3), cosine.toFixed(6)]);
+  return table(['layer', 'largest error / maximum', 'cosine'], rows, ['largest error / maximum', 'cosine']);
+}
+
+/** The input must not be what is written over, nor the shards that it names. */
+async function refuseInput(input: string, output: string, format: string): Promise<void> {
+  const place = async (path: string) => realpath(path).catch(() => resolve(path));
+  const isSame = (await place(input)) === (await place(output));
+  const [from, to] = [dirname(await place(input)), await place(/[/\\]$/.test(output) ? output : dirname(output))];
+  const sharesFolder = format === 'tfjs' && extname(input) === '.json' && from === to;
+  if (!isSame && !sharesFolder) return;
+  const what = isSame ? `${basename(input)} itself` : 'the folder of its shards';
+  throw new UsageError(`vgg convert: expected an OUT that is not IN, received ${what}; choose another name or folder`);
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}

@@ -71,7 +71,7 @@ async function isWeights(what: string): Promise<boolean> {
   const { findPublished } = await import('../../weights/published.js');
   if (findPublished(what)) return true;
   // `weights.h5` is a file that is not there, not an architecture nobody knows.
-  if (/[/\\]|\.(h5|hdf5|json|safetensors|bin|pth?|caffemodel|onnx|npz|keras)$/i.test(what))
+  if (/[/\\]|\.(h5|hdf5|json|safetensors|bin|pth?|caffemodel|prototxt|onnx|np[yz]|mat|keras|index)$/i.test(what))
     throw new VggError('VGG_NOT_FOUND', `${what}: expected a weight file or a plan.json, received no such file`);
   return false;
 }

@@ -1,19 +1,18 @@
 import type { Plan } from '../../network/plan.js';
-import { openNetworkWeights } from '../../weights/open-weights.js';
+import type { Comparison, Difference } from '../../weights/compare.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { type Context, command, type Result } from '../command.js';
 import { EXIT } from '../exit.js';
 import { brief, bytes, facts, plural, some } from '../text.js';
 import { type Check, checkFile } from '../verify-check.js';
-import { firstDifference } from '../verify-compare.js';
 
 export const verify = command({
   name: 'verify',
   about:
-    'checks that a weight file is whole and, where it is a published one, that its hash is right; with two files, finds the first layer at which they differ',
+    'checks that a weight file is whole and that its hashes are right; with two files, finds the first layer at which they differ, and why',
   args: 'A [B]',
   details:
-    'A and B are files, URLs or names of published sets. Two may be of different formats: their tensors are compared value by value in canonical names and layouts. Exit code 4 for a file that is not whole, 1 for two that differ.',
+    'A and B are files, URLs or names of published sets. One is checked against the hash of the published file of its size, and tensor by tensor against those that it carries. Two may be of different formats: their tensors are compared value by value in canonical names and layouts, and both are run on a standard picture, each with its own preprocessing; BGR for RGB, a scale, rows of fc6 in another order and the like are named. Exit code 4 for a file that is not whole, 1 for two that differ.',
   least: 1,
   most: 2,
   flags: { arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights show' } },
@@ -27,35 +26,31 @@ export const verify = command({
   },
 });
 
-async function compare(a: string, b: string, arch: string | Plan | undefined, context: Context): Promise<Result> {
-  const { signal, onProgress } = context;
-  const first = await openNetworkWeights(arch, { weights: a, signal, onProgress }, true);
-  try {
-    const second = await openNetworkWeights(arch, { weights: b, signal, onProgress }, true);
-    try {
-      const difference = await firstDifference(first, second, context);
-      const largest = difference?.maxDifference === undefined ? '' : `; the largest difference is ${brief(difference.maxDifference)}`;
-      return {
-        json: { ok: difference === null, a, b, firstDifference: difference },
-        text: () =>
-          difference
-            ? `${a} and ${b} differ from ${difference.layer} on: ${difference.tensor} ${difference.reason}${largest}`
-            : `${a} and ${b} hold the same values`,
-        exit: difference === null ? EXIT.done : EXIT.failure,
-      };
-    } finally {
-      await second.file.close();
-    }
-  } finally {
-    await first.file.close();
+async function compare(a: string, b: string, arch: string | Plan | undefined, { signal, onProgress, options }: Context): Promise<Result> {
+  const { compareWeights } = await import('../../weights/compare.js');
+  const compared = await compareWeights(a, b, { arch, backend: options.backend, signal, onProgress });
+  const { ok, firstDifference: difference, diverges } = compared;
+  return {
+    json: { ...compared, a, b },
+    text: () => (difference ? parting(a, b, difference, compared) : `${a} and ${b} hold the same values, and do the same with them`),
+    exit: ok ? EXIT.done : EXIT.failure,
+  };
+
+  function parting(one: string, two: string, { layer, tensor, reason, maxDifference }: Difference, { taps }: Comparison): string {
+    const largest = maxDifference === undefined ? '' : `; its largest difference is ${brief(maxDifference)}`;
+    const last = taps.at(-1);
+    const maps = diverges
+      ? `on the standard picture ${diverges} is the first layer that comes out otherwise`
+      : `on the standard picture both come out the same${last ? ` up to ${last.layer}` : ''}`;
+    return `${one} and ${two} differ from ${layer} on: ${tensor ?? layer} ${reason}${largest}; ${maps}`;
   }
 }
 
 function report(what: string, { bytes: size, hashes, published, hashMatches, tensors }: Check): Result {
-  const isWhole = tensors === undefined || tensors.faults.length === 0;
+  const isWhole = tensors.faults.length === 0;
   const ok = isWhole && hashMatches !== false;
-  const complete = tensors ? tensors.missing.length === 0 : null;
-  const upTo = complete === false && isWhole ? `, up to ${tensors?.reaches}` : '';
+  const complete = tensors.missing.length === 0;
+  const upTo = !complete && isWhole ? `, up to ${tensors.reaches}` : '';
   return {
     json: {
       ok,
@@ -65,23 +60,27 @@ function report(what: string, { bytes: size, hashes, published, hashMatches, ten
       hashes,
       published: published?.id ?? null,
       hashMatches,
-      format: tensors?.format ?? published?.format,
-      architecture: tensors?.architecture ?? published?.architecture,
+      format: tensors.format,
+      architecture: tensors.architecture,
       complete,
-      reaches: tensors?.reaches ?? null,
-      present: tensors?.present,
-      faults: tensors?.faults,
-      missing: tensors?.missing ?? [],
+      reaches: tensors.reaches ?? null,
+      present: tensors.present,
+      hashed: tensors.hashed,
+      faults: tensors.faults,
+      missing: tensors.missing,
     },
     text: () =>
       facts([
-        ['file', `${what}, ${bytes(size)}${tensors ? `, ${tensors.format}` : ''}`],
-        ['network', tensors && `${tensors.architecture}${tensors.top ? '' : ' without its dense layers'}`],
+        ['file', `${what}, ${bytes(size)}, ${tensors.format}`],
+        ['network', `${tensors.architecture}${tensors.top ? '' : ' without its dense layers'}`],
         ...Object.entries(hashes),
         ['published', publishedText(published?.id, hashMatches)],
-        ['tensors', tensors ? `${plural(tensors.present, 'tensor')} whole` : 'not looked at: this format is not read yet'],
+        [
+          'tensors',
+          `${plural(tensors.present, 'tensor')} whole${tensors.hashed > 0 ? `, checked against the hashes of ${tensors.hashed} in the file` : ''}`,
+        ],
         ['faults', isWhole ? undefined : some(tensors.faults.map(({ tensor, message }) => `${tensor} (${message})`))],
-        ['missing', complete === false ? some(tensors?.missing ?? []) : undefined],
+        ['missing', complete ? undefined : some(tensors.missing)],
         ['result', ok ? `ok${upTo}` : hashMatches === false ? 'NOT the published file' : 'NOT whole'],
       ]),
     exit: ok ? EXIT.done : EXIT.integrity,

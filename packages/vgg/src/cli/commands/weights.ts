@@ -38,7 +38,6 @@ async function list(): Promise<Result> {
     architecture: set.architecture,
     top: set.top,
     format: set.format,
-    readable: set.readable,
     // Where the exact length is not published, what is here or about what is there.
     bytes: set.bytes ?? kept.get(set.key) ?? Math.round(set.about ?? 0),
     exact: set.bytes !== undefined || kept.has(set.key),
@@ -52,14 +51,7 @@ async function list(): Promise<Result> {
   return {
     json: { sets, cache: io.cache.where },
     text: () => {
-      const rows = sets.map((set) => [
-        set.name,
-        bytes(set.bytes),
-        set.cached ? 'here' : '',
-        set.readable ? set.format : `${set.format} (not read yet)`,
-        set.licence,
-        set.source,
-      ]);
+      const rows = sets.map((set) => [set.name, bytes(set.bytes), set.cached ? 'here' : '', set.format, set.licence, set.source]);
       return `${table(['name', 'size', 'cached', 'format', 'licence', 'source'], rows, ['size'])}\n\ncache: ${io.cache.where}`;
     },
   };

@@ -57,7 +57,6 @@ const set: PublishedSet & { name: string } = {
   architecture: 'vgg16',
   top: true,
   format: 'safetensors',
-  readable: true,
   preprocessing: 'torchvision',
   rounding: 'floor',
   classes: 1000,

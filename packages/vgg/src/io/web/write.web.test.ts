@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { writeFile } from './write.js';
+import { writeFile, writeFiles } from './write.js';
 
 const BYTES = Uint8Array.from({ length: 100 }, (_, i) => i);
 const FOLDER = 'vgg-write-test';
@@ -73,6 +73,65 @@ describe('a file handle', () => {
     const handle = await inner.getFileHandle('lost.vgg', { create: true });
     await folder.removeEntry('inner', { recursive: true });
     await expect(writeFile(handle, [BYTES])).rejects.toMatchObject({ code: 'VGG_OUTPUT', message: expect.stringMatching(/^lost\.vgg: /) });
+  });
+});
+
+describe('several files', () => {
+  let folder: FileSystemDirectoryHandle;
+  beforeEach(async () => {
+    folder = await (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
+  });
+  afterEach(async () => (await navigator.storage.getDirectory()).removeEntry(FOLDER, { recursive: true }));
+
+  const file = (name: string, ...chunks: (Uint8Array | { at: number; bytes: Uint8Array } | Error)[]) => ({
+    name,
+    async *chunks() {
+      for (const chunk of chunks) {
+        if (chunk instanceof Error) throw chunk;
+        yield chunk;
+      }
+    },
+  });
+  const patch = { at: 1, bytes: Uint8Array.of(77, 78) };
+  const patched = Uint8Array.from([0, 77, 78, ...BYTES.subarray(3)]);
+  const names = async () => {
+    const found: string[] = [];
+    for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) found.push(name);
+    return found.sort();
+  };
+  const content = async (name: string) => new Uint8Array(await (await (await folder.getFileHandle(name)).getFile()).arrayBuffer());
+
+  test('go into a folder, with their patches', async () => {
+    await writeFiles(folder, [file('a.bin', BYTES, patch), file('model.json', Uint8Array.of(1))]);
+    expect(await names()).toEqual(['a.bin', 'model.json']);
+    expect(await content('a.bin')).toEqual(patched);
+  });
+
+  test('that fail leave no main file, nor what was made', async () => {
+    await writeFiles(folder, [file('model.json', Uint8Array.of(1))]);
+    await expect(writeFiles(folder, [file('a.bin', BYTES), file('model.json', BYTES, new Error('no more'))])).rejects.toThrow('no more');
+    expect(await names()).toEqual([]);
+  });
+
+  test('do not go into one file', async () => {
+    const handle = await folder.getFileHandle('model.json', { create: true });
+    await expect(writeFiles(handle, [file('a.bin', BYTES), file('model.json', BYTES)])).rejects.toMatchObject({
+      code: 'VGG_OUTPUT',
+      message: expect.stringMatching(/expected a folder's handle for 2 files \(a\.bin, model\.json\)/),
+    });
+    await expect(writeFile(folder, [BYTES])).rejects.toMatchObject({ code: 'VGG_OUTPUT' });
+  });
+
+  test('are downloads one after another, with their patches', async () => {
+    const click = vi.spyOn(HTMLAnchorElement.prototype, 'click').mockImplementation(() => {});
+    await writeFiles('mine.json', [
+      file('a.bin', BYTES.subarray(0, 2), BYTES.subarray(2), patch, { at: 0, bytes: Uint8Array.of(0) }),
+      file('model.json', BYTES),
+    ]);
+    const anchors = click.mock.contexts as HTMLAnchorElement[];
+    expect(anchors.map(({ download }) => download)).toEqual(['a.bin', 'mine.json']);
+    expect(new Uint8Array(await (await fetch(anchors[0]!.href)).arrayBuffer())).toEqual(patched);
+    for (const { href } of anchors) URL.revokeObjectURL(href);
   });
 });
 

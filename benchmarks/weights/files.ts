@@ -1,0 +1,186 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { canonicalTensors, type FileGraph, type OutputFile, type TensorToWrite, type WeightSpec } from '@vgg/loaders';
+import { zipFile } from '../../packages/loaders/src/formats/zip/write.js';
+
+/** Weight files of VGG-16's real size (138,357,544 values, 553 MB), of pseudo-random values, made one tensor at a time. */
+
+const WIDTHS = [
+  [64, 64],
+  [128, 128],
+  [256, 256, 256],
+  [512, 512, 512],
+  [512, 512, 512],
+];
+const DENSE = [4096, 4096, 1000];
+
+export const GRAPH: FileGraph = { name: 'vgg16', input: { channels: 3, height: 224, width: 224 }, layers: layersOf() };
+
+/** The layer table, as readers want it. */
+export const SPECS: readonly WeightSpec[] = GRAPH.layers.flatMap((layer): WeightSpec[] => {
+  if (layer.kind === 'conv') return [{ name: layer.name, kind: 'conv', shape: [...layer.kernel, layer.in!, layer.out] }];
+  if (layer.kind !== 'dense') return [];
+  return [
+    {
+      name: layer.name,
+      kind: 'dense',
+      shape: [layer.in!, layer.out],
+      ...(layer.name === 'fc6' && { flattenedFrom: [7, 7, 512] as const }),
+    },
+  ];
+});
+
+function layersOf(): FileGraph['layers'] {
+  const layers: FileGraph['layers'][number][] = [];
+  let channels = 3;
+  for (const [b, block] of WIDTHS.entries()) {
+    for (const [k, out] of block.entries()) {
+      const place = `${b + 1}_${k + 1}`;
+      layers.push({
+        kind: 'conv',
+        name: `conv${place}`,
+        in: channels,
+        out,
+        kernel: [3, 3],
+        stride: 1,
+        pad: 1,
+        dilation: 1,
+        groups: 1,
+        bias: true,
+      });
+      layers.push({ kind: 'relu', name: `relu${place}` });
+      channels = out;
+    }
+    layers.push({ kind: 'pool', name: `pool${b + 1}`, pool: 'max', size: 2, stride: 2, pad: 0, rounding: 'floor' });
+  }
+  layers.push({ kind: 'flatten', name: 'flatten' });
+  let inputs = 7 * 7 * channels;
+  for (const [i, out] of DENSE.entries()) {
+    layers.push({ kind: 'dense', name: `fc${6 + i}`, in: inputs, out, bias: true });
+    if (i < DENSE.length - 1) layers.push({ kind: 'relu', name: `relu${6 + i}` });
+    inputs = out;
+  }
+  layers.push({ kind: 'softmax', name: 'prob' });
+  return layers;
+}
+
+/** Values in -0.05 ... 0.05 (xorshift: Marsaglia 2003, "Xorshift RNGs"). */
+function draw(count: number, seed: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(count);
+  let state = seed * 2654435761 + 1;
+  for (let i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    values[i] = state * (0.05 / 2 ** 31);
+  }
+  return values;
+}
+
+const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
+/** The tensors in canonical layout. */
+export function tensors(): TensorToWrite[] {
+  return SPECS.flatMap(canonicalTensors).map(({ name, shape }, i) => ({
+    name,
+    shape,
+    values: async () => draw(count(shape), i + 1),
+    async *stream() {
+      yield draw(count(shape), i + 1);
+    },
+  }));
+}
+
+export async function write(folder: string, files: readonly OutputFile[]): Promise<void> {
+  for (const file of files) {
+    const path = join(folder, file.name);
+    const stream = createWriteStream(path);
+    const patches: { at: number; bytes: Uint8Array }[] = [];
+    for await (const chunk of file.chunks()) {
+      if (!(chunk instanceof Uint8Array)) patches.push(chunk);
+      else if (!stream.write(chunk)) await once(stream, 'drain');
+    }
+    stream.end();
+    await once(stream, 'close');
+    if (patches.length === 0) continue;
+    const handle = await open(path, 'r+');
+    for (const { at, bytes } of patches) await handle.write(bytes, 0, bytes.length, at);
+    await handle.close();
+  }
+}
+
+/**
+ * A zip-format .pth as torch.save writes a state dict: `archive/data.pkl`, a pickle of protocol 2 in which each tensor is
+ * `torch._utils._rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict())`, and each storage stored as `archive/data/KEY`.
+ */
+export async function writeTorch(path: string): Promise<void> {
+  const pickle: (number | Uint8Array)[] = [0x80, 2, ...globalName('collections', 'OrderedDict'), 0x29, 0x52, 0x28];
+  const members: { name: string; size: number; chunks(): AsyncIterable<Uint8Array> }[] = [];
+  for (const [key, { name, shape, values }] of torchTensors().entries()) {
+    const strides = shape.map((_, axis) => count(shape.slice(axis + 1)));
+    pickle.push(...text(name), ...globalName('torch._utils', '_rebuild_tensor_v2'), 0x28, 0x28, ...text('storage'));
+    pickle.push(...globalName('torch', 'FloatStorage'), ...text(String(key)), ...text('cpu'), ...int(count(shape)), 0x74, 0x51, ...int(0));
+    pickle.push(
+      0x28,
+      ...shape.flatMap(int),
+      0x74,
+      0x28,
+      ...strides.flatMap(int),
+      0x74,
+      0x89,
+      ...globalName('collections', 'OrderedDict'),
+      0x29,
+      0x52,
+      0x74,
+      0x52,
+    );
+    members.push({
+      name: `archive/data/${key}`,
+      size: 4 * count(shape),
+      async *chunks() {
+        yield new Uint8Array(values().buffer);
+      },
+    });
+  }
+  pickle.push(0x75, 0x2e);
+  const bytes = Uint8Array.from(pickle as number[]);
+  const plain = (name: string, content: Uint8Array) => ({
+    name,
+    size: content.length,
+    async *chunks() {
+      yield content;
+    },
+  });
+  const encode = (value: string) => new TextEncoder().encode(value);
+  const files = [
+    plain('archive/data.pkl', bytes),
+    plain('archive/byteorder', encode('little')),
+    ...members,
+    plain('archive/version', encode('3\n')),
+  ];
+  await write(dirname(path), [{ name: basename(path), chunks: zipFile(files) }]);
+}
+
+function torchTensors(): { name: string; shape: number[]; values(): Float32Array<ArrayBuffer> }[] {
+  let module = 0;
+  let dense = 0;
+  return GRAPH.layers.flatMap((layer, seed) => {
+    if (layer.kind === 'pool' || (layer.kind === 'relu' && !/^relu[67]$/.test(layer.name))) module++;
+    if (layer.kind !== 'conv' && layer.kind !== 'dense') return [];
+    const name = layer.kind === 'conv' ? `features.${module++}` : `classifier.${3 * dense++}`;
+    const shape = layer.kind === 'conv' ? [layer.out, layer.in!, 3, 3] : [layer.out, layer.in!];
+    return [
+      { name: `${name}.weight`, shape, values: () => draw(count(shape), seed + 1) },
+      { name: `${name}.bias`, shape: [layer.out], values: () => draw(layer.out, seed + 1001) },
+    ];
+  });
+}
+
+const globalName = (module: string, name: string): number[] => [0x63, ...new TextEncoder().encode(`${module}\n${name}\n`)];
+const int = (value: number): number[] => [0x4a, value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255];
+function text(value: string): number[] {
+  const bytes = new TextEncoder().encode(value);
+  return [0x58, ...int(bytes.length).slice(1), ...bytes];
+}

@@ -1,0 +1,164 @@
+import { throwIfAborted } from '@vgg/errors';
+import { canonicalTensors, readCanonical } from '@vgg/loaders';
+import type { SourceInput } from '../io/io.js';
+import type { Plan } from '../network/plan.js';
+import type { Preprocessing } from '../pictures/preprocessing.js';
+import { type Cause, causeOf } from './cause.js';
+import { type ActivationOptions, compareActivations, type TapError } from './compare-activations.js';
+import { type OpenedWeights, type OpenWeightsOptions, openNetworkWeights } from './open-weights.js';
+import { weightSpecs } from './specs.js';
+
+/** Where two weight sets part. */
+export interface Difference {
+  readonly layer: string;
+  /** The tensor whose values differ; left out where the values are the same and what is done with them is not. */
+  readonly tensor?: string;
+  /** As the end of a sentence about the tensor, or the layer. */
+  readonly reason: string;
+  /** Where the values tell why. */
+  readonly cause?: Cause;
+  /** Largest absolute difference of the tensor's values, where both have them. */
+  readonly maxDifference?: number;
+}
+
+export interface Comparison {
+  /** Whether both hold the same values and do the same with them. */
+  readonly ok: boolean;
+  readonly firstDifference: Difference | null;
+  /** The first layer whose maps of the standard picture are further apart than {@link DIVERGES}; null where none is. */
+  readonly diverges: string | null;
+  /** Side of the standard picture, in pixels. */
+  readonly side: number;
+  /** Every ReLU, pool and soft-max that both reach. */
+  readonly taps: readonly TapError[];
+}
+
+export interface CompareOptions extends Omit<OpenWeightsOptions, 'weights'>, Omit<ActivationOptions, 'upTo'> {
+  /** The architecture of both, where the files do not show it. */
+  arch?: string | Plan;
+}
+
+/** Maps that differ by no more than this part of their largest value are the same but for rounding. */
+export const DIVERGES = 1e-4;
+
+/**
+ * Compares two weight sets of any formats: value by value in canonical names and layouts, and by their maps of a standard picture, each
+ * with its own preprocessing. Says the first layer that differs and, where the values tell, why: BGR for RGB, a scale, rows of fc6 in
+ * another order, filters of Theano, outputs in another order, or rounding.
+ *
+ * @throws VggError what opening and reading the weights throws, `VGG_BACKEND`, `VGG_ABORTED`
+ * @example
+ * const { firstDifference } = await compareWeights('vgg16.h5', 'vgg16.safetensors');
+ * firstDifference; // { layer: 'conv1_1', tensor: 'conv1_1.weight', cause: 'bgr-rgb', reason: 'holds the same filters with ...', ... }
+ */
+export async function compareWeights(a: SourceInput, b: SourceInput, options: CompareOptions = {}): Promise<Comparison> {
+  return withBoth(a, b, options, (first, second) => compareOpened(first, second, options));
+}
+
+/**
+ * How far the maps of the second set are from those of the first on the standard picture: what float16 or int8 costs.
+ * @throws VggError as {@link compareWeights}
+ */
+export async function measureErrors(a: SourceInput, b: SourceInput, options: CompareOptions = {}): Promise<TapError[]> {
+  return withBoth(a, b, options, async (first, second) => (await compareActivations(first, second, options)).taps);
+}
+
+async function withBoth<T>(
+  a: SourceInput,
+  b: SourceInput,
+  options: CompareOptions,
+  use: (first: OpenedWeights, second: OpenedWeights) => Promise<T>,
+): Promise<T> {
+  const { arch, ...opening } = options;
+  const first = await openNetworkWeights(arch, { ...opening, weights: a }, true);
+  try {
+    const second = await openNetworkWeights(arch, { ...opening, weights: b }, true);
+    try {
+      return await use(first, second);
+    } finally {
+      await second.file.close();
+    }
+  } finally {
+    await first.file.close();
+  }
+}
+
+async function compareOpened(a: OpenedWeights, b: OpenedWeights, options: CompareOptions): Promise<Comparison> {
+  const values = await firstDifference(a, b, options);
+  const { side, taps } = await compareActivations(a, b, options);
+  const diverges = taps.find(({ relative }) => !(relative <= DIVERGES))?.layer ?? null;
+  const prepared = diverges === null ? undefined : preparedOtherwise(a, b);
+  // Values come first in the order of the layers, but what is done to the picture comes before all of them.
+  const difference = values?.layer === inputLayer(a)?.name ? values : (prepared ?? values ?? computedOtherwise(a, b, diverges));
+  return { ok: difference === null, firstDifference: difference, diverges, side, taps };
+}
+
+const inputLayer = ({ network }: OpenedWeights) => network.layers.find(({ kind }) => kind === 'conv');
+
+/** The first layer, in the order of the network, whose values are not the same in both; null where all are. */
+async function firstDifference(a: OpenedWeights, b: OpenedWeights, { signal, onProgress }: CompareOptions): Promise<Difference | null> {
+  const { network } = a.network.layers.length >= b.network.layers.length ? a : b;
+  const names = weightSpecs(network).flatMap((spec) => canonicalTensors(spec).map(({ name }) => ({ spec, tensor: name })));
+  const input = inputLayer(a)?.name;
+  const reading = signal ? { signal } : {};
+  for (const [i, { spec, tensor }] of names.entries()) {
+    throwIfAborted(signal, 'compare');
+    onProgress?.({ stage: 'compare', loaded: i, total: names.length, item: tensor });
+    const layer = spec.name;
+    const [one, two] = [a, b].map(({ mapping }) => mapping.tensors.get(tensor));
+    if (!one?.present && !two?.present) continue;
+    if (!one?.present || !two?.present) return { layer, tensor, reason: `is only in the ${one?.present ? 'first' : 'second'}` };
+    if (String(one.shape) !== String(two.shape)) return { layer, tensor, reason: `has the shapes [${one.shape}] and [${two.shape}]` };
+    const left = await readCanonical(a.file, a.mapping, tensor, reading);
+    const right = await readCanonical(b.file, b.mapping, tensor, reading);
+    const at = unequal(left, right);
+    if (at < 0) continue;
+    let maxDifference = 0;
+    for (let k = 0; k < left.length; k++) maxDifference = Math.max(maxDifference, Math.abs(left[k]! - right[k]!));
+    const why = tensor.endsWith('.weight') ? causeOf(spec, left, right, layer === input) : layer === input ? MEAN : undefined;
+    const reason = why?.reason ?? `has ${left[at]} and ${right[at]} as value ${at}, and differs by at most ${maxDifference}`;
+    return { layer, tensor, reason, ...(why && { cause: why.cause }), maxDifference };
+  }
+  return null;
+}
+
+const MEAN = { cause: 'mean', reason: 'alone differs, not the filters: a mean of the picture is worked into one of the sets' } as const;
+
+/** -0 equals 0, and NaN equals NaN. */
+function unequal(a: Float32Array, b: Float32Array): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i] && !Object.is(a[i], b[i])) return i;
+  return -1;
+}
+
+/** The same values, and pictures brought to them in another way. */
+function preparedOtherwise({ network, preprocessing: a }: OpenedWeights, { preprocessing: b }: OpenedWeights): Difference | undefined {
+  const same = (key: 'channelOrder' | 'scale' | 'mean' | 'std') => JSON.stringify(a[key]) === JSON.stringify(b[key]);
+  const cause: Cause | undefined = !same('channelOrder')
+    ? 'bgr-rgb'
+    : !same('scale') || !same('std')
+      ? 'scale'
+      : !same('mean')
+        ? 'mean'
+        : undefined;
+  if (!cause) return undefined;
+  const of = ({ name, channelOrder, scale, mean }: Preprocessing) =>
+    `${name} (${channelOrder.toUpperCase()} times ${Number(scale.toPrecision(4))} minus ${mean.join(', ')})`;
+  return {
+    layer: network.layers.find(({ kind }) => kind === 'conv')?.name ?? network.layers[0]!.name,
+    cause,
+    reason: `receives other pictures: the preprocessing of the first is ${of(a)}, of the second ${of(b)}`,
+  };
+}
+
+function computedOtherwise(a: OpenedWeights, b: OpenedWeights, diverges: string | null): Difference | null {
+  if (diverges === null) return null;
+  const keys = Object.keys(a.network.plan) as (keyof Plan)[];
+  const odd = keys.filter((key) => key !== 'name' && JSON.stringify(a.network.plan[key]) !== JSON.stringify(b.network.plan[key]));
+  const shown = odd.map((key) => `${key} ${JSON.stringify(a.network.plan[key])} and ${JSON.stringify(b.network.plan[key])}`);
+  return {
+    layer: diverges,
+    reason: `comes out otherwise from the same values: the networks differ in ${shown.join(', ') || 'no key of their plans'}`,
+  };
+}
+
+export type { Cause, TapError };
