@@ -11,7 +11,7 @@ test('what was found by fuzzing stays found', async () => {
   const names = readdirSync(CORPUS).filter((name) => name.endsWith('.bin'));
   const outcome = { opened: 0, refused: 0 };
   for (const name of names) {
-    const { source } = SEEDS.find(({ format }) => name.startsWith(`${format}-`))!;
+    const { source } = SEEDS.find(({ format }) => format === name.replace(/-[0-9a-f]{12}\.bin$/, ''))!;
     const bytes = new Uint8Array(readFileSync(`${CORPUS}${name}`));
     await attempt(
       () => source(bytes),
