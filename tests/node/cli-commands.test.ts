@@ -105,8 +105,36 @@ describe('convert and verify', () => {
     await vgg(['convert', weights, at('half.safetensors'), '--dtype', 'float16', '-q']);
     const { code: differs, json: half } = await vgg(['verify', weights, at('half.safetensors'), '--json']);
     expect(differs).toBe(1);
-    expect(half).toMatchObject({ ok: false, firstDifference: { layer: 'conv1_1', tensor: 'conv1_1.weight' } });
+    expect(half).toMatchObject({ ok: false, firstDifference: { layer: 'conv1_1', tensor: 'conv1_1.weight', cause: 'float16' } });
     expect(half.firstDifference.maxDifference).toBeLessThan(1e-3);
+  });
+
+  test('a folder of shards; int8 with what it costs; hashes that are checked', async () => {
+    const folder = at('web');
+    const { code, json } = await vgg(['convert', weights, `${folder}/`, '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({
+      output: join(folder, 'model.json'),
+      format: 'tfjs',
+      files: [{ name: 'group1-shard1of1.bin' }, { name: 'model.json' }],
+    });
+    // The folder is there now, and does not need its slash.
+    expect((await vgg(['convert', weights, folder, '--json'])).json.output).toBe(join(folder, 'model.json'));
+    const whole = { code: 0, json: { ok: true, firstDifference: null, diverges: null } };
+    expect(await vgg(['verify', weights, join(folder, 'model.json'), ...WASM, '--json'])).toMatchObject(whole);
+    const { out } = await vgg(['convert', weights, at('int8.safetensors'), '--dtype', 'int8', ...WASM]);
+    expect(out).toMatch(/^.*int8\.safetensors: 14 tensors, .* as int8\n\nlayer +largest error \/ maximum +cosine\n/);
+    expect(out).toMatch(/^prob +0\.\d+ +(0\.99|1\.0)\d+$/m);
+    expect((await vgg(['convert', weights, at('int8.safetensors'), '--dtype', 'int8', '--no-check', '--json'])).json).not.toHaveProperty(
+      'errors',
+    );
+    const bytes = await readFile(at('same.safetensors'));
+    bytes[bytes.length - 1]! ^= 1;
+    await writeFile(at('flipped.safetensors'), bytes);
+    const { code: wrong, json: found } = await vgg(['verify', at('flipped.safetensors'), '--json']);
+    expect(wrong).toBe(4);
+    expect(found).toMatchObject({ ok: false, hashed: 14, present: 13, faults: [{ message: expect.stringMatching(/sha256 .* corrupt/) }] });
+    expect((await vgg(['verify', at('same.safetensors'), '--json'])).json).toMatchObject({ ok: true, hashed: 14, present: 14, faults: [] });
   });
 
   test('--layers keeps a part, which is whole as far as it goes', async () => {
@@ -125,6 +153,7 @@ describe('convert and verify', () => {
     expect(json.hashes.sha256).toMatch(/^[0-9a-f]{64}$/);
     const { json: compared } = await vgg(['verify', weights, at('part.safetensors'), '--json']);
     expect(compared.firstDifference).toEqual({ layer: 'conv3_1', tensor: 'conv3_1.weight', reason: 'is only in the first' });
+    expect(compared.diverges).toBe(null);
   });
 });
 

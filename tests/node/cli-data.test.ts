@@ -45,6 +45,24 @@ describe.skipIf(!existsSync(weights))('real weights (../shared/data)', () => {
     expect((await vgg(['verify', weights, part, '--json'])).json.firstDifference).toMatchObject({ layer: 'conv4_1' });
   });
 
+  test.each(['float16', 'int8'])('%s costs little at every layer: the cosine is .999 and more', async (dtype) => {
+    const small = join(folder, `${dtype}.safetensors`);
+    const { code, json } = await vgg(['convert', weights, small, '--layers', 'pool3', '--dtype', dtype, ...WASM, '--json']);
+    expect(code).toBe(0);
+    expect(json.errors.map(({ layer }: { layer: string }) => layer)).toEqual([
+      ...['relu1_1', 'relu1_2', 'pool1', 'relu2_1', 'relu2_2', 'pool2', 'relu3_1', 'relu3_2', 'relu3_3', 'pool3'],
+    ]);
+    for (const { layer, relative, cosine } of json.errors) {
+      expect({ layer, isSmall: relative > 0 && relative < 0.03 && cosine >= 0.999 && cosine <= 1 }).toEqual({ layer, isSmall: true });
+    }
+    // 1,735,488 parameters, of which 1,152 are biases.
+    const least = dtype === 'int8' ? 1_734_336 + 4 * 1152 : 2 * 1_735_488;
+    expect(json.bytes).toBeGreaterThan(least);
+    expect(json.bytes).toBeLessThan(least + 20_000);
+    const { firstDifference } = (await vgg(['verify', small, join(folder, 'part.safetensors'), ...WASM, '--json'])).json;
+    expect(firstDifference).toMatchObject({ layer: 'conv1_1', cause: dtype });
+  });
+
   test('extract: the deepest tap, and past it the missing tensors by name', async () => {
     const { code, json, err } = await vgg(['extract', cat, '--weights', weights, '--size', '64', '--pool', 'average', ...WASM, '--json']);
     expect(code).toBe(0);

@@ -1,9 +1,9 @@
-import { isVggError } from '@vgg/errors';
+import { isVggError, turn } from '@vgg/errors';
 import { describe, expect, test } from 'vitest';
 import { matlab5, matlab73 } from '../src/formats/matlab/index.js';
 import { join } from '../src/formats/protobuf/encode.js';
 import { bytesSource, openWeights, type WeightFile } from '../src/index.js';
-import { fixture, refuses } from './helpers.js';
+import { counted, fixture, refuses } from './helpers.js';
 import { random } from './random.js';
 
 const open = (bytes: Uint8Array, name = 'x.mat'): Promise<WeightFile> =>
@@ -123,6 +123,28 @@ describe('compressed variables', () => {
     await refuses(open(file(...renamed)), 'VGG_INTEGRITY', /two variables|more than/);
     const unnamed = await packed(matrix(9, [2048, 2048], [element(9, new Uint8Array(2 ** 25))], ''));
     await refuses(open(file(...Array.from({ length: 8 }, () => unnamed))), 'VGG_INTEGRITY', /said to unpack to more than/);
+  });
+
+  test('no more is unpacked than is asked for', async () => {
+    const next = random(1);
+    const noise = matrix(
+      9,
+      [1, 2 ** 20],
+      [
+        element(
+          9,
+          Uint8Array.from({ length: 2 ** 23 }, () => next() * 256),
+        ),
+      ],
+      '',
+    );
+    const source = counted(bytesSource(file(await packed(matrix(1, [1, 2], [single(1, 2), noise], 'c'))), 'x.mat'));
+    const opened = await matlab5.open(source);
+    expect(source.bytes).toBeGreaterThan(2 ** 23);
+    source.bytes = 0;
+    expect([...(await opened.read('c{1}'))]).toEqual([1, 2]);
+    for (let i = 0; i < 50; i++) await turn();
+    expect(source.bytes).toBeLessThanOrEqual(2 ** 20);
   });
 
   test('what unpacks to more than it says is left where it ends; to less, refused', async () => {

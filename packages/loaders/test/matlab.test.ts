@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { matlab5, matlab73 } from '../src/formats/matlab/index.js';
-import { bytesSource, openWeights, type WeightFile } from '../src/index.js';
+import { bytesSource, canonicalise, openWeights, readCanonical, type WeightFile } from '../src/index.js';
 import { counted, fixture, ramp, refuses } from './helpers.js';
+import { table } from './vgg.js';
 
 const FORMATS = [matlab5, matlab73];
 
@@ -87,6 +88,16 @@ describe.each([
     expect(metadata.get('averageImage')).toBe('[123.68,116.779,103.939]');
     expect(metadata.get('header')).toMatch(/^MATLAB/);
   });
+});
+
+test('the weights of a network are the canonical ones, in C order', async () => {
+  const file = await open('matconvnet.mat');
+  const mapping = canonicalise(file, table([[4, 1]], { side: 2, dense: [6, 3] }));
+  expect(mapping.missing).toEqual([]);
+  expect(mapping.unknown).toEqual([]);
+  for (const [name, shape] of Object.entries(WEIGHTS)) {
+    if (name.endsWith('.weight')) expect([...(await readCanonical(file, mapping, name))], name).toEqual(columns(shape));
+  }
 });
 
 test.each(['matconvnet-dag.mat', 'dag-73.mat'])('%s: a DagNN network, whose weights are parameters by name', async (name) => {

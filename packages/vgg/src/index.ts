@@ -5,7 +5,10 @@ export type { Classification } from './classes/classify.js';
 export type { Embedded, Embedder, EmbedOptions, Pooling } from './run/embedding.js';
 export type { Placement } from './run/placement.js';
 export { type FeatureMap, poolMap, stackMaps, toNCHW, toNpy, toTensor } from './run/feature-map.js';
-export { type ConvertOptions, convert } from './convert.js';
+export { type Converted, type ConvertOptions, convert } from './convert.js';
+export { type Comparison, type CompareOptions, compareWeights, type Difference } from './weights/compare.js';
+export type { Cause } from './weights/cause.js';
+export type { TapError } from './weights/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
 export { type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';

@@ -73,9 +73,10 @@ export function contiguousTensor(info: TensorInfo, source: Source, offset: numbe
   const count = countOf(info.shape, source.name);
   return {
     info,
-    async read(options) {
-      return toFloat32(await source.read(offset, count * width, options), info.dtype, littleEndian);
-    },
+    // Bytes that are values already need no second array; others are converted piece by piece.
+    ...(info.dtype === 'float32' && {
+      read: async (options: ReadOptions) => toFloat32(await source.read(offset, count * width, options), 'float32', littleEndian),
+    }),
     async *stream(options) {
       const piece = source.remote ? REMOTE_PIECE : PIECE;
       for (let at = 0; at < count; at += piece) {

@@ -18,8 +18,8 @@ const MAX_SHARDS = 8192;
 const CONCURRENCY = 8;
 
 /**
- * A tfjs layers-model or graph-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that hold a
- * group's bytes end to end (https://www.tensorflow.org/js/guide/save_load).
+ * A tfjs layers-model or graph-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that
+ * hold a group's bytes end to end (https://www.tensorflow.org/js/guide/save_load).
  * Where shards are missing, every tensor whose bytes are wholly known is served, and the others are marked absent. The weights of a
  * graph-model (`tfjs-graph`) are named after their layers, as far as its operations tell.
  */

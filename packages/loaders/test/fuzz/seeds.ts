@@ -52,4 +52,11 @@ export const SEEDS: readonly Seeds[] = [
     source: alone('model.caffemodel'),
   },
   { format: 'prototxt', fixtures: ['caffe-v2.prototxt'], source: alone('deploy.prototxt') },
+  {
+    format: 'onnx',
+    fixtures: ['onnx-torch-bn.onnx', 'onnx-types.onnx', 'onnx-qlinear.onnx', 'onnx-tensorflow.onnx', 'onnx-external.onnx'],
+    source: beside('model.onnx', { 'onnx-external.bin': 2108 }),
+  },
+  { format: 'matlab', fixtures: ['arrays.mat', 'arrays-compressed.mat', 'matconvnet.mat', 'matconvnet-dag.mat'], source: alone('net.mat') },
+  { format: 'matlab-73', fixtures: ['matconvnet-73.mat', 'dag-73.mat', 'cycle-73.mat'], source: alone('net.mat') },
 ];

@@ -100,18 +100,23 @@ async function findSource(
   wantsTop: boolean,
 ): Promise<{ source: Source; set?: PublishedSet }> {
   const { weights } = options;
-  const set =
-    weights === undefined
-      ? publishedDefault(arch, { top: wantsTop, platform: io.platform })
-      : typeof weights === 'string'
-        ? findPublished(weights)
-        : undefined;
+  const wanted = { top: wantsTop, platform: io.platform };
   const taps = [options.layers ?? []].flat();
   const partial = taps.length > 0 && !taps.some(isDenseTap);
-  if (set) return { set, source: await openPublished(set, { ...options, partial }) };
+  const published = async (set: PublishedSet) => ({ set, source: await openPublished(set, { ...options, partial }) });
+  const set = weights === undefined ? publishedDefault(arch, wanted) : typeof weights === 'string' ? findPublished(weights) : undefined;
+  if (set) return published(set);
   if (weights === undefined)
     throw new VggError('VGG_WEIGHTS_MISSING', 'load: nothing is published for this network; pass weights (a path, URL, File or bytes)');
-  return { source: await io.openSource(weights, options) };
+  // An architecture's name alone stands for its set, unless a file is called so; in a page every address may answer.
+  const named = typeof weights === 'string' ? publishedDefault(weights, wanted) : undefined;
+  if (named && io.platform === 'web') return published(named);
+  try {
+    return { source: await io.openSource(weights, options) };
+  } catch (error) {
+    if (named && isVggError(error, 'VGG_NOT_FOUND')) return published(named);
+    throw error;
+  }
 }
 
 /** Whether a tap lies in the dense layers, which the small published files leave out. */

@@ -109,6 +109,18 @@ describe('vgg16.timm, 553 MB on a server', () => {
   });
 });
 
+it('an architecture alone, as weights, is its published set', async () => {
+  for (const [layers, set] of [
+    ['relu1_1', 'vgg16.keras_in1k_notop'],
+    ['prob', 'vgg16.keras_in1k'],
+  ]) {
+    await expect(load(undefined, { weights: 'vgg16', layers, offline: true, backend: 'wasm' })).rejects.toMatchObject({
+      code: 'VGG_NETWORK',
+      message: expect.stringMatching(`^${set}: expected it in `),
+    });
+  }
+});
+
 describe('a file of ours on a server, with the hash of each tensor', () => {
   let bytes: Buffer;
   /** How often the byte in the middle of fc6 comes out wrong. */

@@ -88,8 +88,8 @@ function checkLayout(file: Hdf5, { layout, count, dtype, shape, filters, fill }:
     if (chunkBytes > MAX_CHUNK_BYTES)
       throw refused(file.who, `expected chunks of at most ${MAX_CHUNK_BYTES} bytes, received ${chunkBytes}`);
     const most = file.source.size * (filters.length > 0 ? MAX_DEFLATE_RATIO : 1);
-    if (bytes > most || (filters.length === 0 && chunkBytes > most))
-      throw corrupt(file.who, `its ${bytes} bytes cannot be in a file of ${file.source.size}`);
+    if (Math.max(bytes, chunkBytes) > most)
+      throw corrupt(file.who, `its ${Math.max(bytes, chunkBytes)} bytes cannot be in a file of ${file.source.size}`);
     if (index.address === undefined && bytes > 0) checkUnwritten(file, fill, bytes);
   }
 }

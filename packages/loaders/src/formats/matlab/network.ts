@@ -6,7 +6,7 @@ import type { ReadOptions } from '../../source.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
 import { graphLayer, type NetworkLayer, namedLayers } from './layers.js';
 import { MAX_DEPTH, MAX_VALUES } from './limits.js';
-import { columnOrder, field, fieldsOf, type MatNumbers, type MatValue, settingOf, textOf, tooMuch, weightsOf } from './value.js';
+import { columnOrder, field, type MatNumbers, type MatValue, settingOf, textOf, tooMuch, weightsOf } from './value.js';
 
 /** What a MATLAB file holds, of whichever version. */
 export interface Described {
@@ -113,21 +113,23 @@ async function meanOf(image: MatNumbers, options: ReadOptions): Promise<number[]
 }
 
 /** All arrays of numbers by their path, as MATLAB would name them. */
-function* arraysOf(variables: ReadonlyMap<string, MatValue>, who: string): Generator<[string, MatNumbers]> {
+function arraysOf(variables: ReadonlyMap<string, MatValue>, who: string): [string, MatNumbers][] {
+  const found: [string, MatNumbers][] = [];
   // In a 7.3 file one value may be in many places, and a few bytes stand for a forest.
   let visited = 0;
-  function* walk(path: string, value: MatValue, depth: number): Generator<[string, MatNumbers]> {
+  function walk(path: string, value: MatValue, depth: number): void {
     if (depth > MAX_DEPTH) throw tooMuch(who, `values at most ${MAX_DEPTH} deep`);
     if (++visited > MAX_VALUES) throw tooMuch(who, `at most ${MAX_VALUES} values`);
     if (value.kind === 'numbers') {
-      if (!value.shape.includes(0)) yield [path, value];
+      if (!value.shape.includes(0)) found.push([path, value]);
     } else if (value.kind === 'cell') {
-      for (const [i, item] of value.items.entries()) yield* walk(`${path}{${i + 1}}`, item, depth + 1);
+      for (const [i, item] of value.items.entries()) walk(`${path}{${i + 1}}`, item, depth + 1);
     } else if (value.kind === 'struct') {
-      const only = fieldsOf(value);
+      const only = value.items.length === 1;
       for (const [i, fields] of value.items.entries())
-        for (const [name, item] of fields) yield* walk(`${path}${only ? '' : `(${i + 1})`}.${name}`, item, depth + 1);
+        for (const [name, item] of fields) walk(`${path}${only ? '' : `(${i + 1})`}.${name}`, item, depth + 1);
     }
   }
-  for (const [name, value] of variables) yield* walk(name, value, 0);
+  for (const [name, value] of variables) walk(name, value, 0);
+  return found;
 }

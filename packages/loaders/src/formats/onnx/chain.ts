@@ -50,7 +50,7 @@ export function producersOf(nodes: readonly Node[], who: string): Map<string, No
 
 /**
  * The nodes that the data go through from the input to the output: from the end of the longest way back, each node's first input that is
- * not constant. Side ways (of a taps's output, or what computes a shape) are left out.
+ * not constant. Side ways (to another output, or to the sizes of a shape) are left out.
  */
 export function chainOf({ outputs }: Pick<Model, 'outputs'>, order: readonly Node[], constants: Constants, who: string): Node[] {
   const producers = producersOf(order, who);
