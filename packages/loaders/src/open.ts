@@ -1,6 +1,6 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import type { Format, WeightFile } from './format.js';
-import { FORMATS } from './formats/index.js';
+import { FORMAT_TITLES, findFormat } from './formats/index.js';
 import type { OpenOptions, Source } from './source.js';
 
 export interface OpenWeightsOptions extends OpenOptions {
@@ -21,13 +21,13 @@ const HEAD = 4096;
  * file.tensors.get('block1_conv1/kernel') // { shape: [3, 3, 3, 64], dtype: 'float32', ... }
  */
 export async function openWeights(source: Source, options: OpenWeightsOptions = {}): Promise<WeightFile> {
-  const { signal, sha256, formats = FORMATS } = options;
+  const { signal, sha256, formats } = options;
   try {
     throwIfAborted(signal, source.name);
     const head = await source.read(0, Math.min(HEAD, source.size), options);
-    const format = formats.find((candidate) => candidate.match(head, source));
+    const format = formats ? formats.find((candidate) => candidate.match(head, source)) : await findFormat(head, source);
     if (format) return await format.open(source, { ...(signal && { signal }), ...(sha256 && { sha256 }) });
-    const known = formats.map(({ title }) => title).join(', ');
+    const known = (formats?.map(({ title }) => title) ?? FORMAT_TITLES).join(', ');
     throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${known}), received ${describeBytes(head)}`);
   } catch (error) {
     await source.close?.();

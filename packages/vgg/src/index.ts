@@ -5,10 +5,11 @@ export type { Classification } from './classes/classify.js';
 export type { Embedded, Embedder, EmbedOptions, Pooling } from './run/embedding.js';
 export type { Placement } from './run/placement.js';
 export { type FeatureMap, poolMap, stackMaps, toNCHW, toNpy, toTensor } from './run/feature-map.js';
-export { type Converted, type ConvertOptions, convert } from './convert.js';
-export { type Comparison, type CompareOptions, compareWeights, type Difference } from './weights/compare.js';
-export type { Cause } from './weights/cause.js';
-export type { TapError } from './weights/compare-activations.js';
+export { convert } from './convert/convert.js';
+export type { Converted, ConvertOptions } from './convert/options.js';
+export { type Comparison, type CompareOptions, compareWeights, type Difference } from './compare/compare.js';
+export type { Cause } from './compare/cause.js';
+export type { TapError } from './compare/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
 export { type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
@@ -26,6 +27,8 @@ export type { Layer, Network, Padding, Plan, PlannedConv, PoolKind, Rounding } f
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './network/layers.js';
 export { compareStack, type Summary, type SummaryRow, summarize } from './network/summary.js';
 export { formatSummary } from './network/format-summary.js';
+
+export type { FoldOptions } from './weights/fold.js';
 
 // Published weights and class names.
 export type { SourceInput, WriteTarget } from './io/io.js';

@@ -1,35 +1,84 @@
 import type { Format } from '../format.js';
-import { caffe } from './caffe/index.js';
-import { meanFile } from './caffe/mean.js';
-import { prototxt } from './caffe/prototxt.js';
-import { kerasH5 } from './keras-h5.js';
-import { matlab5, matlab73 } from './matlab/index.js';
-import { npy } from './npy-file.js';
-import { onnx } from './onnx/index.js';
-import { pickledArrays } from './pickle/pickled-arrays.js';
+import type { Source } from '../source.js';
 import { safetensors } from './safetensors.js';
-import { tfCheckpoint } from './tf-checkpoint/index.js';
 import { tfjsLayers } from './tfjs-layers.js';
-import { torchLegacy } from './torch/legacy.js';
-import { zipArchive } from './zip-archive.js';
+
+/** Formats whose files begin alike. Their readers are loaded when a file may be one of theirs, so that a page downloads what it reads. */
+interface Family {
+  /** For people. */
+  readonly titles: readonly string[];
+  /** Whether a file that begins so may be one of them, by its first bytes as Latin-1 text; the formats themselves decide. */
+  mayBe(head: string): boolean;
+  load(): Promise<readonly Format[]>;
+}
+
+const HDF5 = '\x89HDF\r\n\x1a\n';
 
 /**
- * Every format that can be read. A further one is one file here and one line in this list. Those that a signature tells come first;
- * of the others, which look at the first fields, a file fits one at most.
+ * Every format that can be read; a further one is a file here and a line in this list. Those that a signature tells come first, and then
+ * those that are known by their first fields.
  */
-export const FORMATS: readonly Format[] = [
-  matlab73, // HDF5 with a block of MATLAB's own in front
-  kerasH5,
-  safetensors,
-  tfjsLayers,
-  zipArchive,
-  torchLegacy,
-  npy,
-  matlab5,
-  tfCheckpoint,
-  onnx,
-  caffe,
-  prototxt,
-  meanFile,
-  pickledArrays,
+const FAMILIES: readonly Family[] = [
+  {
+    titles: ['Keras HDF5', 'MATLAB 7.3'],
+    mayBe: (head) => head.includes(HDF5),
+    // MATLAB puts a block of its own in front.
+    load: async () =>
+      Promise.all([import('./matlab/matlab73.js').then((it) => it.matlab73), import('./keras-h5.js').then((it) => it.kerasH5)]),
+  },
+  { titles: ['safetensors'], mayBe: (head) => head[8] === '{', load: async () => [safetensors] },
+  { titles: ['TensorFlow.js model'], mayBe: (head) => head.includes('{'), load: async () => [tfjsLayers] },
+  {
+    titles: ['PyTorch', 'Keras .keras', 'NumPy .npz'],
+    mayBe: (head) => head.startsWith('PK'),
+    load: async () => [(await import('./zip-archive.js')).zipArchive],
+  },
+  {
+    titles: ['NumPy .npy'],
+    mayBe: (head) => head.startsWith('\x93NUMPY'),
+    load: async () => [(await import('./npy-file.js')).npy],
+  },
+  {
+    titles: ['MATLAB 5'],
+    mayBe: (head) => ['IM', 'MI'].includes(head.slice(126, 128)),
+    load: async () => [(await import('./matlab/matlab5.js')).matlab5],
+  },
+  {
+    titles: ['PyTorch before 1.6', 'pickled NumPy arrays'],
+    mayBe: (head) => /^[\x80(]/.test(head) || head.slice(257, 262) === 'ustar',
+    load: async () =>
+      Promise.all([
+        import('./torch/legacy.js').then((it) => it.torchLegacy),
+        import('./pickle/pickled-arrays.js').then((it) => it.pickledArrays),
+      ]),
+  },
+  {
+    titles: ['TensorFlow checkpoint'],
+    mayBe: () => true,
+    load: async () => [(await import('./tf-checkpoint/index.js')).tfCheckpoint],
+  },
+  { titles: ['ONNX'], mayBe: () => true, load: async () => [(await import('./onnx/index.js')).onnx] },
+  {
+    titles: ['Caffe model', 'prototxt', 'mean image'],
+    mayBe: () => true,
+    load: async () =>
+      Promise.all([
+        import('./caffe/index.js').then((it) => it.caffe),
+        import('./caffe/prototxt.js').then((it) => it.prototxt),
+        import('./caffe/mean.js').then((it) => it.meanFile),
+      ]),
+  },
 ];
+
+/** What can be read, for people. */
+export const FORMAT_TITLES: readonly string[] = FAMILIES.flatMap(({ titles }) => titles);
+
+/** The format of a file that begins with these bytes; undefined where there is none. */
+export async function findFormat(head: Uint8Array, source: Source): Promise<Format | undefined> {
+  const latin = new TextDecoder('latin1').decode(head);
+  for (const { mayBe, load } of FAMILIES) {
+    const found = mayBe(latin) ? (await load()).find((format) => format.match(head, source)) : undefined;
+    if (found) return found;
+  }
+  return undefined;
+}

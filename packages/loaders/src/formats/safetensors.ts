@@ -7,8 +7,6 @@ import { storedTensor } from './safetensors-tensors.js';
 import { SCALE_SUFFIX, SHA256_KEY } from './safetensors-write.js';
 import { type StoredTensor, weightFile } from './tensors.js';
 
-export { type NamedValues, type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './safetensors-write.js';
-
 /** A VGG's header is 5 KB; the format's own reader stops at 100 MB, which would be a hundred thousand tensors too many. */
 const MAX_HEADER = 16 * 2 ** 20;
 /** The header is `{ name: { dtype, shape: [], data_offsets: [] } }`. */

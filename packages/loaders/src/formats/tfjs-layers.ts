@@ -4,6 +4,7 @@ import type { DType, Format, TensorInfo, WeightFile } from '../format.js';
 import { type Json, member, parseJson } from '../json.js';
 import type { ReadOptions, Source } from '../source.js';
 import { isPlainName } from '../sources/checks.js';
+import { graphOfKeras } from './keras-config.js';
 import { missingTensor, PIECE, type StoredTensor, weightFile } from './tensors.js';
 import { graphNames } from './tfjs-graph.js';
 import { type Group, layOutShards, readSpan } from './tfjs-shards.js';
@@ -91,7 +92,9 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
       }
     }
     const format = isGraph ? 'tfjs-graph' : 'tfjs-layers';
-    return weightFile({ format, who, tensors, metadata: metadataOf(json, isGraph), close });
+    const metadata = metadataOf(json, isGraph);
+    const graph = graphOfKeras(metadata.get('model_config'));
+    return weightFile({ format, who, tensors, metadata, ...(graph && { graph }), close });
   } catch (error) {
     await Promise.all([...shards.values()].map((shard) => shard?.close?.()));
     throw error;

@@ -59,4 +59,17 @@ export const SEEDS: readonly Seeds[] = [
   },
   { format: 'matlab', fixtures: ['arrays.mat', 'arrays-compressed.mat', 'matconvnet.mat', 'matconvnet-dag.mat'], source: alone('net.mat') },
   { format: 'matlab-73', fixtures: ['matconvnet-73.mat', 'dag-73.mat', 'cycle-73.mat'], source: alone('net.mat') },
+  {
+    format: 'tf-checkpoint',
+    fixtures: ['checkpoint/saver.index', 'checkpoint/module.index'],
+    source: beside('model.index', { 'model.data-00000-of-00001': 1696 }),
+  },
+  {
+    format: 'tf-checkpoint-keras',
+    fixtures: ['checkpoint/keras.index'],
+    source: beside('model.index', { 'model.data-00000-of-00001': 8696 }),
+  },
+  { format: 'tf-checkpoint-v1', fixtures: ['checkpoint/saver-v1.ckpt', 'checkpoint/parts-v1.ckpt'], source: alone('vgg_16.ckpt') },
+  { format: 'tfjs-graph', fixtures: ['graph-model/keras2.json'], source: beside('model.json', { 'keras2.bin': 760 }) },
+  { format: 'tfjs-graph-uint8', fixtures: ['graph-model/uint8.json'], source: beside('model.json', { 'uint8.bin': 179 }) },
 ];

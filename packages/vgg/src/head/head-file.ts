@@ -1,5 +1,5 @@
 import { isVggError, messageOf, VggError } from '@vgg/errors';
-import { FORMATS, type NamedValues, openWeights, type WeightFile, writeSafetensors } from '@vgg/loaders';
+import { type NamedValues, openWeights, safetensors, type WeightFile, writeSafetensors } from '@vgg/loaders';
 import { io } from '#io';
 import type { SourceInput } from '../io/io.js';
 import { parsePreprocessing } from '../pictures/preprocessing.js';
@@ -160,7 +160,7 @@ async function withFile<T>(
   use: (file: WeightFile, who: string) => Promise<T>,
 ): Promise<T> {
   const opened = await io.openSource(source, options);
-  const file = await openWeights(opened, { ...options, formats: FORMATS.filter(({ id }) => id === 'safetensors') });
+  const file = await openWeights(opened, { ...options, formats: [safetensors] });
   try {
     return await use(file, opened.name);
   } finally {

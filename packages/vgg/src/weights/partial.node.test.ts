@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { canonicalTensors } from '@vgg/loaders';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SMALL_PLAN, smallFile } from '../../test/small-weights.js';
-import { convert } from '../convert.js';
+import { convert } from '../convert/convert.js';
 import { load } from '../load.js';
 import { network } from '../network/architecture.js';
 import { weightSpecs } from './specs.js';

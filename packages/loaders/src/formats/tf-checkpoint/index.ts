@@ -23,7 +23,8 @@ const GRAPH = '_CHECKPOINTABLE_OBJECT_GRAPH';
  * `NAME.data-00000-of-00001` beside it, and of the first, all in one file. Names are those of the variables: `conv1_1/weights`, and
  * `block1_conv1/kernel` also where the key is a path through Keras's objects.
  *
- * The index is always checked against its CRC-32C; the values are where the caller asks for hashes, since that takes as long as reading them.
+ * The index is always checked against its CRC-32C; the values are where the caller asks for hashes, since that takes as long as reading
+ * them.
  */
 export const tfCheckpoint: Format = {
   id: 'tf-checkpoint',
@@ -155,7 +156,8 @@ function tensorOf(name: string, entry: BundleEntry, shards: Shards, littleEndian
   if (!check) return tensor(source);
   // Each reading has a sum of its own.
   const fresh = () => tensor(summed(source, entry));
-  return { info: fresh().info, read: (options) => fresh().read!(options), stream: (options) => fresh().stream(options) };
+  const { info: own, read } = tensor(source);
+  return { info: own, ...(read && { read: (options) => fresh().read!(options) }), stream: (options) => fresh().stream(options) };
 }
 
 /** A data file that is read once from a tensor's first byte to its last, whose sum must then be the stored one. */

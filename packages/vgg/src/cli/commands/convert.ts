@@ -2,8 +2,10 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { messageOf } from '@vgg/errors';
 import { WRITERS } from '@vgg/loaders';
-import { CONVERT_DEFAULTS, convert, writerFor } from '../../convert.js';
-import type { TapError } from '../../weights/compare-activations.js';
+import type { TapError } from '../../compare/compare-activations.js';
+import { convert } from '../../convert/convert.js';
+import { writerFor } from '../../convert/convert-files.js';
+import { CONVERT_DEFAULTS } from '../../convert/options.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
@@ -70,7 +72,7 @@ export const convertCommand = command({
     });
     let errors: readonly TapError[] | undefined;
     if (dtype !== 'float32' && !unchecked) {
-      const { measureErrors } = await import('../../weights/compare.js');
+      const { measureErrors } = await import('../../compare/compare-sets.js');
       const measuring = { arch: named, fold: folding, backend: options.backend, signal, onProgress };
       errors = await measureErrors(input, converted.output, measuring).catch((error: unknown) => {
         if (signal.aborted) throw error;

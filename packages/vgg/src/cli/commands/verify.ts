@@ -1,5 +1,5 @@
+import type { Comparison, Difference } from '../../compare/compare.js';
 import type { Plan } from '../../network/plan.js';
-import type { Comparison, Difference } from '../../weights/compare.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { type Context, command, type Result } from '../command.js';
 import { EXIT } from '../exit.js';
@@ -27,7 +27,7 @@ export const verify = command({
 });
 
 async function compare(a: string, b: string, arch: string | Plan | undefined, { signal, onProgress, options }: Context): Promise<Result> {
-  const { compareWeights } = await import('../../weights/compare.js');
+  const { compareWeights } = await import('../../compare/compare.js');
   const compared = await compareWeights(a, b, { arch, backend: options.backend, signal, onProgress });
   const { ok, firstDifference: difference, diverges } = compared;
   return {

@@ -5,62 +5,23 @@ import {
   type OutputFile,
   type ReadOptions,
   readCanonical,
-  type StoredType,
   streamCanonical,
   type TensorToWrite,
   WRITERS,
   type Writer,
 } from '@vgg/loaders';
 import { io } from '#io';
-import { classNames } from './classes/classes.js';
-import type { ClassName } from './classes/parse-classes.js';
-import { isPatch, type SourceInput, type WriteTarget } from './io/io.js';
-import { graphOfNetwork } from './network/graph.js';
-import { prefix } from './network/layers.js';
-import type { Network, Plan } from './network/plan.js';
-import { METADATA, type OpenedWeights, type OpenWeightsOptions, openNetworkWeights } from './weights/open-weights.js';
-import { weightSpecs } from './weights/specs.js';
+import { classNames } from '../classes/classes.js';
+import { isPatch, type SourceInput, type WriteTarget } from '../io/io.js';
+import { graphOfNetwork } from '../network/graph.js';
+import { prefix } from '../network/layers.js';
+import type { Network } from '../network/plan.js';
+import { METADATA, type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
+import { weightSpecs } from '../weights/specs.js';
+import { CONVERT_DEFAULTS, type Converted, type ConvertOptions } from './options.js';
 
-export interface ConvertOptions extends OpenWeightsOptions {
-  /** The format to write, by its id or ending; by default what the output's name ends in, and for a folder `tfjs`. */
-  to?: string;
-  /** Default `float32`, bit for bit the values read; `float16` halves the file, `int8` quarters it, with a scale for each output channel. */
-  dtype?: StoredType;
-  /** Only what these taps need. */
-  layers?: readonly string[];
-  /** The architecture, where the file does not show it. */
-  arch?: string | Plan;
-  /** Names of the classes to carry, a file or the names themselves, instead of those that the input carries. */
-  classes?: SourceInput | readonly ClassName[];
-}
-
-export const CONVERT_DEFAULTS = { dtype: 'float32' } as const;
-
-/** What {@link convert} wrote. */
-export interface Converted {
-  /** The main file. */
-  readonly output: string;
-  /** The id of its format. */
-  readonly format: string;
-  readonly tensors: number;
-  /** Of all files. */
-  readonly bytes: number;
-  /** By their own names, the main file last. */
-  readonly files: readonly { readonly name: string; readonly bytes: number }[];
-}
-
-/**
- * Any readable weight file to any format that can be written, with canonical names (`conv1_1`, `fc6`); where the format has a place for it,
- * the file carries its plan, preprocessing, class names, licence and source. One tensor at a time is in memory, and files get their names
- * when they are whole.
- *
- * @param output a path or URL; one that ends in `/` is a folder, which is made, and `model.json` is written into it
- * @throws VggError `VGG_WEIGHTS_MISSING` for an incomplete file, unless `layers` stops before the hole; `VGG_OPTION` for a format that
- *   cannot be written, or that cannot hold what is asked for; `VGG_OUTPUT`; what opening the weights throws
- * @example
- * await convert('VGG_ILSVRC_16_layers.caffemodel', 'vgg16.safetensors'); // { format: 'safetensors', tensors: 32, bytes: 553437384, ... }
- */
-export async function convert(weights: SourceInput, output: WriteTarget, options: ConvertOptions = {}): Promise<Converted> {
+/** What {@link convert} does. */
+export async function convertFiles(weights: SourceInput, output: WriteTarget, options: ConvertOptions): Promise<Converted> {
   const { dtype } = { ...CONVERT_DEFAULTS, ...options };
   const { signal, layers } = options;
   const writer = writerFor(output, options.to);

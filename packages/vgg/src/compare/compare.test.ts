@@ -4,7 +4,8 @@ import { SMALL_PLAN, smallWeights } from '../../test/small-weights.js';
 import { network } from '../network/architecture.js';
 import type { Plan } from '../network/plan.js';
 import { PREPROCESSINGS } from '../pictures/preprocessing.js';
-import { compareWeights, measureErrors } from './compare.js';
+import { compareWeights } from './compare.js';
+import { measureErrors } from './compare-sets.js';
 import { standardPicture } from './standard-picture.js';
 
 type Values = Map<string, { shape: readonly number[]; values: Float32Array }>;

@@ -3,9 +3,9 @@ import { type OnProgress, throwIfAborted } from '@vgg/errors';
 import type { Layer, Network } from '../network/plan.js';
 import { forward, steps } from '../run/forward.js';
 import { place } from '../run/placement.js';
-import type { OpenedWeights } from './open-weights.js';
+import type { OpenedWeights } from '../weights/open-weights.js';
+import { WeightStore } from '../weights/store.js';
 import { preparedPicture, STANDARD_SIDE } from './standard-picture.js';
-import { WeightStore } from './store.js';
 
 /** How far two weight sets are apart at one layer. */
 export interface TapError {

@@ -1,0 +1,33 @@
+import type { StoredType } from '@vgg/loaders';
+import type { ClassName } from '../classes/parse-classes.js';
+import type { SourceInput } from '../io/io.js';
+import type { Plan } from '../network/plan.js';
+import type { OpenWeightsOptions } from '../weights/open-weights.js';
+
+export interface ConvertOptions extends OpenWeightsOptions {
+  /** The format to write, by its id or ending; by default what the output's name ends in, and for a folder `tfjs`. */
+  to?: string;
+  /** Default `float32`, bit for bit the values read; `float16` halves the file, `int8` quarters it, with a scale for each output channel. */
+  dtype?: StoredType;
+  /** Only what these taps need. */
+  layers?: readonly string[];
+  /** The architecture, where the file does not show it. */
+  arch?: string | Plan;
+  /** Names of the classes to carry, a file or the names themselves, instead of those that the input carries. */
+  classes?: SourceInput | readonly ClassName[];
+}
+
+export const CONVERT_DEFAULTS = { dtype: 'float32' } as const;
+
+/** What {@link convert} wrote. */
+export interface Converted {
+  /** The main file. */
+  readonly output: string;
+  /** The id of its format. */
+  readonly format: string;
+  readonly tensors: number;
+  /** Of all files. */
+  readonly bytes: number;
+  /** By their own names, the main file last. */
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+}
