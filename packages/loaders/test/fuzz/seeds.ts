@@ -1,4 +1,5 @@
 import { bytesSource, filesSource, type Source } from '../../src/index.js';
+import { repairTable } from './table.js';
 
 /** Small sound files of one format, which mutations begin with. */
 export interface Seeds {
@@ -17,6 +18,8 @@ const beside = (name: string, companions: Readonly<Record<string, number>>) => (
     new File([bytes as Uint8Array<ArrayBuffer>], name),
     ...Object.entries(companions).map(([other, length]) => new File([new Uint8Array(length)], other)),
   ]);
+
+const repaired = (source: Seeds['source']) => (bytes: Uint8Array) => source(repairTable(bytes));
 
 export const SEEDS: readonly Seeds[] = [
   { format: 'safetensors', fixtures: ['torch-plain.safetensors', 'torch-half.safetensors'], source: alone('model.safetensors') },
@@ -62,14 +65,18 @@ export const SEEDS: readonly Seeds[] = [
   {
     format: 'tf-checkpoint',
     fixtures: ['checkpoint/saver.index', 'checkpoint/module.index'],
-    source: beside('model.index', { 'model.data-00000-of-00001': 1696 }),
+    source: repaired(beside('model.index', { 'model.data-00000-of-00001': 1696 })),
   },
   {
     format: 'tf-checkpoint-keras',
     fixtures: ['checkpoint/keras.index'],
-    source: beside('model.index', { 'model.data-00000-of-00001': 8696 }),
+    source: repaired(beside('model.index', { 'model.data-00000-of-00001': 8696 })),
   },
-  { format: 'tf-checkpoint-v1', fixtures: ['checkpoint/saver-v1.ckpt', 'checkpoint/parts-v1.ckpt'], source: alone('vgg_16.ckpt') },
+  {
+    format: 'tf-checkpoint-v1',
+    fixtures: ['checkpoint/saver-v1.ckpt', 'checkpoint/parts-v1.ckpt'],
+    source: repaired(alone('vgg_16.ckpt')),
+  },
   { format: 'tfjs-graph', fixtures: ['graph-model/keras2.json'], source: beside('model.json', { 'keras2.bin': 760 }) },
   { format: 'tfjs-graph-uint8', fixtures: ['graph-model/uint8.json'], source: beside('model.json', { 'uint8.bin': 179 }) },
 ];
