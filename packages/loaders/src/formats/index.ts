@@ -75,7 +75,8 @@ export const FORMAT_TITLES: readonly string[] = FAMILIES.flatMap(({ titles }) =>
 
 /** The format of a file that begins with these bytes; undefined where there is none. */
 export async function findFormat(head: Uint8Array, source: Source): Promise<Format | undefined> {
-  const latin = new TextDecoder('latin1').decode(head);
+  // TextDecoder's 'latin1' is another code page, as the web has it.
+  const latin = String.fromCharCode(...head);
   for (const { mayBe, load } of FAMILIES) {
     const found = mayBe(latin) ? (await load()).find((format) => format.match(head, source)) : undefined;
     if (found) return found;
