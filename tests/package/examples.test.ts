@@ -35,6 +35,31 @@ describe('the first command (examples/node/tour.mjs)', () => {
   });
 });
 
+describe('examples/node/weights.mjs', () => {
+  const weights = (...args: string[]) => run(process.execPath, ['examples/node/weights.mjs', ...args], { env: { ...env, TMPDIR: out } });
+
+  it('makes a tiny network, tells what is in it, converts it and compares', async () => {
+    const { stdout } = await weights();
+    expect(stdout).toContain('6 tensors, safetensors');
+    expect(stdout).toContain('it is tiny, up to prob');
+    expect(stdout).toContain('pictures as for torchvision: RGB');
+    expect(stdout).toMatch(/the same values, and the same maps at 5 layers\n$/);
+  });
+
+  it.skipIf(!existsSync(WEIGHTS))(`converts what is there of a broken download (${WEIGHTS})`, async () => {
+    const { stdout } = await weights(WEIGHTS, join(out, 'part.safetensors'));
+    expect(stdout).toContain('it is vgg16, up to pool3');
+    expect(stdout).toContain(`wrote ${join(out, 'part.safetensors')}: 14 tensors`);
+    expect(stdout).toContain('the same up to conv4_1: conv4_1.bias is only in the first');
+  });
+
+  it('says in one sentence what is wrong', async () => {
+    const failure = await weights(join(out, 'none.pth')).catch((error: { code: number; stderr: string }) => error);
+    expect(failure).toMatchObject({ code: 1 });
+    expect((failure as { stderr: string }).stderr).toMatch(/^[^\n]*none\.pth: expected a file[^\n]* \[VGG_NOT_FOUND\]\n$/);
+  });
+});
+
 describe('examples/node/similar.mjs', () => {
   it.skipIf(!existsSync(WEIGHTS))(`finds a picture first among its like (${WEIGHTS})`, async () => {
     const folder = join(out, 'pictures', 'train', 'dots');

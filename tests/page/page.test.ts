@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { convert } from '../../packages/vgg/src/index.ts';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
 import { picture, reference, relativeError, weightFile } from '../package/support/small-vgg.ts';
 
@@ -260,6 +261,37 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
       expect(Math.abs(values[1]! / 109.38072769551985 - 1)).toBeLessThan(1e-3);
     },
   );
+
+  test('the published sets that a page may fetch are listed, with their licence', async () => {
+    await page.getByText('Published', { exact: true }).click();
+    const names = await section('weights').locator('select[name=published] option').allTextContents();
+    expect(names).toContain('vgg16.timm_tv_in1k (553.0 MB)');
+    expect(await section('weights').locator('#published-note').textContent()).toContain('from huggingface.co; licence BSD-3-Clause');
+  });
+
+  test('files of every kind, with those that belong to them', { timeout: 90_000 }, async () => {
+    for (const name of ['small.h5', 'small.onnx', 'small.npz', 'small.caffemodel', 'web/model.json'])
+      await convert(join(folder, 'small.safetensors'), join(folder, name.replace('model.json', '')));
+    const kinds: [string, ...string[]][] = [
+      ['small.h5'],
+      ['small.onnx'],
+      ['small.npz'],
+      ['small.caffemodel', 'small.prototxt'],
+      ['web/model.json', 'web/group1-shard1of1.bin'],
+    ];
+    for (const names of kinds) {
+      await loadFiles(...names);
+      const main = names[0].split('/').at(-1)!;
+      await expect.poll(() => section('weights').locator('.facts').textContent(), WAIT).toContain(`Weights${main} (`);
+      const facts = await section('weights').locator('.facts').textContent();
+      expect(facts).toContain('Networksmall');
+      expect(facts).toContain('Reachcomplete');
+    }
+    expect(await section('weights').locator('#weight-files').textContent()).toMatch(/^model\.json, group1-shard1of1\.bin: [\d.]+ kB$/);
+    // What is missing is said in one sentence.
+    await loadFiles('web/model.json');
+    await expect.poll(() => section('weights').getByRole('alert').textContent(), WAIT).toContain('missing shard group1-shard1of1.bin');
+  });
 
   test('a load that takes long shows its progress, and stops when it is cancelled', async () => {
     // The file is 2.7 kB in one piece; its bytes never come.

@@ -64,7 +64,7 @@ export function featuresSection(section) {
     const sees = map.shape.length === 4 ? `Each cell sees ${receptiveField} × ${receptiveField} pixels, ${stride} apart. ` : '';
     section.querySelector('.summary').textContent =
       `${map.layer}: shape ${map.shape.join(' × ')}. ${sees}Values from ${short(lowest)} to ${short(highest)}, mean ${short(mean)}, ${percent(zeros)} zeros. ` +
-      `${Math.round(milliseconds)} ms. The ${Math.min(16, map.shape.at(-1))} strongest channels:`;
+      `${Math.round(milliseconds)} ms. ${map.shape.at(-1) > 1 ? `The ${Math.min(16, map.shape.at(-1))} strongest channels` : 'Its one channel'}:`;
     drawChannels(section.querySelector('.maps'), map, { common: form.elements.common.checked, range: [lowest, highest] });
   }
 
@@ -73,6 +73,7 @@ export function featuresSection(section) {
       model = loaded;
       fillTaps(form.elements.tap, model, reach, firstLook(model));
       fillSizes(form.elements.size, model);
+      act('classify').textContent = model.network.classes === 1000 ? 'What is it? (ImageNet)' : 'What is it?';
       act('classify').hidden = !model.network.top || reach.missing !== undefined;
       open(section);
       look();

@@ -1,9 +1,11 @@
-import { load, PUBLISHED_SETS } from '../vgg/vgg.js';
+import { load, PREPROCESSINGS, PUBLISHED_SETS } from '../vgg/vgg.js';
 import { element, megabytes } from './dom.js';
 import { dropArea } from './drop.js';
 import { fail, run } from './task.js';
 
 const FIRST_CHOICE = 'vgg16.timm_tv_in1k';
+/** So many chosen files are named. */
+const SHOWN = 4;
 
 /** The first section: where weights come from, loading them, and what was loaded. Hands each new model to `onModel`. */
 export function weightsSection(section, { served, onModel }) {
@@ -14,6 +16,7 @@ export function weightsSection(section, { served, onModel }) {
   let model;
 
   listPublished(form, section.querySelector('#published-note'));
+  form.elements.preprocessing.append(...Object.keys(PREPROCESSINGS).map((name) => element('option', { value: name }, `as for ${name}`)));
   if (served) {
     const radio = form.querySelector('[value=served]');
     radio.closest('label').hidden = false;
@@ -29,13 +32,13 @@ export function weightsSection(section, { served, onModel }) {
   dropArea(section.querySelector('[data-drop=weights]'), (chosen) => {
     files = chosen;
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
-    section.querySelector('#weight-files').textContent =
-      files.length === 1 ? `${files[0].name}, ${megabytes(bytes)}` : `${files.length} files, ${megabytes(bytes)}`;
+    const names = files.length <= SHOWN ? files.map(({ name }) => name).join(', ') : `${files.length} files`;
+    section.querySelector('#weight-files').textContent = `${names}: ${megabytes(bytes)}`;
   });
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    const { from, published, address, backend, network } = form.elements;
+    const { from, published, address, backend, preprocessing, network } = form.elements;
     const sources = {
       served: () => new URL(served, location.href),
       published: () => published.value,
@@ -46,7 +49,12 @@ export function weightsSection(section, { served, onModel }) {
     if (weights.length === 0)
       return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
     const loaded = await run(task, 'Loading', (options) =>
-      load(network.value.trim() || undefined, { weights, backend: backend.value, ...options }),
+      load(network.value.trim() || undefined, {
+        weights,
+        backend: backend.value,
+        preprocessing: preprocessing.value || undefined,
+        ...options,
+      }),
     );
     if (!loaded) return;
     model?.dispose();
@@ -65,8 +73,8 @@ function reachOf(model) {
   return { layers: new Set(names.slice(0, hole)), missing };
 }
 
-/** What a page may fetch: formats that are read here, from hosts that let other origins in. */
-const FETCHABLE = PUBLISHED_SETS.filter(({ readable, cors }) => readable && cors);
+/** What a page may fetch: from hosts that let other origins in. */
+const FETCHABLE = PUBLISHED_SETS.filter(({ cors }) => cors);
 
 function listPublished(form, note) {
   const select = form.elements.published;
@@ -80,6 +88,9 @@ function listPublished(form, note) {
   describe();
 }
 
+/** The first of many names. */
+const listed = (names) => `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''}`;
+
 function showFacts(list, model, reach) {
   const { backend, network, weights, preprocessing } = model;
   const threads = backend.threads > 1 ? `, ${backend.threads} threads` : '';
@@ -87,6 +98,7 @@ function showFacts(list, model, reach) {
   const rows = {
     Network: `${network.name}${network.top ? '' : ', without its dense layers'}`,
     Weights: `${weights.name} (${weights.format})${weights.licence ? `, ${weights.licence}` : ''}`,
+    ...(weights.unknown.length > 0 ? { 'Not used': listed(weights.unknown) } : {}),
     Reach: reach.missing ? `up to ${[...reach.layers].at(-1)}; ${reach.missing} is not in the file` : 'complete',
     Pictures: `prepared as ${preprocessing.name} does`,
     Backend: `${backend.name}${threads}: ${backend.reason}`,

@@ -1,6 +1,7 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import type { TensorInfo, WeightFile } from './format.js';
+import type { StreamOptions, TensorInfo, WeightFile } from './format.js';
 import { nameTensors } from './names/naming.js';
+import { product } from './numbers.js';
 import { cStrides, type Reorder, reorder } from './reorder.js';
 import type { ReadOptions } from './source.js';
 import type { Naming, Part, Place, WeightSpec } from './spec.js';
@@ -107,9 +108,9 @@ export async function readCanonical(file: WeightFile, mapping: Mapping, name: st
     const why = mapped?.absence ?? `nothing in the file is known as it, by ${mapping.naming} names`;
     throw new VggError('VGG_WEIGHTS_MISSING', `${name}: the weights are not there (${why}); pass a whole file or ask for an earlier layer`);
   }
-  if (mapped.tensor === undefined) return new Float32Array(count(mapped.shape)).fill(mapped.fill ?? 0);
+  if (mapped.tensor === undefined) return new Float32Array(product(mapped.shape)).fill(mapped.fill ?? 0);
   if (!mapped.reorder) return file.read(mapped.tensor, options);
-  return reorder(file.stream(mapped.tensor, options), count(mapped.shape), mapped.reorder, options);
+  return reorder(file.stream(mapped.tensor, { ...options, reuse: true }), product(mapped.shape), mapped.reorder, options);
 }
 
 /** The same piece by piece; in one piece where the values have to be brought into order. */
@@ -117,7 +118,7 @@ export async function* streamCanonical(
   file: WeightFile,
   mapping: Mapping,
   name: string,
-  options: ReadOptions = {},
+  options: StreamOptions = {},
 ): AsyncGenerator<Float32Array> {
   const mapped = mapping.tensors.get(name);
   if (mapped?.present && mapped.tensor !== undefined && !mapped.reorder) yield* file.stream(mapped.tensor, options);
@@ -142,7 +143,7 @@ function leftOut(specs: readonly WeightSpec[], found: ReadonlySet<string>): (spe
 }
 
 function vectorOrder(name: string, shape: readonly number[], info: TensorInfo): undefined {
-  if (count(info.shape) !== count(shape) || info.shape.filter((size) => size !== 1).length > 1) throw wrongShape(name, [shape], info);
+  if (product(info.shape) !== product(shape) || info.shape.filter((size) => size !== 1).length > 1) throw wrongShape(name, [shape], info);
 }
 
 /** Theano's filters are OIHW and mirrored; and a model run channels-first flattens into fc6 in another order than its filters tell. */
@@ -208,8 +209,4 @@ function wrongShape(name: string, expected: readonly (readonly number[])[], info
 
 function same(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
-}
-
-function count(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

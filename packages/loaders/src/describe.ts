@@ -1,5 +1,6 @@
 import type { WeightFile } from './format.js';
 import { findLayers } from './names/naming.js';
+import { product } from './numbers.js';
 import type { FoundLayer, Naming } from './spec.js';
 
 /** The shapes of a file's layers, by which its architecture is known. */
@@ -34,13 +35,13 @@ export function describeShapes(file: Pick<WeightFile, 'format' | 'tensors' | 'gr
     }),
     batchNorms: layers.flatMap(({ kind, name, parts }) => {
       const shape = kind === 'batchnorm' ? file.tensors.get([...parts.values()][0]!)?.shape : undefined;
-      return shape ? [{ name, channels: shape.reduce((product, size) => product * size, 1) }] : [];
+      return shape ? [{ name, channels: product(shape) }] : [];
     }),
     dense: layers.flatMap((layer) => {
       const shape = shapeOf(layer);
       if (layer.kind !== 'dense' || shape.length < 2) return [];
       const out = layout.dense ? shape[0]! : shape.at(-1)!;
-      const total = shape.reduce((product, size) => product * size, 1);
+      const total = product(shape);
       return [{ name: layer.name, in: out === 0 ? 0 : total / out, out, bias: layer.parts.has('bias') }];
     }),
   };

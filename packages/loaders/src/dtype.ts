@@ -43,6 +43,11 @@ export function countOf(shape: readonly number[], who: string): number {
 
 const LITTLE_ENDIAN_HOST = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** Whether stored bytes are float32 values as they are. */
+export function isNativeFloat32(dtype: DType, littleEndian: boolean): boolean {
+  return dtype === 'float32' && littleEndian === LITTLE_ENDIAN_HOST;
+}
+
 /**
  * Stored bytes as float32; those of little-endian float32 are taken over without a copy where they are aligned.
  * Values that float32 cannot hold are rounded to the nearest that it can.
@@ -50,7 +55,7 @@ const LITTLE_ENDIAN_HOST = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true): Float32Array<ArrayBuffer> {
   const size = DTYPE_BYTES[dtype];
   const count = Math.floor(bytes.length / size);
-  if (dtype === 'float32' && littleEndian === LITTLE_ENDIAN_HOST) {
+  if (isNativeFloat32(dtype, littleEndian)) {
     if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, count);
     return new Float32Array(new Uint8Array(bytes.subarray(0, count * 4)).buffer);
   }
@@ -102,9 +107,8 @@ function widen(bytes: Uint8Array, count: number, dtype: 'float16' | 'bfloat16', 
 }
 
 /** Rounds float32 values to the nearest binary16, ties to even; past 65504 they become infinite. Returns the bits, one value in two bytes. */
-export function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+export function toFloat16(values: Float32Array, out = new Uint16Array(values.length)): Uint16Array<ArrayBuffer> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint16Array(values.length);
   for (let i = 0; i < out.length; i++) {
     const word = bits[i]!;
     const sign = (word >>> 16) & 0x8000;

@@ -40,6 +40,8 @@ export interface TensorInfo {
 export interface WeightFile {
   /** The format's id, such as `keras-h5`, `tfjs-layers`, `safetensors`. */
   readonly format: string;
+  /** The file's own, for messages. */
+  readonly name?: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** What the file says of itself, as text (safetensors metadata, keras_version ...). */
   readonly metadata: ReadonlyMap<string, string>;
@@ -49,8 +51,13 @@ export interface WeightFile {
    * @throws VggError `VGG_WEIGHTS_MISSING` if its bytes are not there */
   read(name: string, options?: ReadOptions): Promise<Float32Array>;
   /** The same values in the order in which the file has them (see {@link TensorInfo.axes}), in pieces of a few MB, so that a tensor never has to be in memory. */
-  stream(name: string, options?: ReadOptions): AsyncIterable<Float32Array>;
+  stream(name: string, options?: StreamOptions): AsyncIterable<Float32Array>;
   close(): Promise<void>;
+}
+
+export interface StreamOptions extends ReadOptions {
+  /** Whether the pieces may share memory: each then holds its values until the next is asked for, and no garbage piles up behind them. */
+  reuse?: boolean;
 }
 
 /** One file format: how to know it and how to read it. */

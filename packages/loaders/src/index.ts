@@ -1,12 +1,12 @@
 export { canonicalise, canonicalTensors, type MappedTensor, type Mapping, readCanonical, streamCanonical } from './canonical.js';
 export { describeShapes, type FileShapes } from './describe.js';
 export { DTYPE_BYTES, toFloat16, toFloat32 } from './dtype.js';
-export type { DType, Format, TensorInfo, WeightFile } from './format.js';
+export type { DType, Format, StreamOptions, TensorInfo, WeightFile } from './format.js';
 export { parsePrototxt } from './formats/caffe/prototxt.js';
 export { FORMAT_TITLES } from './formats/index.js';
-export { decodeNpy, encodeNpy, type NpyArray, npyHeader } from './formats/npy.js';
-export { safetensors } from './formats/safetensors.js';
-export { type NamedValues, type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './formats/safetensors-write.js';
+export { decodeNpy, encodeNpy, type NpyArray, npyHeader } from './formats/numpy/npy.js';
+export { safetensors } from './formats/safetensors/read.js';
+export { type NamedValues, type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './formats/safetensors/write.js';
 export { type OpenedFile, type StoredTensor, weightFile } from './formats/tensors.js';
 export { findWriter, WRITERS } from './formats/writers.js';
 export type { FileGraph, GraphLayer } from './graph.js';

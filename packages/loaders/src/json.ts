@@ -1,4 +1,5 @@
 import { messageOf, VggError } from '@vgg/errors';
+import { pastLimit } from './refusals.js';
 
 export interface JsonLimits {
   /** Who speaks in the errors: the file's name. */
@@ -17,7 +18,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
  */
 export function parseJson(bytes: Uint8Array, { who, maxBytes, maxDepth }: JsonLimits): Json {
   if (bytes.length > maxBytes) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${maxBytes} bytes of JSON, received ${bytes.length}`);
+    throw pastLimit(who, `at most ${maxBytes} bytes of JSON`, bytes.length);
   }
   let text: string;
   try {

@@ -1,4 +1,5 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
+import { latin1 } from './bytes.js';
 import type { Format, WeightFile } from './format.js';
 import { FORMAT_TITLES, findFormat } from './formats/index.js';
 import type { OpenOptions, Source } from './source.js';
@@ -27,8 +28,10 @@ export async function openWeights(source: Source, options: OpenWeightsOptions = 
     const head = await source.read(0, Math.min(HEAD, source.size), options);
     const format = formats ? formats.find((candidate) => candidate.match(head, source)) : await findFormat(head, source);
     if (format) return await format.open(source, { ...(signal && { signal }), ...(sha256 && { sha256 }) });
-    const known = (formats?.map(({ title }) => title) ?? FORMAT_TITLES).join(', ');
-    throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${known}), received ${describeBytes(head)}`);
+    const known = describeBytes(head);
+    if (known) throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file, received ${known}`);
+    const titles = (formats?.map(({ title }) => title) ?? FORMAT_TITLES).join(', ');
+    throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${titles}), received bytes of an unknown kind`);
   } catch (error) {
     await source.close?.();
     throw error;
@@ -38,22 +41,30 @@ export async function openWeights(source: Source, options: OpenWeightsOptions = 
 /** What other files begin with, as people call them. */
 const SIGNATURES: readonly [string, string][] = [
   ['\x1f\x8b', 'a gzip archive; unpack it first'],
+  ['BZh', 'a bzip2 archive; unpack it first'],
+  ['\xfd7zXZ', 'an xz archive; unpack it first'],
+  ['7z\xbc\xaf', 'a 7z archive; unpack it first'],
+  ['Rar!', 'a RAR archive; unpack it first'],
   ['\xff\xd8\xff', 'a JPEG picture'],
   ['\x89PNG', 'a PNG picture'],
   ['GIF8', 'a GIF picture'],
+  ['RIFF', 'a picture or a sound'],
   ['%PDF', 'a PDF document'],
   ['version https://git-lfs', 'a Git LFS pointer; fetch the file it stands for'],
 ];
 
-function describeBytes(head: Uint8Array): string {
-  if (head.length === 0) return 'an empty file';
-  const latin = String.fromCharCode(...head.subarray(0, 32));
+/** With what to do about it; undefined for bytes of no kind that people take for weights. */
+function describeBytes(head: Uint8Array): string | undefined {
+  if (head.length === 0) return 'an empty file; fetch it again';
+  const latin = latin1(head.subarray(0, 32));
   const known = SIGNATURES.find(([signature]) => latin.startsWith(signature));
   if (known) return known[1];
   if (head.every((byte) => byte >= 0x20 || (byte >= 9 && byte <= 13))) {
     const text = new TextDecoder().decode(head).trim();
     if (/^<(!doctype|html)/i.test(text)) return 'a web page; is the address right?';
-    return /^[[{]/.test(text) ? 'JSON that names no weights' : 'text';
+    if (/^<\?xml/.test(text)) return 'XML, such as a server sends for an error; is the address right?';
+    if (text.startsWith('{') || text.startsWith('[')) return 'JSON that names no weights; is it the model.json of the weights?';
+    return `text (${JSON.stringify(text.slice(0, 40))}); is it the right file?`;
   }
-  return 'bytes of an unknown kind';
+  return undefined;
 }

@@ -48,10 +48,9 @@ export function int8Scales(values: Float32Array, channels: number): Float32Array
 }
 
 /** Values, of which the last axis is the output channel, divided by the scales of their channels and rounded. */
-export function quantizeBy(values: Float32Array, scales: Float32Array): Int8Array<ArrayBuffer> {
+export function quantizeBy(values: Float32Array, scales: Float32Array, out = new Int8Array(values.length)): Int8Array<ArrayBuffer> {
   const channels = scales.length;
   checkChannels(values.length, channels);
-  const out = new Int8Array(values.length);
   for (let at = 0; at < values.length; at += channels) {
     for (let c = 0; c < channels; c++) out[at + c] = nearest(values[at + c]!, scales[c]!);
   }

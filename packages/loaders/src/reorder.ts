@@ -77,16 +77,20 @@ export async function reorder(
   return out;
 }
 
-/** The inverse of {@link reorder}: the values in the order that it takes them in, in pieces of some `piece` values. */
+/**
+ * The inverse of {@link reorder}: the values in the order that it takes them in, in pieces of some `piece` values, each of which holds them
+ * until the next is asked for.
+ */
 export function* unorder(values: Float32Array, order: Reorder, piece: number): Generator<Float32Array<ArrayBuffer>> {
   const places = rowPlaces(order);
   const row = places.length;
   const stride = order.strides[0] ?? 1;
   const rows = order.sizes[0] ?? 1;
   const some = Math.max(1, Math.floor(piece / Math.max(1, row)));
+  const memory = new Float32Array(Math.min(some, rows) * row);
   for (let first = 0; first < rows; first += some) {
     const here = Math.min(some, rows - first);
-    const out = new Float32Array(here * row);
+    const out = memory.subarray(0, here * row);
     for (let start = 0; start < here; start += TILE) {
       const end = Math.min(here, start + TILE);
       for (let j = 0; j < row; j++) {

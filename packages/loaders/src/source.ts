@@ -14,6 +14,11 @@ export interface Source {
    * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early; `VGG_ABORTED`
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  /**
+   * The same into memory that is there already, all of `target`: what is read in pieces then leaves no garbage behind. Without it, `read`
+   * is used.
+   */
+  readInto?(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void>;
   /** Another file of the same folder, by its plain base name; `undefined` where it does not exist. */
   sibling?(basename: string, options?: ReadOptions): Promise<Source | undefined>;
   /** Gives back what the source holds (a file handle). */

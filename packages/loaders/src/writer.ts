@@ -12,7 +12,7 @@ export interface TensorToWrite {
   readonly shape: readonly number[];
   /** All values. The array is the caller's own. */
   values(options?: ReadOptions): Promise<Float32Array>;
-  /** The same, in pieces of a few MB; cheaper where no other layout is to be made of them. */
+  /** The same, in pieces that hold their values until the next is asked for; cheaper where no other layout is to be made of them. */
   stream(options?: ReadOptions): AsyncIterable<Float32Array>;
 }
 
@@ -42,7 +42,7 @@ export interface Patch {
 export interface OutputFile {
   /** Plain base name. */
   readonly name: string;
-  /** In order; patches come last. One tensor at a time is in memory. */
+  /** In order; patches come last. One tensor at a time is in memory, and a chunk holds its bytes until the next is asked for. */
   chunks(): AsyncIterable<Uint8Array | Patch>;
 }
 

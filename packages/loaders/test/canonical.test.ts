@@ -72,7 +72,7 @@ describe('Keras names', () => {
       ],
       { side: 2, dense: [8, 8, 10] },
     );
-    const opened = await open('keras-published.h5');
+    const opened = await open('keras/keras-published.h5');
     const mapping = canonicalise(opened, specs);
     expect(mapping).toMatchObject({ naming: 'keras', missing: [], unknown: [], ignored: [] });
     expect([...mapping.tensors.keys()]).toEqual(specs.flatMap((spec) => canonicalTensors(spec).map(({ name }) => name)));
@@ -83,7 +83,7 @@ describe('Keras names', () => {
   });
 
   test('a table without the dense layers leaves these unknown, a table with more layers reports them missing', async () => {
-    const opened = await open('keras-published.h5');
+    const opened = await open('keras/keras-published.h5');
     const widths = [
       [2, 2],
       [3, 3],
@@ -100,7 +100,7 @@ describe('Keras names', () => {
   });
 
   test('generic names go by order, with batch normalisation', async () => {
-    const opened = await open('keras3-unnamed.weights.h5');
+    const opened = await open('keras/keras3-unnamed.weights.h5');
     const widths = Array.from({ length: 12 }, (_, k) => 2 + k);
     const specs = table([widths], { dense: [4], side: 1 }).flatMap((spec): WeightSpec[] =>
       spec.name === 'conv1_1' || spec.name === 'conv1_2'
@@ -116,7 +116,7 @@ describe('Keras names', () => {
 
   test('another width is a shape error that names both', async () => {
     await refuses(
-      async () => canonicalise(await open('keras-published.h5'), table([[2, 4]])),
+      async () => canonicalise(await open('keras/keras-published.h5'), table([[2, 4]])),
       'VGG_SHAPE',
       /conv1_2.weight: expected shape \[3,3,2,4\].*received \[3,3,2,2\]/,
     );
@@ -230,7 +230,7 @@ describe('our own names', () => {
   });
 });
 
-test.each(['keras3.weights.h5', 'keras3-full.h5', 'keras3-nested.weights.h5', 'keras3-nested-full.h5'])(
+test.each(['keras/keras3.weights.h5', 'keras/keras3-full.h5', 'keras/keras3-nested.weights.h5', 'keras/keras3-nested-full.h5'])(
   '%s, written by Keras 3, tells its shapes',
   async (name) => {
     const shapes = describeShapes(await open(name));

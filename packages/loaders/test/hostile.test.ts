@@ -31,7 +31,7 @@ describe.each(SEEDS)('$format', ({ fixtures, source }) => {
 
 test('mutated metadata of HDF5, where the structures are', async () => {
   // Mutations over a whole file mostly hit values; these hit only what the index reads.
-  for (const name of ['earliest.h5', 'latest.h5', 'keras-published.h5']) {
+  for (const name of ['hdf5/earliest.h5', 'hdf5/latest.h5', 'keras/keras-published.h5']) {
     const bytes = await fixture(name);
     const source = counted(bytesSource(bytes, name));
     await openWeights(source);
@@ -106,19 +106,25 @@ test('any .npy', () => {
 describe('what is no weight file says what it is', () => {
   const text = (value: string) => new TextEncoder().encode(value);
   test.each<[string, Uint8Array, RegExp]>([
-    ['notes.txt', text('Dear diary,\nno weights here.'), /notes.txt: expected a weight file \(.*\), received text$/],
+    [
+      'notes.txt',
+      text('Dear diary,\nno weights here.'),
+      /notes.txt: expected a weight file, received text \("Dear diary,\\nno weights here."\); is it the right file\?$/,
+    ],
     ['page.h5', text('<!doctype html><html>'), /received a web page/],
     ['pointer.h5', text('version https://git-lfs.github.com/spec/v1\n'), /Git LFS pointer/],
     ['empty.h5', new Uint8Array(0), /received an empty file/],
     ['config.json', text('{"architecture":"vgg16"}'), /received JSON that names no weights/],
     ['photo.jpg', new Uint8Array([0xff, 0xd8, 0xff, 0xe0]), /received a JPEG picture/],
-    ['\u001b[31mred\n.h5', new Uint8Array(0), /^ \[31mred .h5: .*an empty file$/],
-    ['noise', new Uint8Array([1, 2, 3, 200]), /received bytes of an unknown kind/],
+    ['\u001b[31mred\n.h5', new Uint8Array(0), /^ \[31mred .h5: .*an empty file; fetch it again$/],
+    ['noise', new Uint8Array([1, 2, 3, 200]), /expected a weight file \(Keras HDF5, .*\), received bytes of an unknown kind$/],
+    ['vgg.tar.bz2', text('BZh91AY&SY\x01\xff'), /received a bzip2 archive; unpack it first/],
+    ['denied.pth', text('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /received XML, such as a server sends/],
   ])('%s', (name, bytes, sentence) => refuses(openWeights(bytesSource(bytes, name)), 'VGG_FORMAT', sentence));
 });
 
 test('an .h5 that says it is longer than it is, is cut', async () => {
-  const bytes = await fixture('keras-published.h5');
+  const bytes = await fixture('keras/keras-published.h5');
   await refuses(openWeights(bytesSource(bytes.slice(0, -1), 'cut.h5')), 'VGG_INTEGRITY', /cut.h5.*cut or corrupt/);
 });
 
@@ -127,7 +133,7 @@ test('a failed opening closes its source, a successful one leaves it open until 
   const closing = (bytes: Uint8Array): Source => ({ ...bytesSource(bytes), close: async () => void closed++ });
   await refuses(openWeights(closing(new Uint8Array(3))), 'VGG_FORMAT', /received/);
   expect(closed).toBe(1);
-  const file = await openWeights(closing(await fixture('keras-published.h5')));
+  const file = await openWeights(closing(await fixture('keras/keras-published.h5')));
   const mapping = canonicalise(file, table([[2, 2]]));
   await refuses(readCanonical(file, mapping, 'conv1_1.weight', { signal: AbortSignal.abort() }), 'VGG_ABORTED', /AbortSignal/);
   expect(closed).toBe(1);

@@ -23,7 +23,7 @@ export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls,
 
 // The family: architectures as data, and what follows from them.
 export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './network/architecture.js';
-export type { Layer, Network, Padding, Plan, PlannedConv, PoolKind, Rounding } from './network/plan.js';
+export type { Layer, Network, Padding, Plan, PlanInput, PlannedConv, PoolKind, Rounding } from './network/plan.js';
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './network/layers.js';
 export { compareStack, type Summary, type SummaryRow, summarize } from './network/summary.js';
 export { formatSummary } from './network/format-summary.js';

@@ -1,13 +1,14 @@
 import { type BackendName, openBackend, registerGradients } from '@vgg/core';
 import { abortable, throwIfAborted, type VggError } from '@vgg/errors';
-import type { FileGraph, TensorInfo } from '@vgg/loaders';
+import type { FileGraph, TensorInfo, WeightFile } from '@vgg/loaders';
+import { carriedClasses } from './classes/carried.js';
 import { type ClassName, classNames } from './classes/classes.js';
 import { parseClasses } from './classes/parse-classes.js';
 import type { SourceInput } from './io/io.js';
 import { Model } from './model.js';
-import type { Network, Plan } from './network/plan.js';
+import type { Network, PlanInput } from './network/plan.js';
 import type { Preprocessing } from './pictures/preprocessing.js';
-import { isDenseTap, METADATA, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
+import { isDenseTap, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
 import { WeightStore } from './weights/store.js';
 
 export interface LoadOptions extends OpenWeightsOptions {
@@ -34,13 +35,22 @@ export interface LoadOptions extends OpenWeightsOptions {
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
  * model.backend.name; // 'wasm'
+ * @example
+ * await load('vgg16'); // published weights: fetched once, then from the cache
+ * await load(undefined, { weights: 'vgg16.oxford' }); // a set by name
+ * @example
+ * await load(undefined, { weights: 'https://example.org/vgg16.safetensors' }); // over Range requests
+ * await load(undefined, { weights: input.files }); // a page's files: a .caffemodel and its .prototxt, a model.json and its shards
+ * await load('vgg16', { offline: true }); // the cache alone
+ * await load('vgg16', { mirrors: ['https://files.example.org/vgg'], headers: { Authorization: token } }); // a host of one's own first
+ * await load('vgg16', { fetch: throughProxy }); // any fetch
  */
-export async function load(arch?: string | Plan, options: LoadOptions = {}): Promise<Model> {
+export async function load(arch?: string | PlanInput, options: LoadOptions = {}): Promise<Model> {
   throwIfAborted(options.signal, 'load');
   return abortable(loadModel(arch, options), options.signal, 'load', (late) => late.dispose());
 }
 
-async function loadModel(arch: string | Plan | undefined, options: LoadOptions): Promise<Model> {
+async function loadModel(arch: string | PlanInput | undefined, options: LoadOptions): Promise<Model> {
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
   const { maxBindingBytes, wasmUrl, wasmBinary } = options;
@@ -54,11 +64,12 @@ async function loadModel(arch: string | Plan | undefined, options: LoadOptions):
   const store = new WeightStore(file, mapping);
   try {
     const { signal: _, ...fetching } = options;
-    const carried = file.metadata.get(METADATA.classes);
-    const known = options.classes ?? (carried === undefined ? undefined : parseClasses(carried, name));
+    const known = options.classes ?? carriedNames(file, network, name, options.onWarning);
     const names = () => classNames(known, network.classes, set, fetching);
     const weights = { name, format: file.format, licence, source, unknown: mapping.unknown };
     const model = new Model({ network, backend, store, preprocessing, classNames: names, weights });
+    // Weights that lack their first layer are of no use: this says why.
+    void model.deepest;
     // A list of one's own is checked now; the published one waits until somebody classifies.
     if (options.classes !== undefined) await model.classNames();
     if (taps.length > 0) await model.ready(taps, { signal, onProgress });
@@ -67,6 +78,21 @@ async function loadModel(arch: string | Plan | undefined, options: LoadOptions):
     await store.dispose();
     throw error;
   }
+}
+
+/** Class names that the file carries; a list of another length than the outputs is left, with a warning. */
+function carriedNames(
+  { metadata }: WeightFile,
+  network: Network,
+  name: string,
+  onWarning: LoadOptions['onWarning'],
+): readonly ClassName[] | undefined {
+  const carried = carriedClasses(metadata);
+  if (carried === undefined || !network.top) return undefined;
+  const names = parseClasses(carried, name);
+  if (names.length === network.classes) return names;
+  onWarning?.(`${name}: expected names of ${network.classes} classes in it, received ${names.length}, which are not used`);
+  return undefined;
 }
 
 /** What a weight file holds, without reading any values. */
@@ -100,11 +126,11 @@ export interface Inspection {
  * const { network, reaches } = await inspect('vgg16/model.json');
  * `${network?.name} up to ${reaches}`; // 'vgg16 up to pool3'
  */
-export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | Plan } = {}): Promise<Inspection> {
-  const open = options.arch === undefined ? openAnyWeights : openNetworkWeights;
-  const opened = await open(options.arch, { ...options, weights }, true);
+export async function inspect(weights: SourceInput, options: OpenWeightsOptions & { arch?: string | PlanInput } = {}): Promise<Inspection> {
+  const opened = await openAnyWeights(options.arch, { ...options, weights }, true);
   const { file, name, licence, source } = opened;
   try {
+    if (!opened.network && options.arch !== undefined) throw opened.problem;
     const { format, metadata, graph } = file;
     const tensors = [...file.tensors.values()];
     const held = { name, format, licence, source, tensors, metadata, graph };
@@ -121,7 +147,7 @@ export async function inspect(weights: SourceInput, options: OpenWeightsOptions 
       };
     }
     const { network, mapping, preprocessing } = opened;
-    const reaches = new WeightStore(file, mapping).reach(network.layers).at(-1)?.name;
+    const reaches = new WeightStore(file, mapping).deepest(network.layers);
     const { missing, unknown } = mapping;
     return { ...held, network, problem: undefined, preprocessing, missing, unknown, reaches };
   } finally {

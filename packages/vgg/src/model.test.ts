@@ -154,6 +154,17 @@ describeEachBackend('model', (backend) => {
   });
 });
 
+it('pictures are not for networks of other than three channels, and it says so', async () => {
+  const weights = await smallFile({ ...SMALL_PLAN, channels: 1 });
+  const model = await load(undefined, { weights, backend: 'cpu' });
+  const picture = { data: new Uint8Array(32 * 32 * 3), width: 32, height: 32, channels: 3 } as const;
+  await expect(model.extract(picture, 'pool1')).rejects.toMatchObject({
+    code: 'VGG_SHAPE',
+    message: 'extract: pictures have 3 channels and small takes 1; give activations() tensors of your own',
+  });
+  model.dispose();
+});
+
 describe('model', () => {
   it('a failing picture costs only itself', async () => {
     const model = await load(undefined, { weights: await smallFile(), backend: 'cpu' });

@@ -111,11 +111,13 @@ export class Model implements Embedder {
     const { layers } = this.network;
     const reached = this.#store.reach(layers);
     const last = reached.findLast((layer) => layer.kind === 'pool') ?? reached.at(-1);
-    if (!last)
+    if (!last) {
+      const [{ name, reason }] = this.#store.missing(layers);
       throw new VggError(
         'VGG_WEIGHTS_MISSING',
-        `load: ${this.weights.name} does not even hold ${tensorNames(layers[0])[0] ?? layers[0].name}`,
+        `load: ${this.weights.name} does not even hold ${name} (${reason}); pass weights that are whole`,
       );
+    }
     return last.name;
   }
 
@@ -183,6 +185,12 @@ export class Model implements Embedder {
     this.#alive();
     const { signal, onProgress } = options;
     const { taps, layers: needed } = this.#taps(layers);
+    const { name, channels } = this.network;
+    if (channels !== 3)
+      throw new VggError(
+        'VGG_SHAPE',
+        `extract: pictures have 3 channels and ${name} takes ${channels}; give activations() tensors of your own`,
+      );
     throwIfAborted(signal, 'extract');
     let done = 0;
     const total = Array.isArray(images) ? images.length : isOneImage(images) ? 1 : undefined;

@@ -1,7 +1,8 @@
+import { latin1 } from '../bytes.js';
 import type { Format } from '../format.js';
 import type { Source } from '../source.js';
-import { safetensors } from './safetensors.js';
-import { tfjsLayers } from './tfjs-layers.js';
+import { safetensors } from './safetensors/read.js';
+import { tfjsLayers } from './tfjs/read.js';
 
 /** Formats whose files begin alike. Their readers are loaded when a file may be one of theirs, so that a page downloads what it reads. */
 interface Family {
@@ -24,7 +25,7 @@ const FAMILIES: readonly Family[] = [
     mayBe: (head) => head.includes(HDF5),
     // MATLAB puts a block of its own in front.
     load: async () =>
-      Promise.all([import('./matlab/matlab73.js').then((it) => it.matlab73), import('./keras-h5.js').then((it) => it.kerasH5)]),
+      Promise.all([import('./matlab/matlab73.js').then((it) => it.matlab73), import('./keras/h5.js').then((it) => it.kerasH5)]),
   },
   { titles: ['safetensors'], mayBe: (head) => head[8] === '{', load: async () => [safetensors] },
   { titles: ['TensorFlow.js model'], mayBe: (head) => head.includes('{'), load: async () => [tfjsLayers] },
@@ -36,7 +37,7 @@ const FAMILIES: readonly Family[] = [
   {
     titles: ['NumPy .npy'],
     mayBe: (head) => head.startsWith('\x93NUMPY'),
-    load: async () => [(await import('./npy-file.js')).npy],
+    load: async () => [(await import('./numpy/npy-file.js')).npy],
   },
   {
     titles: ['MATLAB 5'],
@@ -75,10 +76,9 @@ export const FORMAT_TITLES: readonly string[] = FAMILIES.flatMap(({ titles }) =>
 
 /** The format of a file that begins with these bytes; undefined where there is none. */
 export async function findFormat(head: Uint8Array, source: Source): Promise<Format | undefined> {
-  // TextDecoder's 'latin1' is another code page, as the web has it.
-  const latin = String.fromCharCode(...head);
+  const text = latin1(head);
   for (const { mayBe, load } of FAMILIES) {
-    const found = mayBe(latin) ? (await load()).find((format) => format.match(head, source)) : undefined;
+    const found = mayBe(text) ? (await load()).find((format) => format.match(head, source)) : undefined;
     if (found) return found;
   }
   return undefined;

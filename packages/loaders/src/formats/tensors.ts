@@ -1,10 +1,11 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import { countOf, DTYPE_BYTES, toFloat32 } from '../dtype.js';
-import type { TensorInfo, WeightFile } from '../format.js';
+import { countOf, DTYPE_BYTES, isNativeFloat32, toFloat32 } from '../dtype.js';
+import type { StreamOptions, TensorInfo, WeightFile } from '../format.js';
 import { reorder, transposition } from '../reorder.js';
 import type { ReadOptions, Source } from '../source.js';
+import { readInto } from '../sources/read-into.js';
 
-/** Values of one piece of a stream: 1 MB of float32. What was handed on is garbage, of which an engine lets a dozen pieces and more pile up. */
+/** Values of one piece of a stream: 1 MB of float32. Where pieces do not share memory, an engine lets some 30 MB of those handed on pile up. */
 export const PIECE = 2 ** 18;
 /** The same over a network, where each piece is a request. */
 const REMOTE_PIECE = 2 ** 20;
@@ -14,8 +15,8 @@ export interface StoredTensor {
   readonly info: TensorInfo;
   /** All values at once in the order in which the file has them; by default the pieces of `stream` put together. */
   read?(options: ReadOptions): Promise<Float32Array>;
-  /** The same values piece by piece. */
-  stream(options: ReadOptions): AsyncIterable<Float32Array>;
+  /** The same values piece by piece, which share memory if the options allow it. */
+  stream(options: StreamOptions): AsyncIterable<Float32Array>;
 }
 
 /** What a format's reader knows once the index is read. */
@@ -49,6 +50,7 @@ export function weightFile({ who, format, graph, tensors, metadata = new Map(), 
   };
   return {
     format,
+    name: who,
     ...(graph && { graph }),
     tensors: new Map([...byName].map(([name, { info }]) => [name, info])),
     metadata,
@@ -57,8 +59,8 @@ export function weightFile({ who, format, graph, tensors, metadata = new Map(), 
       const { shape, axes } = tensor.info;
       const count = countOf(shape, who);
       // Put in order piece by piece: all at once would be two copies.
-      if (axes) return reorder(tensor.stream(options), count, transposition(shape, axes), options);
-      return tensor.read ? tensor.read(options) : collect(tensor.stream(options), count);
+      if (axes) return reorder(tensor.stream({ ...options, reuse: true }), count, transposition(shape, axes), options);
+      return tensor.read ? tensor.read(options) : collect(tensor.stream({ ...options, reuse: true }), count);
     },
     async *stream(name, options = {}) {
       yield* find(name, options).stream(options);
@@ -74,14 +76,18 @@ export function contiguousTensor(info: TensorInfo, source: Source, offset: numbe
   return {
     info,
     // Bytes that are values already need no second array; others are converted piece by piece.
-    ...(info.dtype === 'float32' && {
+    ...(isNativeFloat32(info.dtype, littleEndian) && {
       read: async (options: ReadOptions) => toFloat32(await source.read(offset, count * width, options), 'float32', littleEndian),
     }),
     async *stream(options) {
-      const piece = source.remote ? REMOTE_PIECE : PIECE;
+      const piece = Math.min(count, source.remote ? REMOTE_PIECE : PIECE);
+      const memory = options.reuse ? new Uint8Array(piece * width) : undefined;
       for (let at = 0; at < count; at += piece) {
         const size = Math.min(piece, count - at);
-        yield toFloat32(await source.read(offset + at * width, size * width, options), info.dtype, littleEndian);
+        const start = offset + at * width;
+        const bytes = memory?.subarray(0, size * width) ?? (await source.read(start, size * width, options));
+        if (memory) await readInto(source, bytes, start, options);
+        yield toFloat32(bytes, info.dtype, littleEndian);
       }
     },
   };
@@ -98,7 +104,7 @@ export function missingTensor(info: Omit<TensorInfo, 'present' | 'absence'>, abs
 /** A tensor whose bytes come one after another and cannot be asked for out of turn, as out of a compressed member of an archive. */
 export function sequentialTensor(
   info: TensorInfo,
-  bytes: (options: ReadOptions) => AsyncIterable<Uint8Array>,
+  bytes: (options: StreamOptions) => AsyncIterable<Uint8Array>,
   who: string,
   littleEndian = true,
 ): StoredTensor {

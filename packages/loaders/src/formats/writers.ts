@@ -1,10 +1,10 @@
 import type { Writer } from '../writer.js';
 import { caffeWriter } from './caffe/write.js';
-import { kerasH5Writer } from './keras-h5-write.js';
-import { npzWriter } from './npz-write.js';
+import { kerasH5Writer } from './keras/write.js';
+import { npzWriter } from './numpy/write.js';
 import { onnxWriter } from './onnx/write.js';
-import { safetensorsWriter } from './safetensors-write.js';
-import { tfjsWriter } from './tfjs-write.js';
+import { safetensorsWriter } from './safetensors/write.js';
+import { tfjsWriter } from './tfjs/write.js';
 
 /** Every format that can be written. A further one is one file here and one line in this list. */
 export const WRITERS: readonly Writer[] = [safetensorsWriter, kerasH5Writer, tfjsWriter, npzWriter, onnxWriter, caffeWriter];

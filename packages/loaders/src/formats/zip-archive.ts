@@ -1,8 +1,8 @@
 import { VggError } from '@vgg/errors';
 import type { Format, WeightFile } from '../format.js';
 import type { ReadOptions, Source } from '../source.js';
-import { KERAS_WEIGHTS, openKerasZip } from './keras-zip.js';
-import { openNpz } from './npz.js';
+import { KERAS_WEIGHTS, openKerasZip } from './keras/zip.js';
+import { openNpz } from './numpy/npz.js';
 import { openTorchZip } from './torch/zip.js';
 import { openZip, type Zip } from './zip/index.js';
 

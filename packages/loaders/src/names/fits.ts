@@ -1,3 +1,4 @@
+import { product } from '../numbers.js';
 import type { FoundLayer, WeightSpec } from '../spec.js';
 import type { Index } from './layers.js';
 
@@ -7,6 +8,5 @@ export function fitsSpec({ tensors }: Pick<Index, 'tensors'>, { kind, parts }: F
   const shape = tensors.get(parts.get(kind === 'batchnorm' ? 'mean' : 'weight') ?? '')?.shape;
   if (shape === undefined) return true; // a part alone, as of an interrupted download
   if (kind === 'conv') return String(shape.toSorted()) === String(spec.shape.toSorted());
-  const count = (sizes: readonly number[]) => sizes.reduce((product, size) => product * size, 1);
-  return count(shape) === count(spec.shape);
+  return product(shape) === product(spec.shape);
 }

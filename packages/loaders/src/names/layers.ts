@@ -1,8 +1,10 @@
 import type { TensorInfo, WeightFile } from '../format.js';
+import { product } from '../numbers.js';
 import type { FoundLayer, Part } from '../spec.js';
+import { inNaturalOrder } from './natural.js';
 
 /** As much of a file as its names and shapes need. */
-export type Index = Pick<WeightFile, 'format' | 'tensors' | 'graph'>;
+export type Index = Pick<WeightFile, 'format' | 'name' | 'tensors' | 'graph'>;
 
 /** What one tensor's name says. */
 export interface Named {
@@ -51,11 +53,10 @@ export function networkOrder(layers: readonly FoundLayer[], file: Index, layout:
   const ranks = new Map(file.graph?.layers.map(({ name }, rank) => [name, rank]));
   if (layers.every(({ name }) => ranks.has(name))) return layers.toSorted((a, b) => ranks.get(a.name)! - ranks.get(b.name)!);
   if (breaks(layers, file, layout) === 0) return layers;
-  const byName = layers.toSorted((a, b) => natural.compare(a.name, b.name));
+  const places = new Map(inNaturalOrder(layers.map(({ name }) => name)).map((name, place) => [name, place]));
+  const byName = layers.toSorted((a, b) => places.get(a.name)! - places.get(b.name)!);
   return breaks(byName, file, layout) < breaks(layers, file, layout) ? byName : layers;
 }
-
-const natural = new Intl.Collator('en', { numeric: true });
 
 /** How often a layer does not take what the one before it gives. */
 function breaks(layers: readonly FoundLayer[], { tensors }: Index, layout: Layout): number {
@@ -88,7 +89,8 @@ export function layoutByVote({ tensors }: Pick<Index, 'tensors'>, layers: readon
     if (kind === 'batchnorm' || shape === undefined || shape.length < 2) continue;
     if (before && shape.length === 2) votes.dense += Number(shape[1] === before[0]) - Number(shape[0] === before[1]);
     before = shape.length === 2 ? shape : undefined;
-    const outputs = tensors.get(parts.get('bias') ?? '')?.shape.reduce((product, size) => product * size, 1);
+    const bias = tensors.get(parts.get('bias') ?? '')?.shape;
+    const outputs = bias && product(bias);
     if (outputs !== undefined) votes[kind] += Number(outputs === shape[0]) - Number(outputs === shape.at(-1));
     if (shape.length === 4) votes[kind] += Number(isWindow(shape[2]!, shape[3]!)) - Number(isWindow(shape[0]!, shape[1]!));
   }

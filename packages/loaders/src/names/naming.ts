@@ -28,7 +28,7 @@ export function detectNaming(file: Index): Naming {
   const shown = names.slice(0, 4).join(', ');
   throw new VggError(
     'VGG_FORMAT',
-    `${file.format}: expected names such as block1_conv1/kernel, features.0.weight or conv1_1.weight, received ${shown || 'no tensors'}; these are no VGG weights`,
+    `${file.name ?? file.format}: expected names such as block1_conv1/kernel, features.0.weight or conv1_1.weight, received ${shown || 'no tensors'}; these are no VGG weights`,
   );
 }
 

@@ -48,6 +48,8 @@ export function cachedSource(source: Source, options: CacheOptions = {}): Source
       }
       return out;
     },
+    // Who reads in pieces reads each byte once.
+    ...(source.readInto && { readInto: (target, offset, read) => source.readInto!(target, offset, read) }),
     ...(source.remote && { remote: true }),
     sibling: source.sibling && ((name, read) => source.sibling!(name, read)),
     close: source.close && (() => source.close!()),

@@ -12,5 +12,11 @@ export function sliceSource(source: Source, start: number, size: number, name: s
       checkRange(name, size, offset, length);
       return source.read(start + offset, length, options);
     },
+    ...(source.readInto && {
+      async readInto(target: Uint8Array, offset: number, options?: ReadOptions) {
+        checkRange(name, size, offset, target.length);
+        await source.readInto!(target, start + offset, options);
+      },
+    }),
   };
 }

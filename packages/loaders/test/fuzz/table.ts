@@ -1,4 +1,5 @@
-import { crc32c, masked } from '../../src/formats/tf-checkpoint/crc32c.js';
+import { crc32c } from '../../src/formats/crc.js';
+import { masked } from '../../src/formats/tf-checkpoint/table.js';
 
 const FOOTER = 48;
 

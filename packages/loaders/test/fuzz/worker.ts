@@ -12,25 +12,33 @@ const seeds = fixtures.map((name) => new Uint8Array(readFileSync(`${folder}/${na
 
 const allocations = watchAllocations();
 const outcome = { opened: 0, refused: 0 };
+/** A single input may take no longer; what does is tried again, since the machine may have been busy with something else. */
+const LIMIT_MS = 1000;
 let slowest = 0;
+
+async function timed(index: number, bytes: Uint8Array, into: typeof outcome): Promise<number> {
+  const start = performance.now();
+  await attempt(
+    () => source(bytes),
+    into,
+    () => `mutation ${index}`,
+  );
+  return performance.now() - start;
+}
+
 for (let index = from; index < to; index++) {
   const bytes = mutation(seeds, seed, index);
   parentPort!.postMessage({ index });
-  const start = performance.now();
   try {
-    await attempt(
-      () => source(bytes),
-      outcome,
-      () => `mutation ${index}`,
-    );
+    let took = await timed(index, bytes, outcome);
+    if (took > LIMIT_MS) took = Math.min(took, await timed(index, bytes, { opened: 0, refused: 0 }));
     allocations.check(bytes.length);
+    if (took > slowest) {
+      slowest = took;
+      parentPort!.postMessage({ index, slowest, bytes });
+    }
   } catch (error) {
     parentPort!.postMessage({ index, found: error instanceof Error ? error.message : String(error), bytes });
-  }
-  const took = performance.now() - start;
-  if (took > slowest) {
-    slowest = took;
-    parentPort!.postMessage({ index, slowest, bytes });
   }
 }
 parentPort!.postMessage({ index: to, outcome });

@@ -33,6 +33,7 @@ describe('parseClasses', () => {
     ['{"a": "ant"}', 'expected indices as keys, received "a"'],
     ['{"0": 3}', 'expected a name, or a wnid and a name, at 0, received 3'],
     ['{"0": "ant", "2": "bee"}', 'expected indices from 0 to 1, received 2'],
+    ['1\tn02119789\tkit fox\n2\tn02100735\tEnglish setter', 'indices from 0 to 1, received 1 to 2; the ILSVRC development kit counts so'],
     ['{"__proto__": "ant"}', 'expected indices as keys'],
     ['0\tant\n0\tbee', 'expected each index once, received 0 twice'],
     ['0\t\n1\tbee', 'between tabs, received'],

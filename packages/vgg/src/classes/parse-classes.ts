@@ -26,6 +26,10 @@ export function parseClasses(text: string, name = 'classes'): ClassName[] {
   const trimmed = text.replace(/^\uFEFF/, '').trim();
   const classes = /^[[{]/.test(trimmed) ? fromJson(trimmed, name) : fromLines(trimmed, name);
   if (classes.length === 0 || classes.length > MAX_CLASSES) refuse(name, `1 to ${MAX_CLASSES} classes`, `${classes.length}`);
+  if (!classes.some(({ index }) => index === 0) && classes.some(({ index }) => index === classes.length)) {
+    const hint = "the ILSVRC development kit counts so, in an order of its own: take a list in the order of the weights' outputs";
+    refuse(name, `indices from 0 to ${classes.length - 1}`, `1 to ${classes.length}; ${hint}`);
+  }
   const ordered: ClassName[] = new Array(classes.length);
   for (const each of classes) {
     if (!(each.index >= 0 && each.index < classes.length)) refuse(name, `indices from 0 to ${classes.length - 1}`, `${each.index}`);

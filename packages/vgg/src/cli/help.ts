@@ -6,6 +6,18 @@ type Bold = (text: string) => string;
 /** Help is read in 80 columns more often than not; longer lines are wrapped by us, under their own column. */
 const WIDTH = 96;
 
+/** Variables that every command heeds. */
+const ENVIRONMENT: readonly (readonly [name: string, about: string])[] = [
+  ['VGG_CACHE', 'folder of the fetched weights; vgg weights says which it is'],
+  [
+    'VGG_MIRROR',
+    'addresses that are asked before the published ones, with spaces or commas between; each has the files by their names in the cache, such as vgg16.keras_in1k.h5',
+  ],
+  ['VGG_OFFLINE', '1 to fetch nothing, as --offline'],
+  ['VGG_BACKEND', 'the backend where --backend names none'],
+  ['VGG_DEBUG', '1 to see where an error came from'],
+];
+
 /** `vgg --help`. */
 export function mainHelp(entries: readonly CommandEntry[], bold: Bold): string {
   return [
@@ -22,8 +34,12 @@ export function mainHelp(entries: readonly CommandEntry[], bold: Bold): string {
     bold('Examples:'),
     ...examples([
       ['vgg extract photo.jpg --layer pool5 --json', 'the features of a photograph'],
+      ['vgg convert VGG_ILSVRC_16_layers.caffemodel vgg16.safetensors', 'a weight file in another format'],
       ['vgg train photos/ --val 0.2 --out insects.head', 'learn to tell the folders of photos/ apart'],
     ]),
+    '',
+    bold('Environment:'),
+    columns(ENVIRONMENT),
     '',
     `${bold('Exit codes:')} ${exitCodes()}`,
     '',

@@ -74,13 +74,13 @@ describe('a network told by a prototxt', () => {
 });
 
 test('a file of another network: its layers and its tensors', async () => {
-  const { code, out, err, json } = await vgg(['info', `${FIXTURES}caffe-v2.caffemodel`, '--json']);
+  const { code, out, err, json } = await vgg(['info', `${FIXTURES}caffe/caffe-v2.caffemodel`, '--json']);
   expect(code).toBe(0);
   expect(json).toMatchObject({ architecture: null, format: 'caffe', missing: [] });
   expect(json.layers.map(({ kind }: { kind: string }) => kind)).toContain('other');
   expect(json.tensors.length).toBeGreaterThan(10);
   expect([err !== '', out !== '']).toEqual([true, true]);
-  const text = (await vgg(['info', `${FIXTURES}caffe-v2.caffemodel`])).out;
+  const text = (await vgg(['info', `${FIXTURES}caffe/caffe-v2.caffemodel`])).out;
   expect(text).toMatch(/^conv1 +conv +4 of 3x3, stride 1, pad 2/m);
   expect(text).toMatch(/^conv1\.weight +\[4, 3, 3, 3\] +float32/m);
 });

@@ -12,11 +12,12 @@ import { bytes, facts, plural, printable, some, table } from './text.js';
 export async function fileInfo(
   what: string,
   size: Size,
-  values: { arch?: string; 'no-top': boolean; layers: boolean },
+  values: { arch?: string; 'no-top': boolean; layers: boolean; offline: boolean },
   { signal, onProgress, warn }: Context,
 ): Promise<Result> {
   const arch = await archOf(values.arch);
-  const held = await inspect(what, { arch, ...(values['no-top'] ? { network: { top: false } } : {}), signal, onProgress });
+  const fetching = { offline: values.offline || undefined, signal, onProgress, onWarning: warn };
+  const held = await inspect(what, { arch, ...(values['no-top'] ? { network: { top: false } } : {}), ...fetching });
   const { network, preprocessing } = held;
   if (!network || !preprocessing) {
     // A readable file of another network is still worth a look at.
@@ -55,6 +56,7 @@ export async function fileInfo(
           ],
           ['reaches', reaches ?? 'no layer'],
           ['missing', missing.length > 0 ? some(missing) : undefined],
+          ['because', absences(tensors)],
           ['unknown', unknown.length > 0 ? some(unknown) : undefined],
         ]),
         ...(tensors.length > 0 ? ['', tensorTable(tensors)] : []),
@@ -96,7 +98,19 @@ function strangerInfo(what: string, { format, tensors, graph, metadata }: Inspec
 
 const count = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
 
-const tensorJson = ({ name, shape, dtype, present }: TensorInfo) => ({ name, shape, dtype, present: present ? undefined : false });
+/** Why tensors that the file names are not there. */
+function absences(tensors: readonly TensorInfo[]): string | undefined {
+  const reasons = new Set(tensors.flatMap(({ present, absence }) => (present ? [] : (absence ?? 'their bytes are not there'))));
+  return reasons.size > 0 ? printable(some([...reasons])) : undefined;
+}
+
+const tensorJson = ({ name, shape, dtype, present, absence }: TensorInfo) => ({
+  name,
+  shape,
+  dtype,
+  present: present ? undefined : false,
+  absence: present ? undefined : absence,
+});
 
 function tensorTable(tensors: readonly TensorInfo[]): string {
   const rows = tensors.map(({ name, shape, dtype, present }) => [

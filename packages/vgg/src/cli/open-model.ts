@@ -1,10 +1,25 @@
 import { isVggError, VggError } from '@vgg/errors';
 import { load } from '../load.js';
 import type { Model } from '../model.js';
-import type { Plan } from '../network/plan.js';
+import type { PlanInput } from '../network/plan.js';
+import { PREPROCESSINGS, parsePreprocessing } from '../pictures/preprocessing.js';
 import { ARCH_HELP, archOf } from './arch.js';
 import type { Context, Flag, Flags } from './command.js';
 import { plural } from './text.js';
+
+/** Of every command that takes weights. */
+export const OFFLINE_FLAG = {
+  type: 'boolean',
+  about: 'fetch nothing: use the files at hand and the cache',
+} as const satisfies Flag;
+
+/** How pictures are prepared, where the weights say it wrongly or not at all. */
+export const PREPROCESSING_FLAG = {
+  type: 'string',
+  value: 'NAME|JSON',
+  about: `how pictures are prepared: ${Object.keys(PREPROCESSINGS).join(', ')}, or the JSON of one's own`,
+  defaultText: 'what the weights say',
+} as const satisfies Flag;
 
 /** Options of every command that runs a network. */
 export const MODEL_FLAGS = {
@@ -15,7 +30,8 @@ export const MODEL_FLAGS = {
     defaultText: 'the published set, fetched once',
   },
   arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights are of, else vgg16' },
-  offline: { type: 'boolean', about: 'fetch nothing: use the files at hand and the cache' },
+  preprocessing: PREPROCESSING_FLAG,
+  offline: OFFLINE_FLAG,
 } as const satisfies Flags;
 
 /** `--size` of every command that prepares pictures. */
@@ -41,6 +57,7 @@ export const ARCH_DEFAULT = 'vgg16';
 interface OpenModelOptions {
   weights?: string;
   arch?: string;
+  preprocessing?: string;
   offline?: boolean;
   /** Taps whose weights are read at once. */
   layers?: readonly string[];
@@ -52,14 +69,15 @@ interface OpenModelOptions {
 
 /** Loads the model that `--weights`, `--arch` and the options of every command ask for; the caller disposes of it. */
 export async function openModel(
-  { weights, arch, offline, layers, classes, classifies = false }: OpenModelOptions,
+  { weights, arch, preprocessing, offline, layers, classes, classifies = false }: OpenModelOptions,
   { options, signal, onProgress, warn }: Context,
 ): Promise<Model> {
-  const named: string | Plan | undefined = (await archOf(arch)) ?? (weights === undefined ? ARCH_DEFAULT : undefined);
+  const named: string | PlanInput | undefined = (await archOf(arch)) ?? (weights === undefined ? ARCH_DEFAULT : undefined);
   const model = await load(named, {
     weights,
     layers: classifies && weights === undefined ? ['logits'] : layers,
     classes,
+    preprocessing: preprocessing === undefined ? undefined : parsePreprocessing(preprocessing),
     backend: options.backend,
     offline: offline || undefined,
     signal,

@@ -2,9 +2,9 @@ import { isVggError, throwIfAborted } from '@vgg/errors';
 import { readCanonical, type Source } from '@vgg/loaders';
 import { io } from '#io';
 import type { Hash } from '../io/io.js';
-import type { Plan } from '../network/plan.js';
-import { METADATA, type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
-import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet } from '../weights/published.js';
+import type { PlanInput } from '../network/plan.js';
+import { METADATA, type OpenedWeights, openNetworkWeights, orMistyped } from '../weights/open-weights.js';
+import { fetchPublished, findPublished, PUBLISHED_SETS, type PublishedSet, publishedDefault } from '../weights/published.js';
 import { WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
 
@@ -45,24 +45,50 @@ interface TensorCheck {
 }
 
 /** Hashes a weight file and reads every tensor in it. @throws VggError as opening and reading do: `VGG_INTEGRITY` for a truncated file */
-export async function checkFile(what: string, arch: string | Plan | undefined, context: Context): Promise<Check> {
-  const { signal, onProgress } = context;
-  const set = findPublished(what);
-  const source = set ? await fetchPublished(set, { signal, onProgress, onWarning: context.warn }) : await io.openSource(what, { signal });
+export async function checkFile(what: string, arch: string | PlanInput | undefined, offline: boolean, context: Context): Promise<Check> {
+  const { set, source } = await find(what, offline, context);
   try {
     const published = set ?? PUBLISHED_SETS.find((each) => each.bytes === source.size);
     const known = published?.hash;
     const hashes = await hashesOf(source, [...new Set(['sha256', known?.algorithm ?? 'sha256'] as const)], context);
     // Some publishers give only the first digits of a hash.
     const hashMatches = known ? hashes[known.algorithm].startsWith(known.value) : null;
-    return { bytes: source.size, hashes, published, hashMatches, tensors: await tensorsOf(what, arch, context) };
+    return { bytes: source.size, hashes, published, hashMatches, tensors: await tensorsOf(what, arch, offline, context) };
   } finally {
     await source.close?.();
   }
 }
 
-async function tensorsOf(what: string, arch: string | Plan | undefined, { signal, onProgress }: Context): Promise<TensorCheck> {
-  const opened = await openNetworkWeights(arch, { weights: what, checkHashes: true, signal, onProgress }, true);
+/** A file, or a published set as a whole; an architecture's name alone stands for its set, unless a file is called so. */
+async function find(
+  what: string,
+  offline: boolean,
+  { signal, onProgress, warn }: Context,
+): Promise<{ source: Source; set: PublishedSet | undefined }> {
+  const fetching = { offline: offline || undefined, signal, onProgress, onWarning: warn };
+  const set = findPublished(what);
+  if (set) return { set, source: await fetchPublished(set, fetching) };
+  try {
+    return { set, source: await io.openSource(what, { signal }) };
+  } catch (error) {
+    if (!isVggError(error, 'VGG_NOT_FOUND')) throw error;
+    const named = publishedDefault(what, { platform: 'node', top: true });
+    if (!named) throw orMistyped(what, error);
+    return { set: named, source: await fetchPublished(named, fetching) };
+  }
+}
+
+async function tensorsOf(
+  what: string,
+  arch: string | PlanInput | undefined,
+  offline: boolean,
+  { signal, onProgress }: Context,
+): Promise<TensorCheck> {
+  const opened = await openNetworkWeights(
+    arch,
+    { weights: what, checkHashes: true, offline: offline || undefined, signal, onProgress },
+    true,
+  );
   const { file, mapping, network } = opened;
   try {
     const faults: Fault[] = [];
@@ -77,10 +103,10 @@ async function tensorsOf(what: string, arch: string | Plan | undefined, { signal
       architecture: network.name,
       top: network.top,
       present,
-      hashed: hashedTensors(file.metadata.get(METADATA.sha256)),
+      hashed: file.format === 'safetensors' ? hashedTensors(file.metadata.get(METADATA.sha256)) : 0,
       faults,
       missing: mapping.missing,
-      reaches: new WeightStore(file, mapping).reach(network.layers).at(-1)?.name,
+      reaches: new WeightStore(file, mapping).deepest(network.layers),
     };
   } finally {
     await file.close();

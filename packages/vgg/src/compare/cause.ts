@@ -46,17 +46,20 @@ function colours(spec: WeightSpec, a: Float32Array, b: Float32Array): Reason | u
   if (straight && !isOne(straight))
     return {
       cause: 'scale',
-      reason: `holds the same filters, those of the second times ${shown(straight)}: their pictures are scaled otherwise`,
+      reason: `holds the same filters, times ${shown(straight)} in the second: one set is for pictures on another scale`,
     };
   if (channels > 1 && turned)
     return {
       cause: 'bgr-rgb',
-      reason: `holds the same filters with the colour channels the other way round, those of the second times ${shown(turned)}: one set is for BGR, the other for RGB, and their pictures are scaled otherwise`,
+      reason: `holds the same filters with the colour channels the other way round, times ${shown(turned)} in the second: one set is for BGR, the other for RGB, and on another scale`,
     };
   return undefined;
 }
 
-const shown = (factors: readonly number[]) => [...new Set(factors.map((factor) => String(Number(factor.toPrecision(4)))))].join(', ');
+function shown(factors: readonly number[]): string {
+  const all = factors.map((factor) => String(Number(factor.toPrecision(4))));
+  return new Set(all).size === 1 ? all[0]! : `${all.join(', ')} (by channel)`;
+}
 
 /** By what each channel of `a` is multiplied to give the channel of `b` that `to` names; undefined where it is not just multiplied. */
 function factors(a: Float32Array, b: Float32Array, channels: number, out: number, to: (c: number) => number): number[] | undefined {
@@ -107,23 +110,23 @@ function rows({ shape, flattenedFrom }: WeightSpec, a: Float32Array, b: Float32A
       for (let o = 0; o < out; o++) if (x[row * out + o] !== y[other * out + o]) return false;
       return true;
     });
-  return same(a, b) || same(b, a)
-    ? {
-        cause: 'fc6-order',
-        reason: 'holds the same rows in another order: in one set the map before it is flattened as C,H,W, in the other as H,W,C',
-      }
-    : undefined;
+  const odd = same(a, b) ? 'second' : same(b, a) ? 'first' : undefined;
+  return (
+    odd && { cause: 'fc6-order', reason: `holds the same rows in another order: in the ${odd} they are those of a map flattened as C,H,W` }
+  );
 }
 
 function rounded({ shape }: WeightSpec, a: Float32Array, b: Float32Array): Reason | undefined {
-  if (isHalf(a, b) || isHalf(b, a)) return { cause: 'float16', reason: 'holds the same values rounded to float16' };
+  const half = isHalf(a, b) ? 'second' : isHalf(b, a) ? 'first' : undefined;
+  if (half) return { cause: 'float16', reason: `holds the same values, rounded to float16 in the ${half}` };
   if (![a, b].every((values) => values.every(Number.isFinite))) return undefined;
   const isInt8 = (x: Float32Array, y: Float32Array) => {
     const { values, scales } = quantizeInt8(x, shape.at(-1)!);
     const back = dequantizeInt8(values, scales);
     return every(back.length, (i) => back[i] === y[i]);
   };
-  return isInt8(a, b) || isInt8(b, a) ? { cause: 'int8', reason: 'holds the same values rounded to int8' } : undefined;
+  const small = isInt8(a, b) ? 'second' : isInt8(b, a) ? 'first' : undefined;
+  return small && { cause: 'int8', reason: `holds the same values, rounded to int8 in the ${small}` };
 }
 
 /** The same filters in another order of the outputs. */

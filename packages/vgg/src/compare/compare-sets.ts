@@ -1,5 +1,5 @@
 import { throwIfAborted } from '@vgg/errors';
-import { canonicalTensors, readCanonical } from '@vgg/loaders';
+import { canonicalTensors, readCanonical, type WeightSpec } from '@vgg/loaders';
 import type { SourceInput } from '../io/io.js';
 import type { Plan } from '../network/plan.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
@@ -46,43 +46,94 @@ async function withBoth<T>(
 }
 
 async function compareOpened(a: OpenedWeights, b: OpenedWeights, options: CompareOptions): Promise<Comparison> {
-  const values = await firstDifference(a, b, options);
+  const { first: values, differing, tensors } = await compareValues(a, b, options);
   const { side, taps } = await compareActivations(a, b, options);
   const diverges = taps.find(({ relative }) => !(relative <= DIVERGES))?.layer ?? null;
   const prepared = diverges === null ? undefined : preparedOtherwise(a, b);
   // Values come first in the order of the layers, but what is done to the picture comes before all of them.
   const difference = values?.layer === inputLayer(a)?.name ? values : (prepared ?? values ?? computedOtherwise(a, b, diverges));
-  return { ok: difference === null, firstDifference: difference, diverges, side, taps };
+  return { ok: difference === null, firstDifference: difference, differing, tensors, diverges, side, taps };
 }
 
 const inputLayer = ({ network }: OpenedWeights) => network.layers.find(({ kind }) => kind === 'conv');
 
-/** The first layer, in the order of the network, whose values are not the same in both; null where all are. */
-async function firstDifference(a: OpenedWeights, b: OpenedWeights, { signal, onProgress }: CompareOptions): Promise<Difference | null> {
+interface ValuesCompared {
+  readonly first: Difference | null;
+  readonly differing: readonly string[];
+  readonly tensors: number;
+}
+
+/** The tensors whose values are not the same in both, and of the first in the order of the network why. */
+async function compareValues(a: OpenedWeights, b: OpenedWeights, { signal, onProgress }: CompareOptions): Promise<ValuesCompared> {
   const { network } = a.network.layers.length >= b.network.layers.length ? a : b;
   const names = weightSpecs(network).flatMap((spec) => canonicalTensors(spec).map(({ name }) => ({ spec, tensor: name })));
-  const input = inputLayer(a)?.name;
   const reading = signal ? { signal } : {};
+  const differing: string[] = [];
+  let first: Difference | null = null;
+  let tensors = 0;
   for (const [i, { spec, tensor }] of names.entries()) {
     throwIfAborted(signal, 'compare');
     onProgress?.({ stage: 'compare', loaded: i, total: names.length, item: tensor });
     const layer = spec.name;
     const [one, two] = [a, b].map(({ mapping }) => mapping.tensors.get(tensor));
     if (!one?.present && !two?.present) continue;
-    if (!one?.present || !two?.present) return { layer, tensor, reason: `is only in the ${one?.present ? 'first' : 'second'}` };
-    if (String(one.shape) !== String(two.shape)) return { layer, tensor, reason: `has the shapes [${one.shape}] and [${two.shape}]` };
+    tensors++;
+    if (!one?.present || !two?.present) {
+      differing.push(tensor);
+      first ??= { layer, tensor, reason: `is only in the ${one?.present ? 'first' : 'second'}` };
+      continue;
+    }
+    if (String(one.shape) !== String(two.shape)) {
+      differing.push(tensor);
+      first ??= { layer, tensor, reason: `has the shapes [${one.shape}] and [${two.shape}]` };
+      continue;
+    }
     const left = await readCanonical(a.file, a.mapping, tensor, reading);
     const right = await readCanonical(b.file, b.mapping, tensor, reading);
     const at = unequal(left, right);
     if (at < 0) continue;
-    let maxDifference = 0;
-    for (let k = 0; k < left.length; k++) maxDifference = Math.max(maxDifference, Math.abs(left[k]! - right[k]!));
-    const why = tensor.endsWith('.weight') ? causeOf(spec, left, right, layer === input) : layer === input ? MEAN : undefined;
-    const reason = why?.reason ?? `has ${left[at]} and ${right[at]} as value ${at}, and differs by at most ${maxDifference}`;
-    return { layer, tensor, reason, ...(why && { cause: why.cause }), maxDifference };
+    differing.push(tensor);
+    first ??= differenceOf({ a, b, spec, tensor, left, right, at });
   }
-  return null;
+  return { first, differing, tensors };
 }
+
+interface Unequal {
+  readonly a: OpenedWeights;
+  readonly b: OpenedWeights;
+  readonly spec: WeightSpec;
+  readonly tensor: string;
+  readonly left: Float32Array;
+  readonly right: Float32Array;
+  /** The first value that differs. */
+  readonly at: number;
+}
+
+/** Two tensors of one shape, and why their values differ. */
+function differenceOf({ a, b, spec, tensor, left, right, at }: Unequal): Difference {
+  const layer = spec.name;
+  const odd = left.findIndex((value, i) => Number.isNaN(value) !== Number.isNaN(right[i]!));
+  if (odd >= 0) {
+    const [which, other] = Number.isNaN(left[odd]!) ? ['first', right] : ['second', left];
+    return { layer, tensor, reason: `has no number as value ${odd} in the ${which}, where the other has ${shown(other[odd]!)}` };
+  }
+  let count = 0;
+  let maxDifference = 0;
+  for (let k = 0; k < left.length; k++) {
+    if (left[k] === right[k] || Number.isNaN(left[k]!)) continue;
+    count++;
+    maxDifference = Math.max(maxDifference, Math.abs(left[k]! - right[k]!));
+  }
+  const isInput = layer === inputLayer(a)?.name;
+  const why = tensor.endsWith('.weight') ? causeOf(spec, left, right, isInput) : isInput ? MEAN : undefined;
+  if (why) return { layer, tensor, ...why, maxDifference };
+  const networks = planDifferences(a, b);
+  const others = networks ? `, and the networks differ in ${networks}` : '';
+  const values = `${count} of ${left.length}, ${count > 1 ? 'the first of them ' : ''}${shown(left[at]!)} and ${shown(right[at]!)}`;
+  return { layer, tensor, reason: `has other values: ${values}${others}`, maxDifference };
+}
+
+const shown = (value: number) => String(Number(value.toPrecision(5)));
 
 const MEAN = { cause: 'mean', reason: 'alone differs, not the filters: a mean of the picture is worked into one of the sets' } as const;
 
@@ -103,8 +154,9 @@ function preparedOtherwise({ network, preprocessing: a }: OpenedWeights, { prepr
         ? 'mean'
         : undefined;
   if (!cause) return undefined;
-  const of = ({ name, channelOrder, scale, mean }: Preprocessing) =>
-    `${name} (${channelOrder.toUpperCase()} times ${Number(scale.toPrecision(4))} minus ${mean.join(', ')})`;
+  const over = (std: readonly number[]) => (std.every((side) => side === 1) ? '' : ` over ${std.join(', ')}`);
+  const of = ({ name, channelOrder, scale, mean, std }: Preprocessing) =>
+    `${name} (${channelOrder.toUpperCase()} times ${Number(scale.toPrecision(4))} minus ${mean.join(', ')}${over(std)})`;
   return {
     layer: network.layers.find(({ kind }) => kind === 'conv')?.name ?? network.layers[0]!.name,
     cause,
@@ -114,13 +166,15 @@ function preparedOtherwise({ network, preprocessing: a }: OpenedWeights, { prepr
 
 function computedOtherwise(a: OpenedWeights, b: OpenedWeights, diverges: string | null): Difference | null {
   if (diverges === null) return null;
-  const keys = Object.keys(a.network.plan) as (keyof Plan)[];
-  const odd = keys.filter((key) => key !== 'name' && JSON.stringify(a.network.plan[key]) !== JSON.stringify(b.network.plan[key]));
-  const shown = odd.map((key) => `${key} ${JSON.stringify(a.network.plan[key])} and ${JSON.stringify(b.network.plan[key])}`);
-  return {
-    layer: diverges,
-    reason: `comes out otherwise from the same values: the networks differ in ${shown.join(', ') || 'no key of their plans'}`,
-  };
+  const networks = planDifferences(a, b) || 'no key of their plans';
+  return { layer: diverges, reason: `comes out otherwise: the networks differ in ${networks}` };
+}
+
+/** What the plans have otherwise, such as `pool "max" and "average"`; empty where nothing. */
+function planDifferences({ network: { plan: a } }: OpenedWeights, { network: { plan: b } }: OpenedWeights): string {
+  const keys = Object.keys(a) as (keyof Plan)[];
+  const odd = keys.filter((key) => key !== 'name' && JSON.stringify(a[key]) !== JSON.stringify(b[key]));
+  return odd.map((key) => `${key} ${JSON.stringify(a[key])} and ${JSON.stringify(b[key])}`).join(', ');
 }
 
 export type { Cause, TapError };

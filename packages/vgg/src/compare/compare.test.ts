@@ -44,7 +44,7 @@ const options = { backend: 'wasm' } as const;
 describe('compareWeights', () => {
   it('the same values and the same pictures', async () => {
     const compared = await compareWeights(await file(), await file(), options);
-    expect(compared).toMatchObject({ ok: true, firstDifference: null, diverges: null, side: 32 });
+    expect(compared).toMatchObject({ ok: true, firstDifference: null, differing: [], tensors: 14, diverges: null, side: 32 });
     expect(compared.taps.map(({ layer }) => layer)).toEqual([
       ...['relu1_1', 'relu1_2', 'pool1', 'relu2_1', 'pool2', 'relu3_1', 'relu3_2', 'pool3', 'relu6', 'prob'],
     ]);
@@ -62,7 +62,7 @@ describe('compareWeights', () => {
     [
       'both at once',
       changed('conv1_1.weight', (values, i) => turned(values, i) * 58.25),
-      { cause: 'bgr-rgb', reason: expect.stringMatching(/the other way round, those of the second times 58\.25:/) },
+      { cause: 'bgr-rgb', reason: expect.stringMatching(/the other way round, times 58\.25 in the second:/) },
       'relu1_1',
     ],
     [
@@ -97,7 +97,12 @@ describe('compareWeights', () => {
     [
       'one value',
       changed('conv2_1.weight', (values, i) => (i === 7 ? values[i]! + 1 : values[i]!)),
-      { layer: 'conv2_1', tensor: 'conv2_1.weight', reason: expect.stringMatching(/ as value 7, /), maxDifference: expect.closeTo(1, 5) },
+      {
+        layer: 'conv2_1',
+        tensor: 'conv2_1.weight',
+        reason: expect.stringMatching(/^has other values: 1 of 864, [-\d.]+ and [-\d.]+$/),
+        maxDifference: expect.closeTo(1, 5),
+      },
       'relu2_1',
     ],
   ])('%s', async (_, change, expected, diverges) => {
@@ -115,6 +120,41 @@ describe('compareWeights', () => {
     )) {
       expect({ layer, relative }).toEqual({ layer, relative: 0 });
     }
+  });
+
+  it('every tensor that differs is told, and a value that is no number', async () => {
+    const two = (weights: Values) => {
+      changed('conv2_1.bias', (values, i) => (i === 3 ? Number.NaN : values[i]!))(weights);
+      changed('fc7.weight', (values, i) => -values[i]!)(weights);
+    };
+    for (const [sets, which] of [
+      [[await file(), await file(two)], 'second'],
+      [[await file(two), await file()], 'first'],
+    ] as const) {
+      const compared = await compareWeights(sets[0]!, sets[1]!, options);
+      expect(compared).toMatchObject({ ok: false, differing: ['conv2_1.bias', 'fc7.weight'], tensors: 14, diverges: 'relu2_1' });
+      expect(compared.firstDifference!.reason).toMatch(new RegExp(`^has no number as value 3 in the ${which}, where the other has `));
+      expect(compared.firstDifference).not.toHaveProperty('maxDifference');
+    }
+  });
+
+  it.each([
+    ['float16', float16],
+    ['int8', int8],
+  ] as const)('which of the two is rounded to %s', async (dtype, round) => {
+    const [whole, small] = [await file(), await file(rounded(round))];
+    const reason = async (a: ArrayBuffer, b: ArrayBuffer) => (await compareWeights(a, b, options)).firstDifference!.reason;
+    expect(await reason(whole, small)).toBe(`holds the same values, rounded to ${dtype} in the second`);
+    expect(await reason(small, whole)).toBe(`holds the same values, rounded to ${dtype} in the first`);
+  });
+
+  it('networks that differ are named', async () => {
+    const other = await file(
+      changed('conv1_1.weight', (values, i) => values[i]! + (i % 5)),
+      { plan: { rounding: 'ceil' } },
+    );
+    const { firstDifference } = await compareWeights(await file(), other, options);
+    expect(firstDifference!.reason).toMatch(/, and the networks differ in rounding "floor" and "ceil"$/);
   });
 
   it('one value has no cause', async () => {

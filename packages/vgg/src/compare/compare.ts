@@ -1,5 +1,5 @@
 import type { SourceInput } from '../io/io.js';
-import type { Plan } from '../network/plan.js';
+import type { PlanInput } from '../network/plan.js';
 import type { OpenWeightsOptions } from '../weights/open-weights.js';
 import type { Cause } from './cause.js';
 import type { ActivationOptions, TapError } from './compare-activations.js';
@@ -21,6 +21,10 @@ export interface Comparison {
   /** Whether both hold the same values and do the same with them. */
   readonly ok: boolean;
   readonly firstDifference: Difference | null;
+  /** Tensors whose values are not the same in both, or that only one of them has, in the order of the network. */
+  readonly differing: readonly string[];
+  /** How many tensors either has. */
+  readonly tensors: number;
   /** The first layer whose maps of the standard picture are further apart than {@link DIVERGES}; null where none is. */
   readonly diverges: string | null;
   /** Side of the standard picture, in pixels. */
@@ -31,7 +35,7 @@ export interface Comparison {
 
 export interface CompareOptions extends Omit<OpenWeightsOptions, 'weights'>, Omit<ActivationOptions, 'upTo'> {
   /** The architecture of both, where the files do not show it. */
-  arch?: string | Plan;
+  arch?: string | PlanInput;
 }
 
 /**

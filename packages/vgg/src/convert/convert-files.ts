@@ -11,6 +11,7 @@ import {
   type Writer,
 } from '@vgg/loaders';
 import { io } from '#io';
+import { carriedClasses } from '../classes/carried.js';
 import { classNames } from '../classes/classes.js';
 import { isPatch, type SourceInput, type WriteTarget } from '../io/io.js';
 import { graphOfNetwork } from '../network/graph.js';
@@ -26,7 +27,11 @@ export async function convertFiles(weights: SourceInput, output: WriteTarget, op
   const { signal, layers } = options;
   const writer = writerFor(output, options.to);
   if (!writer.dtypes.includes(dtype)) {
-    throw new VggError('VGG_OPTION', `convert: expected ${writer.dtypes.join(' or ')} for ${writer.title}, received dtype ${dtype}`);
+    const able = WRITERS.filter(({ dtypes }) => dtypes.includes(dtype)).map(({ id }) => id);
+    throw new VggError(
+      'VGG_OPTION',
+      `convert: expected ${writer.dtypes.join(' or ')} for ${writer.title}, received dtype ${dtype}${able.length > 0 ? `; ${able.join(', ')} can have it` : ''}`,
+    );
   }
   const opened = await openNetworkWeights(options.arch, { ...options, weights }, true);
   try {
@@ -94,7 +99,7 @@ function place(output: WriteTarget, writer: Writer, network: string): { target: 
 
 /** The class names as JSON: `["n02123159", "tiger_cat"]`, or the name alone, for each output in turn. */
 async function classesOf({ file, network, set }: OpenedWeights, { classes, ...options }: ConvertOptions): Promise<string | undefined> {
-  if (classes === undefined) return file.metadata.get(METADATA.classes);
+  if (classes === undefined) return carriedClasses(file.metadata);
   const names = await classNames(classes, network.classes, set, options);
   return JSON.stringify(names?.map(({ wnid, label }) => (wnid === undefined ? label : [wnid, label])));
 }
@@ -146,7 +151,7 @@ function tensorsToWrite(opened: OpenedWeights, network: Pick<Network, 'layers'>,
       },
       async *stream(options) {
         let done = 0;
-        for await (const piece of streamCanonical(file, mapping, name, reading(options))) {
+        for await (const piece of streamCanonical(file, mapping, name, { ...reading(options), reuse: true })) {
           yield piece;
           done += piece.length;
           tell(done);

@@ -1,7 +1,7 @@
 import type { StoredType } from '@vgg/loaders';
 import type { ClassName } from '../classes/parse-classes.js';
 import type { SourceInput } from '../io/io.js';
-import type { Plan } from '../network/plan.js';
+import type { PlanInput } from '../network/plan.js';
 import type { OpenWeightsOptions } from '../weights/open-weights.js';
 
 export interface ConvertOptions extends OpenWeightsOptions {
@@ -12,7 +12,7 @@ export interface ConvertOptions extends OpenWeightsOptions {
   /** Only what these taps need. */
   layers?: readonly string[];
   /** The architecture, where the file does not show it. */
-  arch?: string | Plan;
+  arch?: string | PlanInput;
   /** Names of the classes to carry, a file or the names themselves, instead of those that the input carries. */
   classes?: SourceInput | readonly ClassName[];
 }

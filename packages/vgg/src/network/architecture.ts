@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import { didYouMean } from '../text/suggest.js';
 import { buildNetwork } from './build.js';
 import { PLAN_DEFAULTS, parsePlan } from './parse-plan.js';
-import type { Network, Plan } from './plan.js';
+import type { Network, Plan, PlanInput } from './plan.js';
 
 /** One row of the family: what it is called, and its plan where that differs from {@link PLAN_DEFAULTS}. */
 export interface Architecture {
@@ -78,7 +78,7 @@ export type NetworkOptions = Partial<Plan>;
  * network('D', { top: false }).layers.length; // 31: 13 convolutions, 13 ReLUs, 5 pools
  * network({ blocks: [[16], [32]], dense: [], classes: 3, size: 32 }).layers.at(-2)!.name; // 'fc6'
  */
-export function network(arch: string | (Partial<Plan> & Pick<Plan, 'blocks'>), options: NetworkOptions = {}): Network {
+export function network(arch: string | PlanInput, options: NetworkOptions = {}): Network {
   const custom = typeof arch !== 'string' || arch.trimStart().startsWith('{');
   const base = custom ? parsePlan(arch) : planOf(arch);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as NetworkOptions;

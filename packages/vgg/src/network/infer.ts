@@ -85,10 +85,33 @@ function columnOf(convs: readonly Conv[], denses: WeightShapes['denses'], source
       `${source}: its ${convs.length} convolutions are the first of ${names}; say which with \`arch\``,
     );
   }
+  const isFamily = convs.every(({ kernel }) => kernel === 1 || kernel === 3);
+  const remedy = isFamily
+    ? `say what it is with \`arch\`, such as ${JSON.stringify({ blocks: blocksOf(convs) })} if a pool follows each block`
+    : 'it is of another family than 3x3 and 1x1 convolutions make';
   throw new VggError(
     'VGG_ARCHITECTURE',
-    `${source}: expected the convolutions of a VGG column, received ${shown.length > 200 ? `${shown.slice(0, 197)}...` : shown}; say what it is with \`arch\`, such as ${JSON.stringify({ blocks: blocksOf(convs) })} if a pool follows each block`,
+    `${source}: expected the convolutions of a VGG column, received ${shown.length > 200 ? `${shown.slice(0, 197)}...` : shown}; ${remedy}`,
   );
+}
+
+/**
+ * What a plan of one's own leaves open of its dense layers, by the shapes: their widths, the classes, and the size of the pictures where
+ * nothing but the pools makes maps smaller.
+ *
+ * @throws VggError `VGG_ARCHITECTURE` if the dense layers do not follow each other
+ */
+export function openTop(stated: Partial<Plan>, { convs, denses }: WeightShapes, plan: Plan, source: string): Partial<Plan> {
+  if (denses.length === 0 || convs.length === 0 || !plan.top) return {};
+  const { dense, classes, size } = stated;
+  const isEven = plan.padding !== 'valid' && plan.poolSize === plan.poolStride;
+  if (dense && classes && (size || !isEven)) return {};
+  const found = topOf(convs, denses, plan, source);
+  return {
+    ...(dense ? {} : { dense: found.dense }),
+    ...(classes ? {} : { classes: found.classes }),
+    ...(size || !isEven ? {} : { size: found.size }),
+  };
 }
 
 /** Dense widths, classes and input size of one of the family. */

@@ -94,3 +94,6 @@ export interface Plan {
   /** Side of the square input that the dense layers are made for, in pixels. */
   readonly size: number;
 }
+
+/** A plan as a caller gives it: `blocks`, and what is otherwise than usual. */
+export type PlanInput = Partial<Plan> & Pick<Plan, 'blocks'>;

@@ -72,9 +72,10 @@ function prepareItem(item: PictureItem, { network, layers, preprocessing }: Batc
     const { size } = network;
     const isFlat = layers.some((layer) => layer.kind === 'flatten');
     if (isFlat && (prepared.width !== size || prepared.height !== size)) {
+      const remedy = side === undefined ? `pass size: ${size}` : 'leave size out';
       throw new VggError(
         'VGG_SHAPE',
-        `${name}: the dense layers of ${network.name} take ${size}x${size} pictures, received ${prepared.width}x${prepared.height}; leave size out, or load with convolutionalTop`,
+        `${name}: the dense layers of ${network.name} take ${size}x${size} pictures, received ${prepared.width}x${prepared.height}; ${remedy}, or load with convolutionalTop`,
       );
     }
     return { index, name, prepared };

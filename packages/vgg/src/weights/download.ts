@@ -16,13 +16,16 @@ export interface RemoteFile {
 }
 
 export interface FetchOptions {
-  /** Bases of one's own, asked in this order before the published addresses: each has the file under its key. */
+  /**
+   * Addresses of one's own, asked in this order before the published ones, instead of those of `VGG_MIRROR`: each has the files by their
+   * `key`, such as `https://files.example.org/vgg/vgg16.keras_in1k.h5`.
+   */
   mirrors?: readonly string[];
   /** Sent to mirrors only: they may be secrets. */
   headers?: Readonly<Record<string, string>>;
   /** The fetch to use: for proxies and tests. */
   fetch?: typeof fetch;
-  /** Use the cache alone. */
+  /** Use the cache alone, as with `VGG_OFFLINE=1` in the environment. */
   offline?: boolean;
   /** How often an address is asked again after a failure; progress of a mebibyte starts the count anew. Default 4. */
   retries?: number;

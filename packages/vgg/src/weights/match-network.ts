@@ -3,8 +3,8 @@ import { describeShapes, openWeights, type WeightFile } from '@vgg/loaders';
 import { io } from '#io';
 import { network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
 import { planOfGraph } from '../network/graph.js';
-import { inferNetwork, type WeightShapes } from '../network/infer.js';
-import type { Network, Plan } from '../network/plan.js';
+import { inferNetwork, openTop, type WeightShapes } from '../network/infer.js';
+import type { Network, Plan, PlanInput } from '../network/plan.js';
 import type { FetchOptions } from './download.js';
 import { METADATA } from './metadata.js';
 import type { PublishedSet } from './published-sets.js';
@@ -12,7 +12,7 @@ import type { PublishedSet } from './published-sets.js';
 /** What is known of a file before it is opened, and what the caller wants. */
 interface Known {
   /** An architecture, a plan or its JSON, said by the caller or by the published set. */
-  readonly arch: string | Plan | undefined;
+  readonly arch: string | PlanInput | undefined;
   readonly set: PublishedSet | undefined;
   readonly options: NetworkOptions;
   /** The file's name, for messages. */
@@ -20,15 +20,16 @@ interface Known {
 }
 
 /**
- * The network that a file's weights are of: what the caller says; else the plan in the file's metadata; else the layers that the file
+ * The network that a file's weights are of: what the caller says, its dense layers as the file has them where a plan leaves them open; else the plan in the file's metadata; else the layers that the file
  * tells of (a prototxt, an ONNX graph, MatConvNet's list), where they are of the family; else the one with these shapes.
  *
  * @throws VggError `VGG_ARCHITECTURE`, `VGG_FORMAT`
  */
 export function networkOf(file: WeightFile, { arch, set, options: given, name }: Known): Network {
-  const stored = file.metadata.get(METADATA.plan);
-  if (arch === undefined && stored) return makeNetwork(stored, given);
   const drawn = file.graph && planOfGraph(file.graph);
+  // A prototxt is a text that people change: its layers count, not what is noted of them above.
+  const stored = drawn && /^(?:caffe|prototxt)$/.test(file.format) ? undefined : file.metadata.get(METADATA.plan);
+  if (arch === undefined && stored) return makeNetwork(stored, given);
   if (file.tensors.size === 0 && file.graph) {
     if (arch === undefined && !drawn) throw otherFamily(name);
     return makeNetwork(arch ?? drawn!, given);
@@ -38,7 +39,11 @@ export function networkOf(file: WeightFile, { arch, set, options: given, name }:
   const rounding = drawn?.rounding ?? set?.rounding ?? (file.format.startsWith('caffe') ? 'ceil' : undefined);
   const options: NetworkOptions = { rounding, ...(shapes.denses.length === 0 ? { top: false } : {}), ...given };
   if (arch === undefined && drawn) return makeNetwork(drawn, options);
-  if (arch !== undefined && (typeof arch !== 'string' || arch.trimStart().startsWith('{'))) return makeNetwork(arch, options);
+  if (arch !== undefined && (typeof arch !== 'string' || arch.trimStart().startsWith('{'))) {
+    const { plan } = makeNetwork(arch, options);
+    const stated = typeof arch === 'string' ? (JSON.parse(arch) as Partial<Plan>) : arch;
+    return makeNetwork(arch, { ...openTop(stated, shapes, plan, name), ...options });
+  }
   // A known name says which column it is; classes, batch norm and input size are the file's.
   const { plan } = inferNetwork(shapes, { name: arch, source: name });
   return makeNetwork(plan, options);
@@ -58,7 +63,7 @@ function shapesOf(file: WeightFile): WeightShapes {
  * The architecture that a caller names, read from the file where it is a prototxt's path or URL.
  * @throws VggError `VGG_ARCHITECTURE` if its network is not of the family; what reading it throws
  */
-export async function readArch(arch: string | Plan | undefined, options: FetchOptions): Promise<string | Plan | undefined> {
+export async function readArch(arch: string | PlanInput | undefined, options: FetchOptions): Promise<string | PlanInput | undefined> {
   if (typeof arch !== 'string' || !/\.prototxt$/i.test(arch)) return arch;
   const file = await openWeights(await io.openSource(arch, options), { signal: options.signal });
   try {

@@ -108,6 +108,30 @@ describe('files that others published', () => {
   });
 });
 
+describe("a plan of one's own", () => {
+  // The shapes of a network that others made for 32 x 32 pictures, in PyTorch with names of their own.
+  const shapes: Shapes = {
+    ...{ 'conv1.weight': [32, 3, 3, 3], 'conv1.bias': [32], 'conv2.weight': [64, 32, 3, 3], 'conv2.bias': [64] },
+    ...{ 'fc1.weight': [512, 64 * 8 * 8], 'fc1.bias': [512], 'fc2.weight': [10, 512], 'fc2.bias': [10] },
+  };
+
+  it('has its dense layers, classes and size from the shapes where it leaves them open', async () => {
+    const held = await inspect(zeros(shapes), { arch: { blocks: [[32], [64]] } });
+    expect(held).toMatchObject({ network: { size: 32, classes: 10, plan: { dense: [512] } }, missing: [], unknown: [] });
+    expect(await inspect(zeros(shapes), { arch: '{"blocks": [[32], [64]]}' })).toMatchObject({ network: { size: 32 } });
+    await expect(inspect(zeros(shapes), { arch: { blocks: [[32], [64]], dense: [256] } })).rejects.toMatchObject({ code: 'VGG_SHAPE' });
+    await expect(inspect(zeros(shapes), { arch: { blocks: [[32], [64]], size: 64 } })).rejects.toMatchObject({ code: 'VGG_SHAPE' });
+  });
+
+  it('has pictures squashed to its size where nothing tells how they are prepared', async () => {
+    const { preprocessing } = await inspect(zeros(shapes), { arch: { blocks: [[32], [64]] } });
+    expect(preprocessing).toMatchObject({ name: 'keras', resize: { mode: 'squash', size: 32 } });
+    expect(preprocessing!.crop).toBeUndefined();
+    const given = await inspect(zeros(shapes), { arch: { blocks: [[32], [64]] }, preprocessing: 'caffe' });
+    expect(given.preprocessing).toMatchObject({ name: 'caffe', resize: { mode: 'shorter', size: 256 }, crop: 224 });
+  });
+});
+
 describe('files of other networks', () => {
   it('are looked into all the same, with what is in them and why they are none', async () => {
     const held = await inspect(zeros({ 'l1.weight': [128, 784], 'l2.weight': [10, 128] }));

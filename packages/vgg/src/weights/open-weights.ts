@@ -3,12 +3,13 @@ import { canonicalise, type Mapping, openWeights, type Source, type WeightFile }
 import { io } from '#io';
 import type { SourceInput } from '../io/io.js';
 import type { NetworkOptions } from '../network/architecture.js';
-import type { Network, Plan } from '../network/plan.js';
+import type { Network, PlanInput } from '../network/plan.js';
 import type { Preprocessing, PreprocessingName } from '../pictures/preprocessing.js';
+import { suggest } from '../text/suggest.js';
 import { type FoldOptions, foldWeights } from './fold.js';
 import { networkOf, readArch } from './match-network.js';
 import { METADATA } from './metadata.js';
-import { type FetchOptions, findPublished, openPublished, type PublishedSet, publishedDefault } from './published.js';
+import { type FetchOptions, findPublished, openPublished, type PublishedSet, publishedDefault, publishedNames } from './published.js';
 import { preprocessingOf } from './source-preprocessing.js';
 import { weightSpecs } from './specs.js';
 
@@ -50,22 +51,27 @@ interface UnmatchedWeights extends Pick<OpenedWeights, 'file' | 'name' | 'set' |
 
 /**
  * Opens a weight file, finds its network (by `arch`, by what the file says, or by its shapes) and matches their names.
- * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_ARCHITECTURE`, `VGG_SHAPE`, `VGG_NETWORK`, `VGG_INTEGRITY`
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_ARCHITECTURE`, `VGG_SHAPE`, `VGG_NETWORK`, `VGG_INTEGRITY`, and
+ *   `VGG_WEIGHTS_MISSING` for a file that tells of a network and holds none of its weights, as a prototxt does
  */
 export async function openNetworkWeights(
-  arch: string | Plan | undefined,
+  arch: string | PlanInput | undefined,
   options: OpenWeightsOptions,
   wantsTop: boolean,
 ): Promise<OpenedWeights> {
   const opened = await openAnyWeights(arch, options, wantsTop);
-  if (opened.network) return opened;
+  if (opened.network && opened.file.tensors.size > 0) return opened;
   await opened.file.close();
-  throw opened.problem;
+  if (!opened.network) throw opened.problem;
+  throw new VggError(
+    'VGG_WEIGHTS_MISSING',
+    `${opened.name}: tells of the layers of ${opened.network.name} and holds no weights; pass the file with the weights, such as the .caffemodel that goes with it`,
+  );
 }
 
 /** The same, but a file of another network is opened all the same. */
 export async function openAnyWeights(
-  given: string | Plan | undefined,
+  given: string | PlanInput | undefined,
   options: OpenWeightsOptions,
   wantsTop: boolean,
 ): Promise<OpenedWeights | UnmatchedWeights> {
@@ -95,7 +101,7 @@ export async function openAnyWeights(
 const OTHER_NETWORK = ['VGG_ARCHITECTURE', 'VGG_FORMAT', 'VGG_SHAPE'] as const;
 
 async function findSource(
-  arch: string | Plan | undefined,
+  arch: string | PlanInput | undefined,
   options: OpenWeightsOptions,
   wantsTop: boolean,
 ): Promise<{ source: Source; set?: PublishedSet }> {
@@ -114,9 +120,18 @@ async function findSource(
   try {
     return { source: await io.openSource(weights, options) };
   } catch (error) {
-    if (named && isVggError(error, 'VGG_NOT_FOUND')) return published(named);
-    throw error;
+    if (!isVggError(error, 'VGG_NOT_FOUND')) throw error;
+    if (named) return published(named);
+    throw typeof weights === 'string' ? orMistyped(weights, error) : error;
   }
+}
+
+/** What may be the name of a published set with a slip in it is said to be that. */
+export function orMistyped(weights: string, error: VggError): VggError {
+  const meant = suggest(weights, publishedNames());
+  if (meant === undefined || /[\\/]/.test(weights)) return error;
+  const message = `${weights}: expected a file or a published set, received the name of neither; did you mean "${meant}"?`;
+  return new VggError('VGG_NOT_FOUND', message, { cause: error });
 }
 
 /** Whether a tap lies in the dense layers, which the small published files leave out. */

@@ -2,7 +2,7 @@ import { isVggError, messageOf, VggError } from '@vgg/errors';
 import { httpSource, type Source } from '@vgg/loaders';
 import { io as platformIo } from '#io';
 import { findArchitecture } from '../network/architecture.js';
-import type { Plan } from '../network/plan.js';
+import type { PlanInput } from '../network/plan.js';
 import { didYouMean } from '../text/suggest.js';
 import { addressesOf, type FetchIo, type FetchOptions, fetchFile, isOffline } from './download.js';
 import { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
@@ -19,9 +19,13 @@ export { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
  */
 export function findPublished(name: string): PublishedSet | undefined {
   const key = name.toLowerCase();
-  const called = ({ id, aliases = [] }: PublishedSet) => [id, id.replace(/_in1k(?=$|_)/, ''), ...aliases];
-  return PUBLISHED_SETS.find(({ id }) => id === key) ?? PUBLISHED_SETS.find((set) => called(set).includes(key));
+  return PUBLISHED_SETS.find(({ id }) => id === key) ?? PUBLISHED_SETS.find((set) => namesOf(set).includes(key));
 }
+
+/** Every name that {@link findPublished} knows. */
+export const publishedNames = (): string[] => PUBLISHED_SETS.flatMap(namesOf);
+
+const namesOf = ({ id, aliases = [] }: PublishedSet) => [...new Set([id, id.replace(/_in1k(?=$|_)/, ''), ...aliases])];
 
 /**
  * As {@link findPublished}, for a name that must be one; an architecture's name alone stands for its whole set.
@@ -30,10 +34,9 @@ export function findPublished(name: string): PublishedSet | undefined {
 export function publishedSet(name: string): PublishedSet {
   const set = findPublished(name) ?? publishedDefault(name, { platform: 'node', top: true });
   if (set) return set;
-  const ids = PUBLISHED_SETS.map((each) => each.id);
   throw new VggError(
     'VGG_NOT_FOUND',
-    `weights: no published set is called "${name.slice(0, 80)}"${didYouMean(name, ids)}; \`vgg weights\` lists them`,
+    `weights: no published set is called "${name.slice(0, 80)}"${didYouMean(name, publishedNames())}; \`vgg weights\` lists them`,
   );
 }
 
@@ -47,7 +50,7 @@ export function publishedSet(name: string): PublishedSet {
  * publishedDefault('vgg16', { platform: 'node', top: false }).id; // 'vgg16.keras_in1k_notop'
  */
 export function publishedDefault(
-  arch: string | Plan | undefined,
+  arch: string | PlanInput | undefined,
   { platform, top }: { platform: 'node' | 'web'; top: boolean },
 ): PublishedSet | undefined {
   const found = typeof arch === 'string' ? findArchitecture(arch) : undefined;

@@ -18,7 +18,16 @@ interface From {
  */
 export function preprocessingOf({ file, network, naming, set, given }: From): Preprocessing {
   const stored = file.metadata.get(METADATA.preprocessing);
-  return parsePreprocessing(given ?? stored ?? set?.preprocessing ?? guess(file, network, naming));
+  const said = given ?? stored ?? set?.preprocessing;
+  return said === undefined ? fitting(parsePreprocessing(guess(file, network, naming)), network) : parsePreprocessing(said);
+}
+
+/** For dense layers that take another size than the 224 pixels of ImageNet pictures are squashed to it: nothing tells of a crop. */
+function fitting(preset: Preprocessing, { size, layers }: Network): Preprocessing {
+  const { crop, resize, ...rest } = preset;
+  const isFlat = layers.some(({ kind }) => kind === 'flatten');
+  if (!isFlat || resize.mode === 'none' || (crop ?? resize.size) === size) return preset;
+  return { ...rest, resize: { mode: 'squash', size, filter: resize.filter } };
 }
 
 const BY_NAMING: Partial<Record<Naming, PreprocessingName>> = {

@@ -4,6 +4,7 @@ import { splitRows } from '@vgg/core';
 import { type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
 import { canonicalTensors, type Mapping, readCanonical, type WeightFile } from '@vgg/loaders';
 import type { Layer } from '../network/plan.js';
+import { withReasons } from '../text/reasons.js';
 import { WordDigest } from './digest.js';
 import { weightSpecs } from './specs.js';
 
@@ -85,6 +86,11 @@ export class WeightStore {
     return layers.slice(0, hole < 0 ? layers.length : hole);
   }
 
+  /** The name of the deepest layer that can be computed and looked at: a flatten alone shows nothing that its pool does not. */
+  deepest(layers: readonly Layer[]): string | undefined {
+    return this.reach(layers).findLast(({ kind }) => kind !== 'flatten' && kind !== 'dropout')?.name;
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -101,11 +107,9 @@ export class WeightStore {
   #refuseMissing(layers: readonly Layer[]): void {
     const missing = this.missing(layers);
     if (missing.length === 0) return;
-    const shown = missing.slice(0, 6).map(({ name, reason }) => `${name} (${reason})`);
-    const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
     throw new VggError(
       'VGG_WEIGHTS_MISSING',
-      `load: ${layers.at(-1)?.name} needs ${missing.length} tensors that the weights do not hold: ${shown.join(', ')}${more}; ask for an earlier layer or pass complete weights`,
+      `load: ${layers.at(-1)?.name} needs ${missing.length} tensors that the weights do not hold: ${withReasons(missing)}; ask for an earlier layer or pass complete weights`,
     );
   }
 

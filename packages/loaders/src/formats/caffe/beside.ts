@@ -11,6 +11,8 @@ import { readPrototxt } from './prototxt.js';
 export interface ChosenGraph {
   readonly graph: FileGraph;
   readonly beside?: string;
+  /** What is noted above that prototxt. */
+  readonly metadata?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -33,9 +35,11 @@ export async function chooseGraph(
       const file = await source.sibling!(name, options);
       if (!file) continue;
       try {
-        const graph = await readPrototxt(file, options, weightShape);
+        const { graph, metadata } = await readPrototxt(file, options, weightShape);
         const difference = differs(graph, weightShape);
-        if (difference === undefined) return { graph: { ...(own.input && { input: own.input }), ...graph }, beside: name };
+        if (difference === undefined) {
+          return { graph: { ...(own.input && { input: own.input }), ...graph, layers: rounded(graph, own) }, beside: name, metadata };
+        }
         refused ??= `${name} is not used: ${difference}`;
       } finally {
         await file.close?.();
@@ -46,6 +50,12 @@ export async function chooseGraph(
     }
   }
   return { graph: own, ...(refused !== undefined && { beside: refused }) };
+}
+
+/** The text's layers. A pool that the model rounds down may lack that in the text, where it makes no difference: see the writer. */
+function rounded({ layers }: FileGraph, own: FileGraph): FileGraph['layers'] {
+  const floors = new Set(own.layers.filter((layer) => layer.kind === 'pool' && layer.rounding === 'floor').map(({ name }) => name));
+  return layers.map((layer) => (layer.kind === 'pool' && floors.has(layer.name) ? { ...layer, rounding: 'floor' } : layer));
 }
 
 /** The names that published prototxts have beside their models, such as VGG_ILSVRC_16_layers_deploy.prototxt, likeliest first. */

@@ -1,49 +1,52 @@
-import { bytesField, floatField, join, numberField } from '../protobuf/encode.js';
-import { broken, type Field, fieldsOf, packedVarints, utf8 } from '../protobuf/wire.js';
+import { concat, viewOf } from '../../bytes.js';
+import { shortestDecimal } from '../../numbers.js';
+import { bytesField, floatField, numberField } from '../protobuf/encode.js';
+import { corrupt, type Field, fieldsOf, packedVarints, utf8 } from '../protobuf/wire.js';
 import { isMessage, type Message, type Value } from './message.js';
 import type { Kind, Schema } from './schema.js';
 
 /** Messages of the schema are three deep below a layer; what a schema does not name is not gone into. */
 
 /** A small message that was read whole, by the names of its fields; fields that the schema does not have are left out. */
-function decodeMessage(bytes: Uint8Array, schema: Schema, who: string): Message {
+function decodeMessage(bytes: Uint8Array, schema: Schema, who: string, spend: () => void): Message {
   const fields = new Map<string, Value[]>();
-  for (const field of fieldsOf(bytes, who)) decodeField(field, bytes.subarray(field.start, field.end), schema, fields, who);
+  for (const field of fieldsOf(bytes, who)) decodeField(field, bytes.subarray(field.start, field.end), schema, fields, who, spend);
   return { line: 0, fields };
 }
 
 /**
- * One field of a message, added to the others of its name.
+ * One field of a message, added to the others of its name; `spend` is told of each value, of which a few bytes may hold a thousand.
  * @throws VggError `VGG_INTEGRITY` if it is stored as another type than the schema's
  */
-export function decodeField(field: Field, content: Uint8Array, schema: Schema, into: Map<string, Value[]>, who: string): void {
+export function decodeField(
+  field: Field,
+  content: Uint8Array,
+  schema: Schema,
+  into: Map<string, Value[]>,
+  who: string,
+  spend: () => void,
+): void {
   const row = schema.find(([number]) => number === field.number);
   if (!row) return;
   const [, name, kind] = row;
   const values = into.get(name) ?? [];
   into.set(name, values);
-  const scalar = (text: string) => values.push({ line: 0, text });
+  const scalar = (text: string) => {
+    spend();
+    values.push({ line: 0, text });
+  };
   const { type } = field;
-  if (typeof kind === 'object' && 'message' in kind && type === 'bytes') values.push(decodeMessage(content, kind.message, who));
+  if (typeof kind === 'object' && 'message' in kind && type === 'bytes') values.push(decodeMessage(content, kind.message, who, spend));
   else if (kind === 'text' && type === 'bytes') scalar(utf8(content));
-  else if (kind === 'float' && type === 'fixed32') scalar(decimal(new DataView(content.buffer, content.byteOffset).getFloat32(0, true)));
+  else if (kind === 'float' && type === 'fixed32') scalar(`${shortestDecimal(viewOf(content).getFloat32(0, true))}`);
   else if (isNumber(kind) && type === 'varint') scalar(word(field.value, kind));
   else if (isNumber(kind) && type === 'bytes') for (const value of packedVarints(content, who)) scalar(word(value, kind));
-  else throw broken({ name: who }, `"${name}" is stored as ${type}`);
+  else throw corrupt(who, `"${name}" is stored as ${type}`);
 }
 
 const isNumber = (kind: Kind): kind is 'int' | 'bool' | readonly string[] => kind === 'int' || kind === 'bool' || Array.isArray(kind);
 
 const word = (value: number, kind: Kind): string => (Array.isArray(kind) ? (kind[value] ?? `${value}`) : `${value}`);
-
-/** The shortest decimal that is this float32, which is what people wrote: 0.0001 and not 0.00009999999747378752. */
-export function decimal(value: number): string {
-  for (let digits = 1; digits < 9; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(Number(text)) === value) return `${Number(text)}`;
-  }
-  return `${value}`;
-}
 
 /** A message's bytes, the fields in the order in which the tree has them. */
 export function encodeMessage(message: Message, schema: Schema): Uint8Array {
@@ -52,7 +55,7 @@ export function encodeMessage(message: Message, schema: Schema): Uint8Array {
     const row = schema.find(([, known]) => known === name)!;
     for (const value of values) pieces.push(encodeField(row[0], value, row[2]));
   }
-  return join(pieces);
+  return concat(pieces);
 }
 
 function encodeField(number: number, value: Value, kind: Kind): Uint8Array {

@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken, type Field, fields, fieldsOf, packedVarints } from '../protobuf/wire.js';
+import { corrupt, type Field, fields, fieldsOf, packedVarints } from '../protobuf/wire.js';
 import { contiguousTensor, missingTensor, type StoredTensor } from '../tensors.js';
 
 /** A blob of the binary form: its shape, and where its values are. */
@@ -38,7 +38,7 @@ export async function readBlob(source: Source, start: number, end: number, who: 
       legacy = true;
     } else if (number === SHAPE && type === 'bytes') {
       const size = field.end - field.start;
-      if (size > MAX_SHAPE_BYTES) throw broken({ name: who }, `a shape of ${size} bytes`);
+      if (size > MAX_SHAPE_BYTES) throw corrupt(who, `a shape of ${size} bytes`);
       shape = readShape(await source.read(field.start, size, options), who);
     } else if (number === DATA || number === DOUBLE_DATA) {
       if (type !== 'bytes' || values) {

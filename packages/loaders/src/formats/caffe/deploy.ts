@@ -1,8 +1,8 @@
 import { VggError } from '@vgg/errors';
 import type { GraphLayer } from '../../graph.js';
+import { shortestDecimal } from '../../numbers.js';
 import type { Reorder } from '../../reorder.js';
 import type { TensorToWrite, WriteRequest } from '../../writer.js';
-import { decimal } from './binary.js';
 import type { Message, Value } from './message.js';
 
 /** A blob to write: its shape, and the tensor that it is made of, or the one value that it has. */
@@ -13,6 +13,8 @@ export interface BlobToWrite {
 
 export interface LayerToWrite {
   readonly message: Message;
+  /** In the text, where that is not the same. */
+  readonly text?: Message;
   readonly blobs: readonly BlobToWrite[];
 }
 
@@ -164,8 +166,13 @@ function caffeLayers(layer: GraphLayer, flow: Flow, weights: Weights): LayerToWr
       const size = 2 * layer.radius + 1;
       return [apart('LRN', { lrn_param: { local_size: size, alpha: layer.alpha * size, beta: layer.beta, k: layer.bias } })];
     }
-    case 'pool':
-      return [apart('Pooling', { pooling_param: poolingParam(layer, flow) })];
+    case 'pool': {
+      const { isWhole, ...param } = poolingParam(layer, flow);
+      const { round_mode: _, ...plain } = param;
+      const [pool, text] = [param, plain].map((pooling_param) => apart('Pooling', { pooling_param }));
+      // OpenCV takes no text with a round_mode, nor do the Caffes from before 2018.
+      return [isWhole ? { ...pool!, text: text!.message } : pool!];
+    }
     case 'mean':
       move(flow, name, flow.channels, 1, 1);
       return [apart('Pooling', { pooling_param: { pool: 'AVE', global_pooling: true } })];
@@ -182,7 +189,8 @@ function caffeLayers(layer: GraphLayer, flow: Flow, weights: Weights): LayerToWr
   }
 }
 
-function poolingParam(layer: GraphLayer & { kind: 'pool' }, flow: Flow): { [field: string]: Plain } {
+/** `isWhole` where windows fill the map, so that there is nothing to round. */
+function poolingParam(layer: GraphLayer & { kind: 'pool' }, flow: Flow): { [field: string]: Plain; isWhole: boolean } {
   const { name, size, stride } = layer;
   if (layer.pool === 'l2') throw refused('max or average pooling', `the l2 pool ${name}, which Caffe has not`);
   let { pad, rounding } = layer;
@@ -196,14 +204,17 @@ function poolingParam(layer: GraphLayer & { kind: 'pool' }, flow: Flow): { [fiel
     rounding = isUp ? 'ceil' : rounding;
   }
   const padded = pad;
+  const stepsOver = (length: number) => (length + 2 * padded - size) / stride;
+  const isWhole = [flow.height, flow.width].every((length) => Number.isInteger(stepsOver(length)));
   const side = (length: number) => {
-    const steps = (length + 2 * padded - size) / stride;
+    const steps = stepsOver(length);
     const cells = (rounding === 'ceil' ? Math.ceil(steps) : Math.floor(steps)) + 1;
     // Caffe drops a last window that would begin beyond the picture.
     return padded > 0 && (cells - 1) * stride >= length + padded ? cells - 1 : cells;
   };
   move(flow, name, flow.channels, side(flow.height), side(flow.width));
   return {
+    isWhole,
     pool: layer.pool === 'max' ? 'MAX' : 'AVE',
     kernel_size: size,
     stride,
@@ -235,7 +246,7 @@ export function tree(fields: { readonly [field: string]: Plain }): Message {
 
 function leaf(value: Plain): Value {
   if (typeof value === 'object') return tree(value as { readonly [field: string]: Plain });
-  return { line: 0, text: typeof value === 'number' && !Number.isInteger(value) ? decimal(Math.fround(value)) : `${value}` };
+  return { line: 0, text: typeof value === 'number' && !Number.isInteger(value) ? `${shortestDecimal(value)}` : `${value}` };
 }
 
 /** The error for what Caffe cannot hold. */

@@ -30,8 +30,8 @@ async function openCaffe(source: Source, options: ReadOptions = {}): Promise<Wei
   if (tensors.length === 0) {
     throw new VggError('VGG_FORMAT', `${who}: expected a Caffe model with weights, received the layers of a network without any`);
   }
-  const { graph, beside } = await chooseGraph(source, net, layers, tensors, options);
-  const metadata = new Map<string, string>([['caffe', form]]);
+  const { graph, beside, metadata: noted } = await chooseGraph(source, net, layers, tensors, options);
+  const metadata = new Map<string, string>([...(noted ?? []), ['caffe', form]]);
   if (graph.name !== undefined) metadata.set('name', graph.name);
   if (beside !== undefined) metadata.set('prototxt', beside);
   return weightFile({ who, format: 'caffe', tensors, graph, metadata, close: source.close?.bind(source) });

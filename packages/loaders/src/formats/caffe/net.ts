@@ -1,6 +1,7 @@
 import { isVggError, VggError } from '@vgg/errors';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken, type Field, fields } from '../protobuf/wire.js';
+import { corrupt, type Field, fields } from '../protobuf/wire.js';
 import { decodeField } from './binary.js';
 import { type Blob, readBlob } from './blobs.js';
 import { type CaffeLayer, readLayer } from './layers.js';
@@ -22,7 +23,7 @@ export interface BinaryNet {
 
 /** The deepest networks in Caffe's zoo have some two thousand. */
 const MAX_LAYERS = 2 ** 14;
-/** Fields of the whole file that are gone into; two thousand layers of twenty fields, four times over. */
+/** Fields and values of the whole file that are gone into; two thousand layers of twenty fields, four times over. */
 const MAX_FIELDS = 2 ** 17;
 /** A layer's name, and the messages of its parameters: some hundred bytes. */
 const MAX_FIELD_BYTES = 2 ** 16;
@@ -40,7 +41,7 @@ export async function readNet(source: Source, options: ReadOptions): Promise<Bin
     for await (const field of fields(source, 0, source.size, options)) {
       const old = field.number === 2;
       if ((old || field.number === 100) && field.type === 'bytes') {
-        if (layers.length >= MAX_LAYERS) throw broken(source, `more than ${MAX_LAYERS} layers`);
+        if (layers.length >= MAX_LAYERS) throw pastLimit(source.name, `at most ${MAX_LAYERS} layers`);
         if (old) form = 'V1';
         layers.push(await readBinaryLayer(walk, field, old, layers.length));
       } else {
@@ -67,10 +68,12 @@ async function readBinaryLayer(walk: Walk, { start, end }: Field, old: boolean, 
   const [schema, blobField] = old ? [OLD_LAYER, OLD_LAYER_BLOBS] : [LAYER, LAYER_BLOBS];
   const values = new Map<string, Value[]>();
   const blobs: Blob[] = [];
+  let who: string | undefined;
   for await (const field of fields(source, start, end, options)) {
     if (field.number === blobField && field.type === 'bytes') {
       spend(walk);
-      const { who } = readLayer({ line: 0, fields: values }, old, place, source.name);
+      // Once: a layer may have a thousand inputs, and as many blobs.
+      who ??= readLayer({ line: 0, fields: values }, old, place, source.name).who;
       blobs.push(await readBlob(source, field.start, field.end, `${who}, blob ${blobs.length + 1}`, options));
     } else if (old && field.number === OLDEST_LAYER) {
       throw new VggError(
@@ -86,13 +89,12 @@ async function readBinaryLayer(walk: Walk, { start, end }: Field, old: boolean, 
 
 async function takeField(walk: Walk, field: Field, schema: typeof NET, into: Map<string, Value[]>, who: string): Promise<void> {
   const row = schema.find(([number]) => number === field.number);
-  spend(walk);
-  if (!row) return;
+  if (!row) return spend(walk);
   const size = field.end - field.start;
-  if (size > MAX_FIELD_BYTES) throw broken({ name: who }, `"${row[1]}" of ${size} bytes`);
-  decodeField(field, await walk.source.read(field.start, size, walk.options), schema, into, who);
+  if (size > MAX_FIELD_BYTES) throw corrupt(who, `"${row[1]}" of ${size} bytes`);
+  decodeField(field, await walk.source.read(field.start, size, walk.options), schema, into, who, () => spend(walk));
 }
 
 function spend(walk: Walk): void {
-  if (--walk.left < 0) throw broken(walk.source, `more than ${MAX_FIELDS} fields`);
+  if (--walk.left < 0) throw pastLimit(walk.source.name, `at most ${MAX_FIELDS} fields`);
 }

@@ -1,8 +1,10 @@
 import { VggError } from '@vgg/errors';
 import type { Format, WeightFile } from '../../format.js';
 import type { FileGraph } from '../../graph.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { weightFile } from '../tensors.js';
+import { parseComments } from './comments.js';
 import { fileGraph, type WeightShape } from './graph.js';
 import { MAX_TEXT, parseTextFormat } from './text-format.js';
 
@@ -22,12 +24,17 @@ export function parsePrototxt(text: string, who: string, weightShape?: WeightSha
   throw new VggError('VGG_FORMAT', `${who}: expected the layers of a network ("layer { ... }"), received a text without any`);
 }
 
-/** The same out of a file. */
-export async function readPrototxt(source: Source, options: ReadOptions = {}, weightShape?: WeightShape): Promise<FileGraph> {
+/** The same out of a file, and what is noted above it. */
+export async function readPrototxt(
+  source: Source,
+  options: ReadOptions = {},
+  weightShape?: WeightShape,
+): Promise<{ graph: FileGraph; metadata: Map<string, string> }> {
   if (source.size > MAX_TEXT) {
-    throw new VggError('VGG_INTEGRITY', `${source.name}: expected at most ${MAX_TEXT} bytes of text, received ${source.size}`);
+    throw pastLimit(source.name, `at most ${MAX_TEXT} bytes of text`, source.size);
   }
-  return parsePrototxt(new TextDecoder().decode(await source.read(0, source.size, options)), source.name, weightShape);
+  const text = new TextDecoder().decode(await source.read(0, source.size, options));
+  return { graph: parsePrototxt(text, source.name, weightShape), metadata: parseComments(text) };
 }
 
 /** A network's text by itself: its layers and no weights. */
@@ -41,8 +48,8 @@ export const prototxt: Format = {
     return /^\s*layers?\s*:?\s*[{<]/m.test(text) || (/\.prototxt$/i.test(source.name) && /^\s*\w+\s*[:{]/m.test(text));
   },
   async open(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
-    const graph = await readPrototxt(source, options);
-    const metadata = new Map(graph.name === undefined ? [] : [['name', graph.name]]);
+    const { graph, metadata } = await readPrototxt(source, options);
+    if (graph.name !== undefined) metadata.set('name', graph.name);
     return weightFile({ who: source.name, format: 'prototxt', tensors: [], graph, metadata, close: source.close?.bind(source) });
   },
 };

@@ -1,6 +1,6 @@
 import { toFloat32 } from '../../dtype.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken } from '../protobuf/wire.js';
+import { corrupt } from '../protobuf/wire.js';
 import type { StoredTensor } from '../tensors.js';
 import { type Blob, blobTensor, constantTensor, squeezed } from './blobs.js';
 import { normalisations, runsInTest } from './layers.js';
@@ -53,7 +53,7 @@ async function batchNorm(
 ): Promise<StoredTensor[]> {
   const { name, who, blobs } = layer;
   const [mean, variance, factor] = blobs;
-  if (!mean || !variance || blobs.length > 3) throw broken({ name: who }, `${blobs.length} blobs of a BatchNorm, which has three`);
+  if (!mean || !variance || blobs.length > 3) throw corrupt(who, `${blobs.length} blobs of a BatchNorm, which has three`);
   const sum = factor ? await firstValue(source, factor, who, options) : 1;
   // In float32 and as Caffe does it: multiplied by the reciprocal, and by 0 where nothing was summed up.
   const reciprocal = sum === 0 ? 0 : Math.fround(1 / sum);
@@ -66,13 +66,13 @@ async function batchNorm(
 
 function scale(source: Source, name: string, layer: BinaryLayer): StoredTensor[] {
   const { blobs, who } = layer;
-  if (blobs.length > 2) throw broken({ name: who }, `${blobs.length} blobs of a Scale, which has two`);
+  if (blobs.length > 2) throw corrupt(who, `${blobs.length} blobs of a Scale, which has two`);
   return blobs.map((blob, i) =>
     blobTensor(source, blob, { name: `${name}.${i === 0 ? 'scale' : 'offset'}`, shape: squeezed(blob.shape, 1) }),
   );
 }
 
 async function firstValue(source: Source, { values, shape }: Blob, who: string, options: ReadOptions): Promise<number> {
-  if (!values || shape.some((size) => size !== 1)) throw broken({ name: who }, `a factor of shape [${shape}]`);
+  if (!values || shape.some((size) => size !== 1)) throw corrupt(who, `a factor of shape [${shape}]`);
   return toFloat32(await source.read(values.start, values.dtype === 'float32' ? 4 : 8, options), values.dtype)[0]!;
 }

@@ -1,4 +1,6 @@
 import { VggError } from '@vgg/errors';
+import { latin1 } from '../../bytes.js';
+import { pastLimit } from '../../refusals.js';
 import { type Message, type Scalar, unexpected, type Value } from './message.js';
 
 /** Longest text that is parsed: a network of a thousand layers has 500 KB. */
@@ -16,7 +18,7 @@ const MAX_VALUES = 2 ** 18;
  */
 export function parseTextFormat(text: string, who: string): Message {
   if (text.length > MAX_TEXT) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_TEXT} characters of text, received ${text.length}`);
+    throw pastLimit(who, `at most ${MAX_TEXT} characters of text`, text.length);
   }
   const state: State = { who, text, at: text.charCodeAt(0) === 0xfeff ? 1 : 0, line: 1, values: 0 };
   return takeMessage(state, undefined, 0);
@@ -148,7 +150,7 @@ function withoutEscapes(raw: string): string {
       from++;
       continue;
     }
-    const value = Number.parseInt(String.fromCharCode(...bytes.subarray(start, end)), digits === OCTAL ? 8 : 16);
+    const value = Number.parseInt(latin1(bytes.subarray(start, end)), digits === OCTAL ? 8 : 16);
     if (longest > 3) to += new TextEncoder().encodeInto(String.fromCodePoint(Math.min(value, 0x10ffff)), bytes.subarray(to)).written;
     else bytes[to++] = value;
     from = end;

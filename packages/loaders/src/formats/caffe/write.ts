@@ -1,10 +1,12 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
+import { bytesOf, concat } from '../../bytes.js';
 import { countOf } from '../../dtype.js';
 import { unorder } from '../../reorder.js';
 import type { OutputFile, WriteRequest, Writer } from '../../writer.js';
-import { bytesField, bytesHead, join, varint } from '../protobuf/encode.js';
+import { bytesField, bytesHead, varint } from '../protobuf/encode.js';
 import { PIECE } from '../tensors.js';
 import { encodeMessage } from './binary.js';
+import { printComments } from './comments.js';
 import { type BlobToWrite, deployLayers, type LayerToWrite, refused, tree } from './deploy.js';
 import type { Message } from './message.js';
 import { printMessage } from './print.js';
@@ -12,8 +14,6 @@ import { LAYER, LAYER_BLOBS, NET } from './schema.js';
 
 /** Protocol Buffers' own readers take no message of 2 GiB. */
 const MAX_BYTES = 2 ** 31 - 1;
-/** Longest line of what the weights say of themselves. */
-const MAX_LINE = 1000;
 
 /**
  * NAME.prototxt, the network's text as Caffe runs it, and NAME.caffemodel, the weights, both of the newer form (`layer`): filters
@@ -41,15 +41,13 @@ export const caffeWriter: Writer = {
 const baseOf = (name: string): string => name.replace(/\.(caffemodel|prototxt)$/i, '');
 
 async function* textChunks(name: string, layers: readonly LayerToWrite[], { metadata }: WriteRequest): AsyncGenerator<Uint8Array> {
-  const net = printMessage(tree({ name }), NET) + layers.map(({ message }) => printLayer(message)).join('');
-  const comments = [...(metadata ?? [])].map(([key, value]) => `# ${`${key}: ${value}`.replace(/\p{C}+/gu, ' ').slice(0, MAX_LINE)}\n`);
-  const floors = net.includes('round_mode: FLOOR');
-  if (floors)
-    comments.push(
-      '# round_mode: FLOOR needs a Caffe of 2018 or later; older ones only round up (CEIL), which differs where a side is odd.\n',
-    );
-  yield new TextEncoder().encode(comments.join('') + net);
+  const net = printMessage(tree({ name }), NET) + layers.map(({ message, text }) => printLayer(text ?? message)).join('');
+  const floors = net.includes('round_mode: FLOOR') ? FLOORS : '';
+  yield new TextEncoder().encode(printComments(metadata ?? new Map()) + floors + net);
 }
+
+const FLOORS =
+  '# round_mode: FLOOR needs a Caffe of 2018 or later; older ones only round up (CEIL), which differs where a side is odd, and OpenCV takes no such text.\n';
 
 const printLayer = (message: Message): string => printMessage({ line: 0, fields: new Map([['layer', [message]]]) }, NET);
 
@@ -80,17 +78,17 @@ function layerParts({ message, blobs }: LayerToWrite): LayerParts {
   );
   const parts = blobs.map(blobParts);
   const content = first.length + behind.length + parts.reduce((sum, { size }) => sum + size, 0);
-  const before = join([bytesHead(100, content), first]);
+  const before = concat([bytesHead(100, content), first]);
   return { before, blobs: parts, behind, size: before.length + content - first.length };
 }
 
 /** `data` is field 5, `shape` field 7 with its sizes packed in field 1. */
 function blobParts(blob: BlobToWrite): LayerParts['blobs'][number] & { readonly size: number } {
   const bytes = 4 * countOf(blob.shape, 'caffemodel');
-  const behind = bytesField(7, bytesField(1, join(blob.shape.map(varint))));
+  const behind = bytesField(7, bytesField(1, concat(blob.shape.map(varint))));
   const data = bytesHead(5, bytes);
   const content = data.length + bytes + behind.length;
-  const before = join([bytesHead(LAYER_BLOBS, content), data]);
+  const before = concat([bytesHead(LAYER_BLOBS, content), data]);
   return { blob, before, behind, size: before.length - data.length + content };
 }
 
@@ -136,5 +134,3 @@ async function* valueChunks({ shape, values }: BlobToWrite, signal: AbortSignal 
     throw new VggError('VGG_SHAPE', `caffemodel: expected ${count} values for "${tensor.name}" [${tensor.shape}], received ${written}`);
   }
 }
-
-const bytesOf = (values: Float32Array): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -1,10 +1,12 @@
 import { DTYPE_BYTES, toFloat32 } from '../../dtype.js';
+import { product } from '../../numbers.js';
+import { pastLimit, unsupported } from '../../refusals.js';
 import { readBtree2 } from './btree2.js';
-import { corrupt, cursor, refused, textOf } from './cursor.js';
-import { type Hdf5, readAt } from './file.js';
+import { corrupt, cursor, zeroEnded } from './cursor.js';
+import { charge, type Hdf5, readAt } from './file.js';
 import { MESSAGE, type Message, messageOfType, readShared } from './header.js';
 import { openHeap } from './heap.js';
-import { MAX_ATTRIBUTE, MAX_STRINGS } from './limits.js';
+import { MAX_ATTRIBUTE, MAX_STRINGS, VALUE_COST } from './limits.js';
 import { type Hdf5Type, readSpace, typeIn } from './types.js';
 
 /** Text, numbers, or lists of them; attributes of other types are left out. */
@@ -38,7 +40,7 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
   if (version < 1 || version > 3) throw corrupt(file.who, `an attribute has version ${version}`);
   const flags = version === 1 ? 0 : fields.u8();
   if (version === 1) fields.skip(1);
-  if (flags & 2) throw refused(file.who, 'expected HDF5 attributes with shapes of their own, received a shared one');
+  if (flags & 2) throw unsupported(file.who, 'expected HDF5 attributes with shapes of their own, received a shared one');
   const sizes = [fields.u16(), fields.u16(), fields.u16()] as const;
   if (version === 3) fields.skip(1);
   const part = (size: number): Uint8Array => {
@@ -46,15 +48,16 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
     if (version === 1) fields.skip((8 - (size % 8)) % 8);
     return bytes;
   };
-  const name = textOf(part(sizes[0]));
+  const name = zeroEnded(part(sizes[0]));
   const typeBytes = part(sizes[1]);
   const type = typeIn(flags & 1 ? await readShared(file, typeBytes, MESSAGE.datatype) : typeBytes, file);
   const space = readSpace(cursor(part(sizes[2]), file), file);
   if (!space || type.kind === 'other') return [name, undefined];
   const { shape } = space;
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = product(shape);
   if (count * type.bytes > MAX_ATTRIBUTE)
-    throw refused(file.who, `expected at most ${MAX_ATTRIBUTE} bytes of attribute "${name}", received ${count * type.bytes}`);
+    throw pastLimit(file.who, `at most ${MAX_ATTRIBUTE} bytes of attribute "${name}"`, count * type.bytes);
+  charge(file, count * VALUE_COST);
   const values = await readValues(file, type, count, fields.bytes(count * type.bytes), collections);
   return [name, shape.length === 0 ? values[0] : (values as Attribute)];
 }
@@ -70,9 +73,9 @@ async function readValues(
     if (DTYPE_BYTES[type.dtype] !== type.bytes) throw corrupt(file.who, 'a number has an impossible size');
     return [...toFloat32(data, type.dtype, type.littleEndian)];
   }
-  if (count > MAX_STRINGS) throw refused(file.who, `expected at most ${MAX_STRINGS} strings in one attribute, received ${count}`);
+  if (count > MAX_STRINGS) throw pastLimit(file.who, `at most ${MAX_STRINGS} strings in one attribute`, count);
   if (type.kind === 'string')
-    return Array.from({ length: count }, (_, i) => textOf(data.subarray(i * type.bytes, (i + 1) * type.bytes)).trimEnd());
+    return Array.from({ length: count }, (_, i) => zeroEnded(data.subarray(i * type.bytes, (i + 1) * type.bytes)).trimEnd());
   const references = cursor(data, file);
   const strings: string[] = [];
   for (let i = 0; i < count; i++) {
@@ -80,7 +83,11 @@ async function readValues(
     const collection = references.address();
     const index = references.u32();
     if (length === 0 || collection === undefined || collection === 0) strings.push('');
-    else strings.push(textOf((await globalObject(file, collection, index, collections)).subarray(0, length)));
+    else {
+      const text = (await globalObject(file, collection, index, collections)).subarray(0, length);
+      charge(file, text.length);
+      strings.push(zeroEnded(text));
+    }
   }
   return strings;
 }

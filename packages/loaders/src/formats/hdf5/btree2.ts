@@ -1,4 +1,5 @@
-import { corrupt, cursor, refused } from './cursor.js';
+import { pastLimit } from '../../refusals.js';
+import { corrupt, cursor } from './cursor.js';
 import { checkSum, type Hdf5, readAt } from './file.js';
 import { MAX_ENTRIES, MAX_LEVELS } from './limits.js';
 
@@ -33,10 +34,7 @@ export async function readBtree2(file: Hdf5, address: number, expectedType: numb
   if (version !== 0 || type !== expectedType) throw corrupt(file.who, `a B-tree has version ${version} and type ${type}`);
   if (total === 0) return [];
   if (depth > MAX_LEVELS || total > MAX_ENTRIES || recordSize === 0 || nodeSize <= NODE_FRAME + recordSize) {
-    throw refused(
-      file.who,
-      `expected HDF5 B-trees of at most ${MAX_ENTRIES} records on ${MAX_LEVELS} levels, received ${total} on ${depth}`,
-    );
+    throw pastLimit(file.who, `HDF5 B-trees of at most ${MAX_ENTRIES} records on ${MAX_LEVELS} levels`, `${total} on ${depth}`);
   }
   const tree = { type, nodeSize, recordSize, ...countSizes(file, nodeSize, recordSize, depth) };
   const records: Uint8Array[] = [];
@@ -78,7 +76,9 @@ async function readNode(
 ): Promise<void> {
   const pointer = level === 0 ? 0 : file.offsetSize + tree.countBytes + tree.totalBytes[level - 1]!;
   const length = NODE_FRAME + count * tree.recordSize + (level === 0 ? 0 : (count + 1) * pointer);
-  if (length > tree.nodeSize || records.length + count > total) throw corrupt(file.who, 'a B-tree node holds more than it can');
+  // An empty tree has no nodes; nodes without records could be passed through for ever.
+  if (count === 0 || length > tree.nodeSize || records.length + count > total)
+    throw corrupt(file.who, `a B-tree has a node of ${count} records`);
   const node = await readAt(file, address, length);
   checkSum(node, file.who);
   const fields = cursor(node, file);

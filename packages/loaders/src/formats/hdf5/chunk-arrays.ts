@@ -1,8 +1,9 @@
-import { type Cursor, corrupt, cursor, refused } from './cursor.js';
+import { unsupported } from '../../refusals.js';
+import { type Cursor, corrupt, cursor } from './cursor.js';
 import { checkSum, type Hdf5, readAt } from './file.js';
 
 /** Where a chunk is stored. */
-export interface Entry {
+export interface ChunkEntry {
   readonly address: number;
   readonly bytes: number;
   /** Bits of the filters that were left out. */
@@ -16,7 +17,7 @@ interface Chunks {
 }
 
 /** An array's entries by number; undefined for chunks that were never written. */
-type Entries = (Entry | undefined)[];
+type Entries = (ChunkEntry | undefined)[];
 
 /** Section VII.C: a fixed array of `count` chunks, in pages where it is long. */
 export async function readFixedArray(file: Hdf5, address: number, chunks: Chunks, count: number): Promise<Entries> {
@@ -94,7 +95,7 @@ export async function readExtensibleArray(file: Hdf5, address: number, chunks: C
   for (let level = 0; entries.length < count; level++) {
     const blocks = 2 ** (level >> 1);
     const size = least * 2 ** ((level + 1) >> 1);
-    if (size > pageEntries) throw refused(who, `expected at most ${entries.length} chunks in an array that grows, received more`);
+    if (size > pageEntries) throw unsupported(who, `expected at most ${entries.length} chunks in an array that grows, received more`);
     const named = level < direct ? pointers : await readSuperBlock(file, pointers.address(), blocks, offsetBytes);
     for (let i = 0; i < blocks && entries.length < count; i++) {
       const at = named?.address();

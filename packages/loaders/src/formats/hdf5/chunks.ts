@@ -1,13 +1,15 @@
+import { product } from '../../numbers.js';
+import { pastLimit } from '../../refusals.js';
 import { readTreeNode } from './btree1.js';
 import { readBtree2 } from './btree2.js';
-import { type Entry, readExtensibleArray, readFixedArray } from './chunk-arrays.js';
-import { corrupt, cursor, refused } from './cursor.js';
+import { type ChunkEntry, readExtensibleArray, readFixedArray } from './chunk-arrays.js';
+import { corrupt, cursor } from './cursor.js';
 import { cursorAt, type Hdf5 } from './file.js';
 import type { ChunkIndex } from './layout.js';
 import { MAX_CHUNKS } from './limits.js';
 
 /** One stored chunk. */
-export interface Chunk extends Entry {
+export interface Chunk extends ChunkEntry {
   /** Of its first value, by axis. */
   readonly offset: readonly number[];
 }
@@ -25,7 +27,7 @@ export interface Grid {
 /** The stored chunks of a dataset: each place of the grid at most once, and no two in the same bytes. */
 export async function readChunks(file: Hdf5, index: ChunkIndex, grid: Grid): Promise<Chunk[]> {
   const counts = countsOf(grid.shape, grid.chunk);
-  const total = counts.reduce((product, count) => product * count, 1);
+  const total = product(counts);
   checkCount(file, total);
   if (total === 0 || index.address === undefined) return [];
   const chunks: Chunk[] = [];
@@ -52,10 +54,10 @@ function countsOf(sizes: readonly number[], chunk: readonly number[]): number[] 
 }
 
 function checkCount(file: Hdf5, count: number): void {
-  if (count > MAX_CHUNKS) throw refused(file.who, `expected at most ${MAX_CHUNKS} chunks in one dataset, received ${count}`);
+  if (count > MAX_CHUNKS) throw pastLimit(file.who, `at most ${MAX_CHUNKS} chunks in one dataset`, count);
 }
 
-interface Place {
+interface GridCell {
   /** Number in the array. */
   readonly place: number;
   readonly offset: readonly number[];
@@ -65,16 +67,13 @@ interface Place {
  * Arrays number the chunks of the largest shape that the dataset may take, the last axis fastest; an extensible array's axis without
  * limit is the slowest.
  */
-function arrayPlaces(file: Hdf5, { maxima, chunk }: Grid, counts: readonly number[], extensible: boolean): Place[] {
+function arrayPlaces(file: Hdf5, { maxima, chunk }: Grid, counts: readonly number[], extensible: boolean): GridCell[] {
   const most = countsOf(maxima, chunk);
   const endless = most.flatMap((count, axis) => (count === Number.POSITIVE_INFINITY ? [axis] : []));
   if (endless.length !== (extensible ? 1 : 0)) throw corrupt(file.who, `an array of chunks has ${endless.length} axes without limit`);
   const axes = [...endless, ...most.flatMap((count, axis) => (count === Number.POSITIVE_INFINITY ? [] : [axis]))];
-  checkCount(
-    file,
-    axes.reduce((product, axis) => product * (axis === endless[0] ? counts[axis]! : most[axis]!), 1),
-  );
-  let places: Place[] = [{ place: 0, offset: counts.map(() => 0) }];
+  checkCount(file, product(axes.map((axis) => (axis === endless[0] ? counts[axis]! : most[axis]!))));
+  let places: GridCell[] = [{ place: 0, offset: counts.map(() => 0) }];
   for (const axis of axes) {
     const stride = axis === endless[0] ? 0 : most[axis]!;
     places = places.flatMap(({ place, offset }) =>
@@ -89,10 +88,10 @@ function readArray(
   kind: 'fixed-array' | 'extensible-array',
   address: number,
   grid: Grid,
-  places: readonly Place[],
-): Promise<(Entry | undefined)[]> {
+  places: readonly GridCell[],
+): Promise<(ChunkEntry | undefined)[]> {
   if (kind === 'fixed-array') {
-    const most = countsOf(grid.maxima, grid.chunk).reduce((product, count) => product * count, 1);
+    const most = product(countsOf(grid.maxima, grid.chunk));
     return readFixedArray(file, address, grid, most);
   }
   const last = places.reduce((max, { place }) => Math.max(max, place), 0);

@@ -1,4 +1,6 @@
-import { VggError } from '@vgg/errors';
+import type { VggError } from '@vgg/errors';
+import { latin1, viewOf } from '../../bytes.js';
+import { corruptFile } from '../../refusals.js';
 
 /** Reads little-endian fields one after another, and refuses to pass the end. */
 export interface Cursor {
@@ -29,7 +31,7 @@ export interface FieldSizes {
 }
 
 export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldSizes): Cursor {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const view = viewOf(data);
   const take = (count: number): number => {
     const at = self.at;
     if (count < 0 || at + count > data.length) throw corrupt(who, `a structure of ${data.length} bytes ends early`);
@@ -64,7 +66,7 @@ export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldS
     },
     skip: (count) => void take(count),
     signature(expected) {
-      const found = String.fromCharCode(...self.bytes(4));
+      const found = latin1(self.bytes(4));
       if (found !== expected) throw corrupt(who, `expected ${expected}, received ${JSON.stringify(found)}`);
     },
   };
@@ -72,17 +74,10 @@ export function cursor(data: Uint8Array, { who, offsetSize, lengthSize }: FieldS
 }
 
 /** The error for a file that breaks the format's own rules. */
-export function corrupt(who: string, what: string): VggError {
-  return new VggError('VGG_INTEGRITY', `${who}: expected a whole HDF5 file, received one that is cut or corrupt (${what}); fetch it again`);
-}
-
-/** The error for a file that is sound, with something that this reader does not take, and why. */
-export function refused(who: string, what: string): VggError {
-  return new VggError('VGG_FORMAT', `${who}: ${what}`);
-}
+export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'HDF5 file', what);
 
 /** Text of a name or value: UTF-8, up to the first NUL. */
-export function textOf(bytes: Uint8Array): string {
+export function zeroEnded(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

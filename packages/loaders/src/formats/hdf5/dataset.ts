@@ -1,6 +1,8 @@
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType } from '../../format.js';
-import { corrupt, refused } from './cursor.js';
+import { product } from '../../numbers.js';
+import { pastLimit, unsupported } from '../../refusals.js';
+import { corrupt } from './cursor.js';
 import type { Hdf5 } from './file.js';
 import { checkFilters } from './filters.js';
 import { MESSAGE, type Message, messageOfType } from './header.js';
@@ -30,7 +32,7 @@ export function readDataset(file: Hdf5, messages: readonly Message[], path: stri
   const layoutFields = messageOfType(label, messages, MESSAGE.layout);
   if (!space || !typeFields || !layoutFields) throw corrupt(label.who, 'it lacks its shape, type or layout');
   if (messages.some(({ type }) => type === MESSAGE.externalFiles)) {
-    throw refused(label.who, 'expected its data in the file itself, received external storage in other files, which is never followed');
+    throw unsupported(label.who, 'expected its data in the file itself, received external storage in other files, which is never followed');
   }
   const layout = readLayout(layoutFields, label);
   const type = readType(typeFields);
@@ -47,6 +49,13 @@ export function readDataset(file: Hdf5, messages: readonly Message[], path: stri
   const dataset = { shape, maxima, dtype, littleEndian, count, layout, filters, ...(fill !== undefined && { fill }) };
   checkLayout(label, dataset);
   return dataset;
+}
+
+/** Bytes that are read or unpacked to come to any value: of chunks, all of them, which may be larger than the dataset. */
+export function readingCost({ layout, shape, count, dtype }: Dataset): number {
+  if (layout.kind !== 'chunked') return count * DTYPE_BYTES[dtype];
+  const chunks = shape.map((size, axis) => Math.ceil(size / layout.chunk[axis]!));
+  return product(chunks) * product(layout.chunk) * layout.element;
 }
 
 /** Sections IV.A.2.e and f: the fill value that whoever made the dataset chose; undefined where it is left to the library. */
@@ -81,12 +90,11 @@ function checkLayout(file: Hdf5, { layout, count, dtype, shape, filters, fill }:
     else if (file.base + layout.address + bytes > file.source.size) throw corrupt(file.who, 'its values lie outside the file');
   } else {
     const { chunk, element, index } = layout;
-    const chunkBytes = chunk.reduce((product, side) => product * side, element);
+    const chunkBytes = product(chunk) * element;
     if (chunk.length !== shape.length || chunk.some((side) => side < 1) || element !== DTYPE_BYTES[dtype]) {
       throw corrupt(file.who, `its chunks of [${chunk}] do not fit its shape [${shape}]`);
     }
-    if (chunkBytes > MAX_CHUNK_BYTES)
-      throw refused(file.who, `expected chunks of at most ${MAX_CHUNK_BYTES} bytes, received ${chunkBytes}`);
+    if (chunkBytes > MAX_CHUNK_BYTES) throw pastLimit(file.who, `chunks of at most ${MAX_CHUNK_BYTES} bytes`, chunkBytes);
     const most = file.source.size * (filters.length > 0 ? MAX_DEFLATE_RATIO : 1);
     if (Math.max(bytes, chunkBytes) > most)
       throw corrupt(file.who, `its ${Math.max(bytes, chunkBytes)} bytes cannot be in a file of ${file.source.size}`);
@@ -100,5 +108,5 @@ function checkLayout(file: Hdf5, { layout, count, dtype, shape, filters, fill }:
  */
 function checkUnwritten(file: Hdf5, fill: number | undefined, bytes: number): void {
   if (fill === undefined) throw corrupt(file.who, 'its values were never written');
-  if (bytes > MAX_UNWRITTEN) throw refused(file.who, `expected at most ${MAX_UNWRITTEN} bytes that were never written, received ${bytes}`);
+  if (bytes > MAX_UNWRITTEN) throw pastLimit(file.who, `at most ${MAX_UNWRITTEN} bytes that were never written`, bytes);
 }

@@ -1,7 +1,9 @@
 import { throwIfAborted } from '@vgg/errors';
+import { viewOf } from '../../bytes.js';
+import { pastLimit, unsupported } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { lookup3 } from './checksum.js';
-import { type Cursor, corrupt, cursor, type FieldSizes, refused } from './cursor.js';
+import { type Cursor, corrupt, cursor, type FieldSizes } from './cursor.js';
 import { MAX_METADATA, MAX_STRUCTURE } from './limits.js';
 
 /** An HDF5 file being read (HDF5 File Format Specification, version 3.0, The HDF Group). */
@@ -31,15 +33,15 @@ export async function openHdf5(source: Source, options: ReadOptions = {}): Promi
   const who = source.name;
   const head = await source.read(0, Math.min(4096, source.size), options);
   const start = findSuperblock(head);
-  if (start === undefined) throw refused(who, 'expected an HDF5 file, received other bytes');
+  if (start === undefined) throw unsupported(who, 'expected an HDF5 file, received other bytes');
   const superblock = head.subarray(start, start + 256);
   const version = superblock[8];
   const old = version === 0 || version === 1;
-  if (!old && version !== 2 && version !== 3) throw refused(who, `expected an HDF5 superblock of version 0 to 3, received ${version}`);
+  if (!old && version !== 2 && version !== 3) throw unsupported(who, `expected an HDF5 superblock of version 0 to 3, received ${version}`);
   const offsetSize = superblock[old ? 13 : 9]!;
   const lengthSize = superblock[old ? 14 : 10]!;
   for (const size of [offsetSize, lengthSize]) {
-    if (size !== 4 && size !== 8) throw refused(who, `expected HDF5 offsets and lengths of 4 or 8 bytes, received ${size}`);
+    if (size !== 4 && size !== 8) throw unsupported(who, `expected HDF5 offsets and lengths of 4 or 8 bytes, received ${size}`);
   }
   const at = cursor(superblock, { who, offsetSize, lengthSize });
   at.skip(old ? (version === 1 ? 28 : 24) : 12);
@@ -66,11 +68,18 @@ export function renew({ signal: _, ...file }: Hdf5, options: ReadOptions = {}): 
 export async function readAt(file: Hdf5, address: number | undefined, length: number): Promise<Uint8Array> {
   throwIfAborted(file.signal, file.who);
   if (address === undefined) throw corrupt(file.who, 'a structure that must be there has no address');
-  file.spent.bytes += length;
-  if (length > MAX_STRUCTURE || file.spent.bytes > MAX_METADATA) {
-    throw refused(file.who, `expected at most ${MAX_METADATA} bytes of HDF5 metadata, ${MAX_STRUCTURE} in one structure, received more`);
-  }
+  if (length > MAX_STRUCTURE) throw pastLimit(file.who, `at most ${MAX_STRUCTURE} bytes in one structure of HDF5`, length);
+  charge(file, length);
   return file.source.read(file.base + address, length, file.signal ? { signal: file.signal } : {});
+}
+
+/**
+ * Counts what is made of metadata as if it were read: a few bytes may name one text, or one group, a thousand times over.
+ * @throws VggError `VGG_INTEGRITY` past {@link MAX_METADATA}
+ */
+export function charge(file: Hdf5, bytes: number): void {
+  file.spent.bytes += bytes;
+  if (file.spent.bytes > MAX_METADATA) throw pastLimit(file.who, `at most ${MAX_METADATA} bytes of HDF5 metadata`);
 }
 
 /** As {@link readAt}, as fields to read. */
@@ -82,6 +91,6 @@ export async function cursorAt(file: Hdf5, address: number | undefined, length: 
 export function checkSum(structure: Uint8Array, who: string): void {
   const end = structure.length - 4;
   if (end < 0) throw corrupt(who, 'a structure ends early');
-  const stored = new DataView(structure.buffer, structure.byteOffset + end, 4).getUint32(0, true);
+  const stored = viewOf(structure).getUint32(end, true);
   if (stored !== lookup3(structure.subarray(0, end))) throw corrupt(who, 'a checksum of its metadata does not agree');
 }

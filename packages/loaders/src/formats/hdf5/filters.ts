@@ -1,6 +1,8 @@
 import { throwIfAborted } from '@vgg/errors';
+import { unsupported } from '../../refusals.js';
+import { type InflateMemory, inflate } from '../inflate/index.js';
 import { fletcher32 } from './checksum.js';
-import { corrupt, refused } from './cursor.js';
+import { corrupt } from './cursor.js';
 import type { Hdf5 } from './file.js';
 import type { Filter } from './layout.js';
 
@@ -22,31 +24,74 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 export function checkFilters(filters: readonly Filter[], file: Hdf5): void {
   for (const { id } of filters) {
     if (id === DEFLATE || id === SHUFFLE || id === FLETCHER32) continue;
-    throw refused(
+    throw unsupported(
       file.who,
       `expected datasets packed by gzip, shuffle or fletcher32, received ${NAMES.get(id) ?? `filter ${id}`}; save them with gzip or unpacked`,
     );
   }
 }
 
-/** Undoes the filters of one chunk, the last applied first; `mask` says which of them were left out. The result has `bytes` bytes. */
+/** Whether the filters of a chunk are undone as its bytes come, so that they need not be there at once. */
+export function isStreamed(filters: readonly Filter[], mask: number): boolean {
+  const ids = used(filters, mask).map(({ id }) => id);
+  return ids.length === 0 || (ids.at(-1) === DEFLATE && (ids.length === 1 || (ids.length === 2 && ids[0] === SHUFFLE)));
+}
+
+function used(filters: readonly Filter[], mask: number): Filter[] {
+  return filters.filter((_, i) => !(mask & (1 << i)));
+}
+
+/** Undoes the filters of one chunk, the last applied first, into `target`; `mask` says which of them were left out. */
 export async function unfilter(
   file: Hdf5,
   filters: readonly Filter[],
   mask: number,
   packed: Uint8Array,
-  bytes: number,
-): Promise<Uint8Array> {
+  target: Uint8Array,
+  memory?: InflateMemory,
+): Promise<void> {
+  if (isStreamed(filters, mask)) return unfilterStream(file, filters, mask, [packed], target, memory);
   let data = packed;
-  for (let i = filters.length - 1; i >= 0; i--) {
-    if (mask & (1 << i)) continue;
-    const { id, values } = filters[i]!;
+  for (const { id, values } of used(filters, mask).reverse()) {
     if (id === FLETCHER32) data = checkFletcher(file, data);
-    else if (id === SHUFFLE) data = unshuffle(data, values[0] ?? 1);
-    else data = await inflate(file, data, bytes + 4 * filters.length); // checksums inside the packed bytes are 4 more each
+    else if (id === SHUFFLE) data = unshuffled(data, values[0] ?? 1);
+    else {
+      const out = new Uint8Array(target.length + 4 * filters.length); // checksums inside the packed bytes are 4 more each
+      data = out.subarray(0, await unpack(file, [data], out, 1, memory));
+    }
   }
-  if (data.length !== bytes) throw corrupt(file.who, `a chunk unpacks to ${data.length} bytes and not to ${bytes}`);
-  return data;
+  if (data.length !== target.length) throw wrongLength(file, data.length, target);
+  target.set(data);
+}
+
+/** The same for filters that {@link isStreamed}, whose chunk comes in pieces. */
+export async function unfilterStream(
+  file: Hdf5,
+  filters: readonly Filter[],
+  mask: number,
+  packed: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+  target: Uint8Array,
+  memory?: InflateMemory,
+): Promise<void> {
+  const all = used(filters, mask);
+  const length =
+    all.length === 0
+      ? await copy(packed, target)
+      : await unpack(file, packed, target, all.length > 1 ? (all[0]!.values[0] ?? 1) : 1, memory);
+  if (length !== target.length) throw wrongLength(file, length, target);
+}
+
+async function copy(pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[], target: Uint8Array): Promise<number> {
+  let length = 0;
+  for await (const piece of pieces) {
+    if (length + piece.length <= target.length) target.set(piece, length);
+    length += piece.length;
+  }
+  return length;
+}
+
+function wrongLength(file: Hdf5, length: number, target: Uint8Array): Error {
+  return corrupt(file.who, `a chunk unpacks to ${length} bytes and not to ${target.length}`);
 }
 
 function checkFletcher(file: Hdf5, data: Uint8Array): Uint8Array {
@@ -60,66 +105,45 @@ function checkFletcher(file: Hdf5, data: Uint8Array): Uint8Array {
   return data.subarray(0, end);
 }
 
-/** Puts the first bytes of all values, then their second bytes ... back together; a rest that is no whole value stays at the end. */
-function unshuffle(data: Uint8Array, element: number): Uint8Array {
-  const count = element > 1 ? Math.floor(data.length / element) : 0;
-  if (count <= 1) return data;
-  const out = new Uint8Array(data);
-  if (element === 4) {
-    // float32, which nearly all weights are, at twice the speed.
-    for (let i = 0, at = 0; i < count; i++, at += 4) {
-      out[at] = data[i]!;
-      out[at + 1] = data[count + i]!;
-      out[at + 2] = data[2 * count + i]!;
-      out[at + 3] = data[3 * count + i]!;
-    }
-    return out;
-  }
-  for (let byte = 0; byte < element; byte++) {
-    for (let i = 0; i < count; i++) out[i * element + byte] = data[byte * count + i]!;
-  }
+function unshuffled(data: Uint8Array, element: number): Uint8Array {
+  const out = new Uint8Array(data.length);
+  unshuffle(data, 0, out, element);
   return out;
 }
 
-/** Bytes given to the decompressor at a time: what it makes of them, at most 1032 times as much, may all be in memory before it is stopped. */
-const SLICE = 65536;
-
-/** zlib (RFC 1950), stopped where it passes `limit` bytes. */
-async function inflate(file: Hdf5, data: Uint8Array, limit: number): Promise<Uint8Array> {
-  const { readable, writable } = new DecompressionStream('deflate');
-  const reader = readable.getReader();
-  const fed = feed(writable.getWriter(), data);
-  const out = new Uint8Array(limit);
-  let length = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      throwIfAborted(file.signal, file.who);
-      if (done) break;
-      if (length + value.length > limit) throw corrupt(file.who, `a chunk unpacks to more than ${limit} bytes`);
-      out.set(value, length);
-      length += value.length;
+/**
+ * Shuffled bytes from the `start`-th on to their places: first come the first bytes of all values, then their second bytes ...; a rest that
+ * is no whole value is at the end.
+ */
+function unshuffle(bytes: Uint8Array, start: number, out: Uint8Array, element: number): void {
+  const count = Math.floor(out.length / element);
+  for (let from = 0; from < bytes.length; ) {
+    const plane = Math.floor((start + from) / count);
+    if (element <= 1 || count <= 1 || plane >= element) {
+      out.set(bytes.subarray(from), start + from);
+      break;
     }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throwIfAborted(file.signal, file.who);
-    if (error instanceof TypeError || (error as { code?: string }).code?.startsWith('Z_'))
-      throw corrupt(file.who, 'a chunk does not unpack');
-    throw error;
+    const first = start + from - plane * count;
+    const end = Math.min(bytes.length, from + count - first);
+    for (let to = first * element + plane; from < end; to += element) out[to] = bytes[from++]!;
   }
-  await fed;
-  return out.subarray(0, length);
 }
 
-/** Writes all bytes as they are taken; what goes wrong is seen by whoever reads the other end. */
-async function feed(writer: WritableStreamDefaultWriter<BufferSource>, data: Uint8Array): Promise<void> {
-  try {
-    for (let at = 0; at < data.length; at += SLICE) {
-      await writer.ready;
-      await writer.write(data.subarray(at, at + SLICE) as Uint8Array<ArrayBuffer>);
-    }
-    await writer.close();
-  } catch {
-    // the reader has the same error
+/** zlib (RFC 1950), stopped where it passes `target`. Returns how many bytes there are. */
+async function unpack(
+  file: Hdf5,
+  packed: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+  target: Uint8Array,
+  element: number,
+  memory: InflateMemory | undefined,
+): Promise<number> {
+  let length = 0;
+  const broken = (what: string) => corrupt(file.who, `a chunk ${what}`);
+  for await (const bytes of inflate(packed, { format: 'deflate', broken, ...(memory && { memory }) })) {
+    throwIfAborted(file.signal, file.who);
+    if (length + bytes.length > target.length) throw corrupt(file.who, `a chunk unpacks to more than ${target.length} bytes`);
+    unshuffle(bytes, length, target, element);
+    length += bytes.length;
   }
+  return length;
 }

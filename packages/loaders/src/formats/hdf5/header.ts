@@ -1,4 +1,6 @@
-import { type Cursor, corrupt, cursor, refused } from './cursor.js';
+import { latin1 } from '../../bytes.js';
+import { pastLimit, unsupported } from '../../refusals.js';
+import { type Cursor, corrupt, cursor } from './cursor.js';
 import { checkSum, cursorAt, type Hdf5, readAt } from './file.js';
 import { MAX_CONTINUATIONS, MAX_MESSAGES, MAX_STRUCTURE } from './limits.js';
 
@@ -48,7 +50,7 @@ export async function readShared(file: Hdf5, reference: Uint8Array, type: number
   const kind = fields.u8();
   if (version < 1 || version > 3) throw corrupt(file.who, `a shared message has version ${version}`);
   if (type !== MESSAGE.datatype || (version === 3 && kind !== 2)) {
-    throw refused(file.who, "expected HDF5 objects with messages of their own, received one that is shared in the file's heap");
+    throw unsupported(file.who, "expected HDF5 objects with messages of their own, received one that is shared in the file's heap");
   }
   if (version === 1) fields.skip(6);
   const address = fields.address();
@@ -60,7 +62,7 @@ export async function readShared(file: Hdf5, reference: Uint8Array, type: number
 
 async function readStored(file: Hdf5, address: number): Promise<Stored[]> {
   const start = await readAt(file, address, 4);
-  const modern = String.fromCharCode(...start) === 'OHDR';
+  const modern = latin1(start) === 'OHDR';
   const messages: Stored[] = [];
   const blocks = modern ? await firstModern(file, address) : await firstOld(file, address);
   const seen = new Set<number>([address]);
@@ -68,8 +70,7 @@ async function readStored(file: Hdf5, address: number): Promise<Stored[]> {
     for (const { type, body, shared } of parseMessages(file, next, modern, blocks.trackOrder)) {
       if (type !== MESSAGE.continuation) {
         messages.push({ type, body, shared });
-        if (messages.length > MAX_MESSAGES)
-          throw refused(file.who, `expected at most ${MAX_MESSAGES} messages in one HDF5 object, received more`);
+        if (messages.length > MAX_MESSAGES) throw pastLimit(file.who, `at most ${MAX_MESSAGES} messages in one HDF5 object`);
         continue;
       }
       const fields = cursor(body, file);

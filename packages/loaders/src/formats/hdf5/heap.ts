@@ -1,5 +1,6 @@
+import { unsupported } from '../../refusals.js';
 import { bytesFor, readBtree2 } from './btree2.js';
-import { type Cursor, corrupt, cursor, refused } from './cursor.js';
+import { type Cursor, corrupt, cursor } from './cursor.js';
 import { checkSum, type Hdf5, readAt } from './file.js';
 import { MAX_LEVELS, MAX_STRUCTURE } from './limits.js';
 
@@ -27,7 +28,7 @@ export async function openHeap(file: Hdf5, address: number): Promise<FractalHeap
   fields.signature('FRHP');
   fields.skip(1);
   const idLength = fields.u16();
-  if (fields.u16() !== 0) throw refused(file.who, 'expected HDF5 heaps without filters, received a filtered one');
+  if (fields.u16() !== 0) throw unsupported(file.who, 'expected HDF5 heaps without filters, received a filtered one');
   checkSum(header, file.who);
   const flags = fields.u8();
   const maxManaged = fields.u32();

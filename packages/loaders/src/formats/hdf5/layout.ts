@@ -1,4 +1,5 @@
-import { type Cursor, corrupt, refused } from './cursor.js';
+import { pastLimit, unsupported } from '../../refusals.js';
+import { type Cursor, corrupt } from './cursor.js';
 import type { Hdf5 } from './file.js';
 import { MAX_FILTERS } from './limits.js';
 
@@ -22,12 +23,15 @@ export type Layout =
 export function readLayout(fields: Cursor, file: Hdf5): Layout {
   const version = fields.u8();
   if (version === 1 || version === 2) return readOldLayout(fields, file);
-  if (version !== 3 && version !== 4) throw refused(file.who, `expected an HDF5 data layout of version 1 to 4, received ${version}`);
+  if (version !== 3 && version !== 4) throw unsupported(file.who, `expected an HDF5 data layout of version 1 to 4, received ${version}`);
   const kind = fields.u8();
   if (kind === 0) return { kind: 'compact', data: fields.bytes(fields.u16()) };
   if (kind === 1) return { kind: 'contiguous', address: fields.address(), bytes: fields.length() };
   if (kind === 3)
-    throw refused(file.who, 'expected datasets in the file itself, received a virtual one made of other files, which is never followed');
+    throw unsupported(
+      file.who,
+      'expected datasets in the file itself, received a virtual one made of other files, which is never followed',
+    );
   if (kind !== 2) throw corrupt(file.who, `a data layout has class ${kind}`);
   if (version === 4) return readNewChunks(fields, file);
   const rank = fields.u8() - 1;
@@ -70,7 +74,7 @@ function readIndex(fields: Cursor, file: Hdf5, flags: number): ChunkIndex {
   if (kind === 2) return { kind: 'implicit', address: fields.address() };
   // What follows are sizes that the index repeats in its own header.
   const known = GROWING_INDEXES.get(kind);
-  if (!known) throw refused(file.who, `expected a chunk index of kind 1 to 5, received ${kind}`);
+  if (!known) throw unsupported(file.who, `expected a chunk index of kind 1 to 5, received ${kind}`);
   fields.skip(known.sizes);
   return { kind: known.kind, address: fields.address() };
 }
@@ -96,7 +100,7 @@ export function readFilters(fields: Cursor, file: Hdf5): Filter[] {
   const version = fields.u8();
   const count = fields.u8();
   if (version !== 1 && version !== 2) throw corrupt(file.who, `a filter pipeline has version ${version}`);
-  if (count > MAX_FILTERS) throw refused(file.who, `expected at most ${MAX_FILTERS} filters, received ${count}`);
+  if (count > MAX_FILTERS) throw pastLimit(file.who, `at most ${MAX_FILTERS} filters`, count);
   if (version === 1) fields.skip(6);
   return Array.from({ length: count }, () => {
     const id = fields.u16();

@@ -5,12 +5,16 @@
 
 /** Bytes of metadata read for one index or one dataset. */
 export const MAX_METADATA = 64 * 2 ** 20;
+/** What a value of an attribute counts for in it: a number or a text takes some memory however short it is. */
+export const VALUE_COST = 32;
 /** Bytes of one structure: attributes of a model's whole configuration are the largest. */
 export const MAX_STRUCTURE = 16 * 2 ** 20;
 /** Groups and datasets of one file. */
 export const MAX_OBJECTS = 65536;
 /** Groups within groups: Keras nests models about ten deep. */
 export const MAX_DEPTH = 32;
+/** Characters of a link's name: file systems have 4096 for a whole path, Keras's layers some 30. */
+export const MAX_NAME = 4096;
 /** Messages of one object: each attribute is one. */
 export const MAX_MESSAGES = 4096;
 /** Continuations of one object header. */
@@ -29,7 +33,7 @@ export const MAX_FILTERS = 8;
 export const MAX_DEFLATE_RATIO = 1032;
 /** Bytes of a dataset whose values were never written and are all the same: a bias or a small layer, not an allocation out of nothing. */
 export const MAX_UNWRITTEN = 16 * 2 ** 20;
-/** Bytes of neighbouring chunks read at once, and those that they unpack to: fewer requests, and the unpacking of several runs side by side. */
+/** Bytes of neighbouring chunks read at once, and those that they unpack to: fewer requests. */
 export const MAX_BATCH = 4 * 2 ** 20;
 /** Bytes between two chunks that are read along rather than asked for apart. */
 export const MAX_GAP = 65536;

@@ -1,18 +1,21 @@
+import { pastLimit, unsupported } from '../../refusals.js';
 import { readTreeNode } from './btree1.js';
 import { readBtree2 } from './btree2.js';
-import { type Cursor, corrupt, cursor, refused, textOf } from './cursor.js';
-import { cursorAt, type Hdf5, readAt } from './file.js';
+import { type Cursor, corrupt, cursor, zeroEnded } from './cursor.js';
+import { charge, cursorAt, type Hdf5, readAt } from './file.js';
 import { MESSAGE, type Message, messageOfType } from './header.js';
 import { openHeap } from './heap.js';
-import { MAX_ENTRIES } from './limits.js';
+import { MAX_ENTRIES, MAX_NAME } from './limits.js';
 
 /** The children of a group: the object header of each name. Links that leave the tree are refused, never followed. */
 export async function readLinks(file: Hdf5, messages: readonly Message[]): Promise<Map<string, number>> {
   const links = new Map<string, number>();
   const add = (name: string, address: number | undefined) => {
     if (name === '' || name.includes('/') || address === undefined) throw corrupt(file.who, `a link has the name ${JSON.stringify(name)}`);
+    if (name.length > MAX_NAME) throw pastLimit(file.who, `links with names of at most ${MAX_NAME} characters`);
+    charge(file, name.length);
     if (links.has(name)) throw corrupt(file.who, `two links have the name "${name}"`);
-    if (links.size >= MAX_ENTRIES) throw refused(file.who, `expected at most ${MAX_ENTRIES} links in one HDF5 group, received more`);
+    if (links.size >= MAX_ENTRIES) throw pastLimit(file.who, `at most ${MAX_ENTRIES} links in one HDF5 group`);
     links.set(name, address);
   };
   const table = messageOfType(file, messages, MESSAGE.symbolTable);
@@ -33,14 +36,14 @@ function readLink(file: Hdf5, fields: Cursor, add: Add): void {
   const kind = flags & 0x08 ? fields.u8() : 0;
   if (flags & 0x04) fields.skip(8);
   if (flags & 0x10) fields.skip(1);
-  const name = textOf(fields.bytes(fields.uint(1 << (flags & 3))));
+  const name = zeroEnded(fields.bytes(fields.uint(1 << (flags & 3))));
   if (kind !== 0)
     throw linkRefused(file, name, kind === 1 ? 'a soft link' : kind === 64 ? 'an external link to another file' : `a link of kind ${kind}`);
   add(name, fields.address());
 }
 
 function linkRefused(file: Hdf5, name: string, what: string): Error {
-  return refused(
+  return unsupported(
     file.who,
     `expected "${name}" to be in the file itself, received ${what}, which is never followed; save the weights with their data`,
   );
@@ -83,7 +86,7 @@ async function collectNodes(
 ): Promise<void> {
   const node = await readTreeNode(file, address, { type: 0, level, what: 'a group' }, seen);
   const { level: own, used } = node;
-  if (into.length + used > MAX_ENTRIES) throw corrupt(file.who, `a group has more than ${MAX_ENTRIES} nodes`);
+  if (into.length + used > MAX_ENTRIES) throw pastLimit(file.who, `at most ${MAX_ENTRIES} nodes of one HDF5 group`);
   const entries = await cursorAt(file, node.entries, used * (file.lengthSize + file.offsetSize));
   for (let i = 0; i < used; i++) {
     entries.length(); // the least name of the child
@@ -111,7 +114,7 @@ async function readNode(file: Hdf5, address: number, names: Uint8Array, add: Add
     const cache = entries.u32();
     entries.skip(20);
     if (at >= names.length) throw corrupt(file.who, 'a name lies outside its heap');
-    const name = textOf(names.subarray(at));
+    const name = zeroEnded(names.subarray(at, at + MAX_NAME + 1));
     if (cache === 2) throw linkRefused(file, name, 'a soft link');
     add(name, target);
   }

@@ -1,10 +1,11 @@
 import { throwIfAborted } from '@vgg/errors';
 import { DTYPE_BYTES } from '../../dtype.js';
+import { pastLimit } from '../../refusals.js';
 import { type Attribute, readAttributes } from './attributes.js';
 import { checkOverlap } from './chunks.js';
-import { corrupt, refused } from './cursor.js';
+import { corrupt } from './cursor.js';
 import { type Dataset, readDataset } from './dataset.js';
-import type { Hdf5 } from './file.js';
+import { charge, type Hdf5 } from './file.js';
 import { MESSAGE, type Message, readHeader } from './header.js';
 import { MAX_DEPTH, MAX_OBJECTS } from './limits.js';
 import { readLinks } from './links.js';
@@ -29,8 +30,9 @@ export async function readTree(file: Hdf5, skip: (path: string) => boolean = () 
   async function visit(address: number, path: string, above: readonly number[]): Promise<void> {
     throwIfAborted(file.signal, file.who);
     if (above.includes(address)) throw corrupt(file.who, `group "${path}" contains itself`);
-    if (above.length > MAX_DEPTH) throw refused(file.who, `expected groups at most ${MAX_DEPTH} deep, received deeper`);
-    if (++objects > MAX_OBJECTS) throw refused(file.who, `expected at most ${MAX_OBJECTS} objects, received more`);
+    if (above.length > MAX_DEPTH) throw pastLimit(file.who, `groups at most ${MAX_DEPTH} deep`, 'deeper');
+    if (++objects > MAX_OBJECTS) throw pastLimit(file.who, `at most ${MAX_OBJECTS} objects`);
+    charge(file, path.length);
     const messages = await readHeader(file, address);
     if (isGroup(messages)) {
       groups.set(path, await readAttributes(file, messages));

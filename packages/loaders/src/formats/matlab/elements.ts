@@ -1,10 +1,12 @@
+import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions } from '../../source.js';
 import type { StoredTensor } from '../tensors.js';
 import type { Bytes } from './bytes.js';
 import { MAX_DEPTH, MAX_FIELDS, MAX_NAME, MAX_SETTING, MAX_TEXT, MAX_VALUES } from './limits.js';
-import { corrupt, type MatValue, tooMuch } from './value.js';
+import { corrupt, linesOf, type MatValue } from './value.js';
 
 /**
  * Data elements of a MATLAB 5 file (MAT-File Format, The MathWorks): a tag of type and size, and the bytes, filled up to 8. A `miMATRIX`
@@ -94,7 +96,7 @@ async function readElement(
   const { bytes, who, options } = elements;
   const { type, size, start, next } = await readTag(elements, end);
   if (!types.includes(type)) throw corrupt(who, `expected an element of type ${types.join(' or ')}, received ${type}`);
-  if (size > most) throw tooMuch(who, `at most ${most} bytes in an element of type ${type}`);
+  if (size > most) throw pastLimit(who, `at most ${most} bytes in an element of type ${type}`);
   const data = await bytes.take(size, options);
   await bytes.skip(next - start - size, options);
   return Object.assign(data, { type });
@@ -103,8 +105,8 @@ async function readElement(
 /** A `miMATRIX` element whose tag was read: a name and a value. */
 export async function readMatrix(elements: Elements, { size, start }: Tag, depth = 0): Promise<{ name: string; value: MatValue }> {
   const { bytes, who, littleEndian, options, spent } = elements;
-  if (depth > MAX_DEPTH) throw tooMuch(who, `values at most ${MAX_DEPTH} deep`);
-  if (++spent.values > MAX_VALUES) throw tooMuch(who, `at most ${MAX_VALUES} values`);
+  if (depth > MAX_DEPTH) throw pastLimit(who, `values at most ${MAX_DEPTH} deep`);
+  if (++spent.values > MAX_VALUES) throw pastLimit(who, `at most ${MAX_VALUES} values`);
   const end = start + size;
   if (size === 0) return { name: '', value: { kind: 'cell', shape: [0, 0], items: [] } };
   const flags = viewOf(await readElement(elements, end, [6], 8));
@@ -130,7 +132,7 @@ export async function readMatrix(elements: Elements, { size, start }: Tag, depth
 /** The number of parts of a cell or struct, each of which takes some bytes: more cannot be there. */
 function count(shape: readonly number[], who: string): number {
   const product = countOf(shape, who);
-  if (product > MAX_VALUES) throw tooMuch(who, `at most ${MAX_VALUES} values`);
+  if (product > MAX_VALUES) throw pastLimit(who, `at most ${MAX_VALUES} values`);
   return product;
 }
 
@@ -157,7 +159,7 @@ async function readFields(elements: Elements, end: number, length: number, depth
     return new TextDecoder().decode(stop < 0 ? name : name.subarray(0, stop));
   });
   if (new Set(names).size !== names.length) throw corrupt(who, 'a struct has two fields of one name');
-  if (names.length > MAX_FIELDS) throw tooMuch(who, `at most ${MAX_FIELDS} fields in a struct`);
+  if (names.length > MAX_FIELDS) throw pastLimit(who, `at most ${MAX_FIELDS} fields in a struct`);
   const items: Map<string, MatValue>[] = [];
   for (let i = 0; i < length && names.length > 0; i++) {
     const values = await readItems(elements, end, names.length, depth);
@@ -175,10 +177,7 @@ async function readText(elements: Elements, end: number, shape: readonly number[
   const encoding = isWide ? (littleEndian ? 'utf-16le' : 'utf-16be') : 'utf-8';
   const text = new TextDecoder(encoding).decode(data);
   const rows = shape[0] ?? 1;
-  if (rows <= 1 || text.length !== characters) return text;
-  const lines = Array.from({ length: rows }, () => '');
-  for (let i = 0; i < text.length; i++) lines[i % rows] += text[i]!;
-  return lines.join('\n');
+  return text.length === characters ? linesOf(text, rows) : text;
 }
 
 async function readNumbers(elements: Elements, end: number, shape: readonly number[], name: string): Promise<MatValue> {
@@ -205,8 +204,4 @@ function toNumbers(bytes: Uint8Array, dtype: DType, littleEndian: boolean): numb
   if (dtype !== 'float64') return [...toFloat32(bytes, dtype, littleEndian)];
   const view = viewOf(bytes);
   return Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(i * 8, littleEndian));
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -1,5 +1,6 @@
 import type { GraphLayer } from '../../graph.js';
-import { field, fieldsOf, type MatNumbers, type MatValue, settingOf, textOf, weightsOf } from './value.js';
+import { product } from '../../numbers.js';
+import { field, type MatNumbers, type MatValue, settingOf, structOf, textOf, weightsOf } from './value.js';
 
 /**
  * The layers of MatConvNet's networks (Vedaldi and Lenc 2015, https://www.vlfeat.org/matconvnet/): SimpleNN's cell of structs with
@@ -18,7 +19,7 @@ export interface NetworkLayer {
 /** The layers of a network, in their order, or undefined where the value is none. */
 export function namedLayers(network: MatValue): NetworkLayer[] | undefined {
   const layers = field(network, 'layers');
-  const structs = layers?.kind === 'cell' ? layers.items.map(fieldsOf) : layers?.kind === 'struct' ? layers.items : undefined;
+  const structs = layers?.kind === 'cell' ? layers.items.map(structOf) : layers?.kind === 'struct' ? layers.items : undefined;
   if (!structs || structs.length === 0 || !structs.every((layer) => textOf(layer?.get('type')) !== undefined)) return undefined;
   const parameters = parametersOf(field(network, 'params'));
   const seen = new Set<string>();
@@ -29,7 +30,7 @@ export function namedLayers(network: MatValue): NetworkLayer[] | undefined {
     // Networks made by hand may leave names out, or use one twice.
     const name = own && !seen.has(own) ? own : `layers{${i + 1}}`;
     seen.add(name);
-    const block = fieldsOf(settings!.get('block'));
+    const block = structOf(settings!.get('block'));
     return { name, kind, weights: nameWeights(kind, weightsOfLayer(settings!, parameters)), settings: block ?? settings! };
   });
 }
@@ -99,7 +100,8 @@ export function graphLayer({ name, kind, weights, settings }: NetworkLayer): Gra
   }
   if (kind === 'bnorm') {
     // The moments hold the standard deviation with its epsilon in it.
-    const channels = weights.get('scale')?.shape.reduce((product, side) => product * side, 1);
+    const scale = weights.get('scale')?.shape;
+    const channels = scale && product(scale);
     return { kind: 'batchnorm', name, ...(channels !== undefined && { channels }), epsilon: numbers('epsilon')[0] ?? 1e-4 };
   }
   if (kind === 'dropout') return { kind, name, rate: numbers('rate')[0] ?? 0.5 };

@@ -1,18 +1,18 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { Format, TensorInfo, WeightFile } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { contiguousTensor, PIECE, type StoredTensor, weightFile } from '../tensors.js';
 import { type PackedVariable, packedVariable, sourceBytes, unpackedBytes } from './bytes.js';
 import { COMPRESSED, type Elements, MATRIX, readMatrix, readTag } from './elements.js';
-import { MAX_RATIO, UNPACKED_FREE } from './limits.js';
+import { MAX_RATIO, MAX_VARIABLES, UNPACKED_FREE } from './limits.js';
 import { describeVariables } from './network.js';
-import { corrupt, type MatValue } from './value.js';
+import { corrupt, HEADER_TEXT, headerText, type MatValue } from './value.js';
 
 /** Text, the place of a subsystem's data, the version and the order of bytes. */
 const HEADER = 128;
-const TEXT = 116;
 
 /**
  * MATLAB 5 files (MAT-File Format, The MathWorks), compressed or not, such as MatConvNet's `imagenet-vgg-verydeep-16.mat`, whose layers are
@@ -30,7 +30,7 @@ export const matlab5: Format = {
 
 /** Whether the file is little-endian, as the mark "MI" behind the version says when it is read as a number. */
 function byteOrder(head: Uint8Array): boolean | undefined {
-  const [a, b, c, d] = head.subarray(TEXT + 8, HEADER);
+  const [a, b, c, d] = head.subarray(HEADER_TEXT + 8, HEADER);
   if (c === 0x49 && d === 0x4d && a === 0 && b === 1) return true;
   if (c === 0x4d && d === 0x49 && a === 1 && b === 0) return false;
   return undefined;
@@ -50,7 +50,8 @@ async function openMatlab5(original: Source, options: ReadOptions = {}): Promise
   const spent = { values: 0, unpacked: 0 };
   const file = { who, littleEndian, spent, options };
   try {
-    for (let at = HEADER; at < source.size; ) {
+    for (let at = HEADER, count = 1; at < source.size; count++) {
+      if (count > MAX_VARIABLES) throw pastLimit(who, `at most ${MAX_VARIABLES} variables`);
       const plain = { ...file, isPacked: false, bytes: sourceBytes(source, at), store: storePlain(source, littleEndian) };
       const tag = await readTag(plain, source.size);
       const { name, value } = tag.type === COMPRESSED ? await readPacked(source, file, tag, packed) : await readPlain(plain, tag.type, tag);
@@ -62,7 +63,7 @@ async function openMatlab5(original: Source, options: ReadOptions = {}): Promise
       at = tag.next;
     }
     const { tensors, graph, metadata } = await describeVariables(variables, who, options);
-    const text = new TextDecoder('latin1').decode(head.subarray(0, TEXT)).replace(/[\0 ]+$/, '');
+    const text = headerText(head.subarray(0, HEADER_TEXT));
     return weightFile({
       format: 'matlab',
       who,

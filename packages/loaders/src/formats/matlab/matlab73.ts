@@ -1,20 +1,23 @@
 import { throwIfAborted } from '@vgg/errors';
-import { DTYPE_BYTES } from '../../dtype.js';
+import { latin1 } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { type Attribute, readAttributes } from '../hdf5/attributes.js';
-import { type Dataset, readDataset } from '../hdf5/dataset.js';
-import { findSuperblock, type Hdf5, openHdf5 } from '../hdf5/file.js';
+import { type Dataset, readDataset, readingCost } from '../hdf5/dataset.js';
+import { charge, findSuperblock, type Hdf5, openHdf5 } from '../hdf5/file.js';
 import { MESSAGE, type Message, readHeader } from '../hdf5/header.js';
 import { readLinks } from '../hdf5/links.js';
 import { readValues, streamValues } from '../hdf5/values.js';
 import { weightFile } from '../tensors.js';
-import { MAX_DEPTH, MAX_SETTING, MAX_TEXT, MAX_VALUES } from './limits.js';
+import { MAX_DEPTH, MAX_SETTING, MAX_SETTING_COST, MAX_TEXT, MAX_VALUES } from './limits.js';
 import { describeVariables } from './network.js';
 import { type References, readReferences } from './references.js';
-import { corrupt, type MatValue, tooMuch } from './value.js';
+import { corrupt, HEADER_TEXT, headerText, linesOf, type MatValue } from './value.js';
 
+/** Bytes of memory that a character takes while a text is put together. */
+const CHARACTER_COST = 16;
 /** Names of MATLAB's own groups: what cells refer to, and the data of objects. */
 const OWN = /^#/;
 
@@ -26,7 +29,7 @@ const OWN = /^#/;
 export const matlab73: Format = {
   id: 'matlab-7.3',
   title: 'MATLAB 7.3',
-  match: (head) => new TextDecoder('latin1').decode(head.subarray(0, 10)) === 'MATLAB 7.3' && findSuperblock(head) !== undefined,
+  match: (head) => latin1(head.subarray(0, 10)) === 'MATLAB 7.3' && findSuperblock(head) !== undefined,
   open: openMatlab73,
 };
 
@@ -41,7 +44,7 @@ async function openMatlab73(original: Source, options: ReadOptions = {}): Promis
     if (!OWN.test(name)) variables.set(name, await walk(address, name, []));
   }
   const { tensors, graph, metadata } = await describeVariables(variables, who, options);
-  const text = new TextDecoder('latin1').decode(await source.read(0, 116, options)).replace(/[\0 ]+$/, '');
+  const text = headerText(await source.read(0, HEADER_TEXT, options));
   return weightFile({
     format: 'matlab-7.3',
     who,
@@ -57,13 +60,14 @@ type Walk = (address: number, path: string, above: readonly number[]) => Promise
 /** Reads the value of an object, and those that it refers to: each once, and none that contains itself. */
 export function walker(file: Hdf5, options: ReadOptions): Walk {
   const known = new Map<number, MatValue>();
+  let visits = 0;
   return async function walk(address, path, above) {
     throwIfAborted(options.signal, file.who);
+    if (++visits > MAX_VALUES) throw pastLimit(file.who, `at most ${MAX_VALUES} values`);
     const before = known.get(address);
     if (before) return before;
     if (above.includes(address)) throw corrupt(file.who, `"${path.slice(0, 80)}" contains itself`);
-    if (above.length > MAX_DEPTH) throw tooMuch(file.who, `values at most ${MAX_DEPTH} deep`);
-    if (known.size + above.length >= MAX_VALUES) throw tooMuch(file.who, `at most ${MAX_VALUES} values`);
+    if (above.length > MAX_DEPTH) throw pastLimit(file.who, `values at most ${MAX_DEPTH} deep`);
     const value = await readObject(file, address, path, (child, name) => walk(child, name, [...above, address]), options);
     known.set(address, value);
     return value;
@@ -142,23 +146,23 @@ async function readColumns(
 
 /** UTF-16 code units; MATLAB's rows are the columns of HDF5. */
 async function readText(file: Hdf5, dataset: Dataset, options: ReadOptions): Promise<string> {
-  if (dataset.count > MAX_TEXT) throw tooMuch(file.who, `texts of at most ${MAX_TEXT} characters`);
+  if (dataset.count > MAX_TEXT) throw pastLimit(file.who, `texts of at most ${MAX_TEXT} characters`, dataset.count);
+  charge(file, readingCost(dataset) + dataset.count * CHARACTER_COST);
   const values = await readValues(file, dataset, options);
-  const rows = dataset.shape.at(-1) ?? 1;
-  const lines = Array.from({ length: Math.max(1, rows) }, () => '');
-  for (let i = 0; i < values.length; i++) lines[i % lines.length] += String.fromCharCode(values[i]!);
-  return lines.join('\n');
+  const characters = Array.from(values, (code) => String.fromCharCode(code));
+  return linesOf(characters.join(''), dataset.shape.at(-1) ?? 1);
 }
 
 async function numbersOf(file: Hdf5, dataset: Dataset, options: ReadOptions): Promise<MatValue> {
   const { shape, dtype, count } = dataset;
-  const kept = count <= MAX_SETTING ? { values: [...(await readValues(file, dataset, options))] } : {};
+  const cost = readingCost(dataset);
+  const kept = count <= MAX_SETTING && cost <= MAX_SETTING_COST ? { values: [...(await readValues(file, dataset, options))] } : {};
   return {
     kind: 'numbers',
     // MATLAB has no fewer than two axes.
     shape: [...shape.toReversed(), 1, 1].slice(0, Math.max(2, shape.length)),
     dtype,
-    cost: count * DTYPE_BYTES[dtype],
+    cost,
     ...kept,
     store: (info) => ({
       info,

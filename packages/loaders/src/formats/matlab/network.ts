@@ -2,11 +2,13 @@ import { VggError } from '@vgg/errors';
 import { countOf } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
 import type { FileGraph, GraphLayer } from '../../graph.js';
+import { shortestDecimal } from '../../numbers.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions } from '../../source.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
 import { graphLayer, type NetworkLayer, namedLayers } from './layers.js';
-import { MAX_DEPTH, MAX_VALUES } from './limits.js';
-import { columnOrder, field, type MatNumbers, type MatValue, settingOf, textOf, tooMuch, weightsOf } from './value.js';
+import { MAX_DEPTH, MAX_PATHS, MAX_TEXT, MAX_VALUES } from './limits.js';
+import { columnOrder, field, type MatNumbers, type MatValue, settingOf, textOf, weightsOf } from './value.js';
 
 /** What a MATLAB file holds, of whichever version. */
 export interface Described {
@@ -25,6 +27,8 @@ const MAX_MEAN_COST = 4 * 2 ** 20;
  * @throws VggError `VGG_FORMAT` if there are none
  */
 export async function describeVariables(variables: ReadonlyMap<string, MatValue>, who: string, options: ReadOptions): Promise<Described> {
+  // First, since it refuses what would take too long: in a 7.3 file one value may be in many places.
+  const arrays = arraysOf(variables, who);
   const top: MatValue = { kind: 'struct', shape: [1, 1], items: [variables] };
   const network = [top, ...variables.values()].find((value) => namedLayers(value) !== undefined);
   const layers = network && namedLayers(network);
@@ -39,7 +43,7 @@ export async function describeVariables(variables: ReadonlyMap<string, MatValue>
   const metadata = new Map<string, string>();
   if (network) await describeNetwork(network, metadata, taken, options);
   const names = new Set(tensors.map(({ info }) => info.name));
-  for (const [path, numbers] of arraysOf(variables, who)) {
+  for (const [path, numbers] of arrays) {
     if (taken.has(numbers) || names.has(path) || (network && numbers.values)) continue;
     tensors.push(tensorOf(path, numbers, numbers.shape));
   }
@@ -87,7 +91,9 @@ async function describeNetwork(
     const list = field(classes, from);
     if (list?.kind !== 'cell' || list.items.length === 0) continue;
     const texts = list.items.map(textOf);
-    if (texts.every((text) => text !== undefined)) metadata.set(key, JSON.stringify(texts));
+    // One text may be in the list a thousand times.
+    const length = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    if (length <= MAX_TEXT && texts.every((text) => text !== undefined)) metadata.set(key, JSON.stringify(texts));
   }
   const image = weightsOf(field(network, 'meta', 'normalization', 'averageImage') ?? field(network, 'normalization', 'averageImage'));
   const mean = image && (await meanOf(image, options));
@@ -98,9 +104,7 @@ async function describeNetwork(
 
 /** The three channels of a mean image, where it is one colour throughout. */
 async function meanOf(image: MatNumbers, options: ReadOptions): Promise<number[] | undefined> {
-  // The shortest decimal that is this value as float32, as people write it.
-  const written = (value: number) => Number(value.toPrecision(7));
-  if (image.values?.length === 3) return image.values.map(written);
+  if (image.values?.length === 3) return image.values.map(shortestDecimal);
   const { shape, cost } = image;
   if (shape.length !== 3 || shape[2] !== 3 || cost > MAX_MEAN_COST) return undefined;
   const info: TensorInfo = { name: 'averageImage', shape, dtype: image.dtype, present: true };
@@ -109,17 +113,19 @@ async function meanOf(image: MatNumbers, options: ReadOptions): Promise<number[]
   const pixels = values.length / 3;
   const mean = [0, 1, 2].map((channel) => values[channel * pixels]!);
   if (!values.every((value, i) => value === mean[Math.floor(i / pixels)])) return undefined;
-  return mean.map(written);
+  return mean.map(shortestDecimal);
 }
 
 /** All arrays of numbers by their path, as MATLAB would name them. */
 function arraysOf(variables: ReadonlyMap<string, MatValue>, who: string): [string, MatNumbers][] {
   const found: [string, MatNumbers][] = [];
-  // In a 7.3 file one value may be in many places, and a few bytes stand for a forest.
   let visited = 0;
+  let characters = 0;
   function walk(path: string, value: MatValue, depth: number): void {
-    if (depth > MAX_DEPTH) throw tooMuch(who, `values at most ${MAX_DEPTH} deep`);
-    if (++visited > MAX_VALUES) throw tooMuch(who, `at most ${MAX_VALUES} values`);
+    if (depth > MAX_DEPTH) throw pastLimit(who, `values at most ${MAX_DEPTH} deep`);
+    if (++visited > MAX_VALUES) throw pastLimit(who, `at most ${MAX_VALUES} values`);
+    characters += path.length;
+    if (characters > MAX_PATHS) throw pastLimit(who, `at most ${MAX_PATHS} characters of paths`);
     if (value.kind === 'numbers') {
       if (!value.shape.includes(0)) found.push([path, value]);
     } else if (value.kind === 'cell') {

@@ -1,7 +1,9 @@
 import { countOf } from '../../dtype.js';
+import { product } from '../../numbers.js';
+import { pastLimit } from '../../refusals.js';
 import { readChunks } from '../hdf5/chunks.js';
-import { corrupt, cursor, refused } from '../hdf5/cursor.js';
-import { type Hdf5, readAt } from '../hdf5/file.js';
+import { corrupt, cursor } from '../hdf5/cursor.js';
+import { charge, type Hdf5, readAt } from '../hdf5/file.js';
 import { checkFilters, unfilter } from '../hdf5/filters.js';
 import { MESSAGE, type Message, messageOfType } from '../hdf5/header.js';
 import { type Layout, readFilters, readLayout } from '../hdf5/layout.js';
@@ -29,7 +31,8 @@ export async function readReferences(file: Hdf5, messages: readonly Message[]): 
   const extent = readSpace(space, file);
   if (!extent) return { shape: [0], addresses: [] };
   const count = countOf(extent.shape, file.who);
-  if (count > MAX_VALUES) throw refused(file.who, `expected at most ${MAX_VALUES} cells, received ${count}`);
+  if (count > MAX_VALUES) throw pastLimit(file.who, `at most ${MAX_VALUES} cells`, count);
+  charge(file, count * width);
   const data = cursor(await readBytes(file, messages, readLayout(layout, file), extent, count * width), file);
   return { shape: extent.shape, addresses: Array.from({ length: count }, () => data.address() || undefined) };
 }
@@ -40,8 +43,8 @@ async function readBytes(file: Hdf5, messages: readonly Message[], layout: Layou
   if (layout.kind === 'contiguous') return bytes === 0 ? new Uint8Array(0) : readAt(file, layout.address, bytes);
   const { shape, maxima } = extent;
   const { chunk, element, index } = layout;
-  const unpacked = chunk.reduce((product, side) => product * side, element);
-  if (chunk.length !== shape.length || chunk.some((side) => side < 1) || unpacked > MAX_STRUCTURE)
+  const unpacked = product(chunk) * element;
+  if (chunk.length !== shape.length || chunk.some((side) => side < 1) || element !== file.offsetSize || unpacked > MAX_STRUCTURE)
     throw corrupt(file.who, `chunks of [${chunk}] do not fit the shape [${shape}]`);
   const fields = messageOfType(file, messages, MESSAGE.filters);
   const filters = fields ? readFilters(fields, file) : [];
@@ -54,7 +57,9 @@ async function readBytes(file: Hdf5, messages: readonly Message[], layout: Layou
     bytes: unpacked,
     filtered: filters.length > 0,
   })) {
-    const data = await unfilter(file, filters, mask, await readAt(file, address, packed), unpacked);
+    charge(file, unpacked);
+    const data = new Uint8Array(unpacked);
+    await unfilter(file, filters, mask, await readAt(file, address, packed), data);
     for (let i = 0; i * element < data.length; i++) {
       let place = 0;
       let inside = true;

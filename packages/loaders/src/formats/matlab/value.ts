@@ -1,5 +1,7 @@
-import { VggError } from '@vgg/errors';
+import type { VggError } from '@vgg/errors';
+import { latin1 } from '../../bytes.js';
 import type { DType, TensorInfo } from '../../format.js';
+import { corruptFile } from '../../refusals.js';
 import type { StoredTensor } from '../tensors.js';
 
 /** A value of a MATLAB file, of either version, with its numbers still in the file. */
@@ -27,13 +29,13 @@ export interface MatNumbers {
 }
 
 /** The fields of a struct that is no array of structs. */
-export function fieldsOf(value: MatValue | undefined): ReadonlyMap<string, MatValue> | undefined {
+export function structOf(value: MatValue | undefined): ReadonlyMap<string, MatValue> | undefined {
   return value?.kind === 'struct' && value.items.length === 1 ? value.items[0] : undefined;
 }
 
 /** A field of a struct within structs. */
 export function field(value: MatValue | undefined, ...path: string[]): MatValue | undefined {
-  return path.reduce<MatValue | undefined>((at, name) => fieldsOf(at)?.get(name), value);
+  return path.reduce<MatValue | undefined>((at, name) => structOf(at)?.get(name), value);
 }
 
 export const textOf = (value: MatValue | undefined): string | undefined => (value?.kind === 'text' ? value.text : undefined);
@@ -47,6 +49,20 @@ export function weightsOf(value: MatValue | undefined): MatNumbers | undefined {
   return value?.kind === 'numbers' && !value.shape.includes(0) ? value : undefined;
 }
 
+/** Characters, which run down the columns, as a list of lines. No text has more rows than characters, whatever its shape says. */
+export function linesOf(text: string, rows: number): string {
+  if (rows <= 1 || text.length === 0) return text;
+  const lines = Array.from({ length: Math.min(rows, text.length) }, () => '');
+  for (let i = 0; i < text.length; i++) lines[i % rows] += text[i]!;
+  return lines.join('\n');
+}
+
+/** Bytes of the text that a file begins with, of either version. */
+export const HEADER_TEXT = 116;
+
+/** That text, without what fills it up. */
+export const headerText = (bytes: Uint8Array): string => latin1(bytes).replace(/[\0 ]+$/, '');
+
 /** The order in which arrays of this shape are stored, where it is another one than C's. */
 export function columnOrder(shape: readonly number[]): Pick<TensorInfo, 'axes'> {
   const matters = shape.filter((size) => size > 1).length > 1;
@@ -54,14 +70,4 @@ export function columnOrder(shape: readonly number[]): Pick<TensorInfo, 'axes'> 
 }
 
 /** The error for a file that breaks the format's own rules. */
-export function corrupt(who: string, what: string): VggError {
-  return new VggError(
-    'VGG_INTEGRITY',
-    `${who}: expected a whole MATLAB file, received one that is cut or corrupt (${what}); fetch it again`,
-  );
-}
-
-/** The error for a file that is past one of the limits. */
-export function tooMuch(who: string, what: string): VggError {
-  return new VggError('VGG_INTEGRITY', `${who}: expected ${what}, received more`);
-}
+export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'MATLAB file', what);

@@ -1,10 +1,12 @@
 import { VggError } from '@vgg/errors';
 import { countOf } from '../../dtype.js';
+import { product } from '../../numbers.js';
 import type { ReadOptions, Source } from '../../source.js';
+import type { Siblings } from '../siblings.js';
 import { collect, type StoredTensor } from '../tensors.js';
 import type { Model, Node } from './model.js';
 import type { Initialiser } from './tensor.js';
-import { storedTensor } from './tensor.js';
+import { initialiserTensor } from './tensor.js';
 
 /** Values that are read when the file is opened: the sizes of a Reshape, the pads of a Pad. */
 const MAX_SMALL = 64;
@@ -60,7 +62,7 @@ export function constantsOf(
   { initialisers }: Pick<Model, 'initialisers'>,
   nodes: readonly Node[],
   source: Source,
-  siblings: ReadonlyMap<string, Source | undefined>,
+  siblings: Siblings,
   options: ReadOptions,
 ): Constants {
   const computed = new Map<string, Node>();
@@ -74,7 +76,7 @@ export function constantsOf(
   }
   const fromFile = (initialiser: Initialiser): Constant => {
     used.add(initialiser.name);
-    return { from: initialiser.name, tensor: storedTensor(initialiser, source, siblings) };
+    return { from: initialiser.name, tensor: initialiserTensor(initialiser, source, siblings) };
   };
   const plain = (name: string | undefined): Constant | undefined => {
     const initialiser = initialisers.get(name ?? '');
@@ -156,7 +158,7 @@ export function dequantised(constant: Constant, { scales, zero, axis: given }: Q
       );
     }
   }
-  const inner = info.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const inner = product(info.shape.slice(axis + 1));
   const missing = [...scales, ...(zero ? [zero] : [])].find((factor) => !factor.tensor.info.present);
   return {
     ...constant,
@@ -167,7 +169,7 @@ export function dequantised(constant: Constant, { scales, zero, axis: given }: Q
         const zeros = zero ? await allValues(zero, options) : Float32Array.of(0);
         const channels = Math.max(zeros.length, ...factors.map(({ length }) => length));
         const products = Float32Array.from({ length: channels }, (_, c) =>
-          factors.reduce((product, each) => Math.fround(product * each[each.length === 1 ? 0 : c]!), 1),
+          factors.reduce((scale, each) => Math.fround(scale * each[each.length === 1 ? 0 : c]!), 1),
         );
         let at = 0;
         for await (const piece of tensor.stream(options)) {

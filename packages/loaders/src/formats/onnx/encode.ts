@@ -1,4 +1,5 @@
-import { bytesField, floatField, join, numberField } from '../protobuf/encode.js';
+import { concat } from '../../bytes.js';
+import { bytesField, floatField, numberField } from '../protobuf/encode.js';
 import { ATTRIBUTE, ATTRIBUTE_TYPE, DIM, ELEMENT, ENTRY, NODE, SHAPE, TENSOR, TENSOR_TYPE, TYPE, VALUE } from './schema.js';
 
 /** Parts of an ONNX model as bytes. */
@@ -13,7 +14,7 @@ export function nodeBytes(
   output: string,
   attributes: Readonly<Record<string, AttributeValue>>,
 ): Uint8Array {
-  return join([
+  return concat([
     ...inputs.map((input) => bytesField(NODE.input, input)),
     bytesField(NODE.output, output),
     bytesField(NODE.name, name),
@@ -32,7 +33,7 @@ function attributeBytes(key: string, value: AttributeValue): Uint8Array {
         : 'float' in value
           ? [ATTRIBUTE_TYPE.float, floatField(float, value.float)]
           : [ATTRIBUTE_TYPE.ints, ...value.ints.map((each) => numberField(ints, each))];
-  return join([bytesField(name, key), ...(fields as Uint8Array[]), numberField(type, kind as number)]);
+  return concat([bytesField(name, key), ...(fields as Uint8Array[]), numberField(type, kind as number)]);
 }
 
 /** A graph's float input or output; a text stands for a size that is known only when the network runs. */
@@ -40,13 +41,17 @@ export function valueBytes(name: string, sizes: readonly (number | string)[]): U
   const dims = sizes.map((size) =>
     bytesField(SHAPE.dim, typeof size === 'number' ? numberField(DIM.value, size) : bytesField(DIM.param, size)),
   );
-  const tensor = join([numberField(TENSOR_TYPE.elementType, ELEMENT.float32), bytesField(TENSOR_TYPE.shape, join(dims))]);
-  return join([bytesField(VALUE.name, name), bytesField(VALUE.type, bytesField(TYPE.tensor, tensor))]);
+  const tensor = concat([numberField(TENSOR_TYPE.elementType, ELEMENT.float32), bytesField(TENSOR_TYPE.shape, concat(dims))]);
+  return concat([bytesField(VALUE.name, name), bytesField(VALUE.type, bytesField(TYPE.tensor, tensor))]);
 }
 
 /** What stands before the bytes of a tensor in its message. */
 export function tensorHead(name: string, shape: readonly number[], type: number): Uint8Array {
-  return join([...shape.map((size) => numberField(TENSOR.dims, size)), numberField(TENSOR.dataType, type), bytesField(TENSOR.name, name)]);
+  return concat([
+    ...shape.map((size) => numberField(TENSOR.dims, size)),
+    numberField(TENSOR.dataType, type),
+    bytesField(TENSOR.name, name),
+  ]);
 }
 
-export const entryBytes = (key: string, value: string): Uint8Array => join([bytesField(ENTRY.key, key), bytesField(ENTRY.value, value)]);
+export const entryBytes = (key: string, value: string): Uint8Array => concat([bytesField(ENTRY.key, key), bytesField(ENTRY.value, value)]);

@@ -1,9 +1,9 @@
-import { VggError } from '@vgg/errors';
 import { countOf } from '../../dtype.js';
 import type { Format, WeightFile } from '../../format.js';
 import type { FileGraph } from '../../graph.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
+import { closeAll, openSiblings, type Siblings } from '../siblings.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
 import { chainOf, inRunningOrder, producersOf } from './chain.js';
 import { constantsOf } from './constants.js';
@@ -11,12 +11,13 @@ import { readLayers } from './layers.js';
 import { type Model, readModel, type Value } from './model.js';
 import { nameSteps, unique } from './roles.js';
 import { MODEL, PRODUCER } from './schema.js';
-import { storedTensor } from './tensor.js';
+import { initialiserTensor } from './tensor.js';
 
 /** Bytes read at a time: the index is a few KB before, between and after the weights. */
 const BLOCK = 16 * 1024;
+
 /** One file holds all the weights as a rule, at most one for each tensor. */
-const MAX_SIBLINGS = 256;
+const MAX_FILES = 256;
 
 /**
  * ONNX: a protobuf of a graph's nodes and its initialisers (github.com/onnx/onnx, "IR.md"), whose values may lie in files beside it.
@@ -53,12 +54,9 @@ function isOnnx(head: Uint8Array, { name }: Source): boolean {
 async function openOnnx(file: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const source = cachedSource(file, { block: BLOCK });
   const model = await readModel(source, options);
-  const siblings = new Map<string, Source | undefined>();
-  const close = async () => {
-    await Promise.all([...siblings.values()].map((sibling) => sibling?.close?.()));
-  };
+  const names = [...model.initialisers.values()].flatMap(({ data }) => (data.kind === 'external' ? [data.location] : []));
+  const siblings = await openSiblings(source, names, options, MAX_FILES);
   try {
-    await openSiblings(model, source, siblings, options);
     const { tensors, graph } = await readWeights(model, source, siblings, options);
     const metadata = new Map(model.metadata);
     if (model.producer !== '' && model.producer !== PRODUCER && !metadata.has('producer')) metadata.set('producer', model.producer);
@@ -69,12 +67,12 @@ async function openOnnx(file: Source, options: ReadOptions = {}): Promise<Weight
       metadata,
       ...(graph && { graph }),
       async close() {
-        await close();
+        await closeAll(siblings.values());
         await file.close?.();
       },
     });
   } catch (error) {
-    await close();
+    await closeAll(siblings.values());
     throw error;
   }
 }
@@ -82,7 +80,7 @@ async function openOnnx(file: Source, options: ReadOptions = {}): Promise<Weight
 async function readWeights(
   model: Model,
   source: Source,
-  siblings: ReadonlyMap<string, Source | undefined>,
+  siblings: Siblings,
   options: ReadOptions,
 ): Promise<{ tensors: StoredTensor[]; graph: FileGraph | undefined }> {
   const order = inRunningOrder(model, source.name);
@@ -94,7 +92,7 @@ async function readWeights(
   for (const initialiser of model.initialisers.values()) {
     const { name, shape, dtype, data } = initialiser;
     if (constants.used.has(name) || data.kind === 'inline' || !dtype || !isWeight(dtype, countOf(shape, name))) continue;
-    const tensor = storedTensor(initialiser, source, siblings);
+    const tensor = initialiserTensor(initialiser, source, siblings);
     const free = unique(name, names);
     tensors.push(free === name ? tensor : { ...tensor, info: { ...tensor.info, name: free, storedAs: name } });
   }
@@ -113,20 +111,4 @@ function inputOf(value: Value | undefined, channelsLast: boolean): Pick<FileGrap
   const [, a, b, c] = value.shape;
   const [channels, height, width] = channelsLast ? [c, a, b] : [a, b, c];
   return { input: { ...(channels && { channels }), ...(height && { height }), ...(width && { width }) } };
-}
-
-/** The files that hold values, by name; undefined where there is none. Their names were checked to be plain. */
-async function openSiblings(
-  { initialisers }: Pick<Model, 'initialisers'>,
-  source: Source,
-  siblings: Map<string, Source | undefined>,
-  options: ReadOptions,
-): Promise<void> {
-  for (const { data } of initialisers.values()) {
-    if (data.kind !== 'external' || siblings.has(data.location)) continue;
-    if (siblings.size >= MAX_SIBLINGS) {
-      throw new VggError('VGG_INTEGRITY', `${source.name}: expected its values in at most ${MAX_SIBLINGS} files, received more`);
-    }
-    siblings.set(data.location, await source.sibling?.(data.location, options));
-  }
 }

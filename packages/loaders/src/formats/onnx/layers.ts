@@ -1,4 +1,5 @@
 import type { GraphLayer } from '../../graph.js';
+import { shortestDecimal } from '../../numbers.js';
 import type { Part } from '../../spec.js';
 import { dataInput } from './chain.js';
 import { asVector, type Constant, type Constants, transposed } from './constants.js';
@@ -13,7 +14,7 @@ export interface Step {
 }
 
 /** What a layer's reader is given: the chain from its own node on. */
-interface Place {
+interface Context {
   readonly node: Node;
   readonly rest: readonly Node[];
   readonly constants: Constants;
@@ -82,13 +83,13 @@ async function isCut(last: Node, next: Node | undefined, constants: Constants): 
 /** Nodes that make one layer at most, and its own: an integer convolution is followed by a Cast, a Mul and an Add. */
 const LOOK = 5;
 
-async function readLayer(place: Place, last: boolean): Promise<Taken> {
+async function readLayer(place: Context, last: boolean): Promise<Taken> {
   const { node } = place;
   const found = await READERS.get(node.op)?.(place, last);
   return found ?? { ...other(node), nodes: 1 };
 }
 
-type Reader = (place: Place, last: boolean) => Taken | undefined | Promise<Taken | undefined>;
+type Reader = (place: Context, last: boolean) => Taken | undefined | Promise<Taken | undefined>;
 
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['Conv', (place) => conv(place)],
@@ -133,7 +134,7 @@ function nameOf({ name, outputs, op }: Node): string {
   return name || outputs[0] || op;
 }
 
-function conv(place: Place, added?: Padding): Taken | undefined {
+function conv(place: Context, added?: Padding): Taken | undefined {
   const { node, constants } = place;
   const found = weightsOf(place);
   const shape = found?.weight.tensor.info.shape;
@@ -168,7 +169,7 @@ function conv(place: Place, added?: Padding): Taken | undefined {
 }
 
 /** A Pad that a convolution without one of its own follows: reflected borders, or zeros apart. */
-async function padThenConv(place: Place): Promise<Taken | undefined> {
+async function padThenConv(place: Context): Promise<Taken | undefined> {
   const { node, rest, constants, producers } = place;
   const [next, ...behind] = rest;
   const mode = node.attributes.get('mode')?.text ?? 'constant';
@@ -182,7 +183,7 @@ async function padThenConv(place: Place): Promise<Taken | undefined> {
   return taken && { ...taken, nodes: taken.nodes + 1 };
 }
 
-function dense(place: Place): Taken | undefined {
+function dense(place: Context): Taken | undefined {
   const { node, constants } = place;
   const { attributes } = node;
   const found = weightsOf(place);
@@ -209,7 +210,7 @@ export interface Weights {
 }
 
 /** The constants of a convolution or matrix product whose data are its first input. */
-function weightsOf({ node, rest, constants, producers }: Place): Weights | undefined {
+function weightsOf({ node, rest, constants, producers }: Context): Weights | undefined {
   if (dataInput(node, constants) !== node.inputs[0]) return undefined;
   if (/^QLinear|^QGemm|Integer$/.test(node.op)) return quantisedWeights(node, rest, constants, producers);
   const weight = constants.get(node.inputs[1]);
@@ -232,7 +233,7 @@ function withBias(found: Weights, out: number, rest: readonly Node[], constants:
   return { parts: parts.set('bias', vector), nodes: found.nodes + 1 };
 }
 
-function batchNorm({ node, constants }: Place): Taken | undefined {
+function batchNorm({ node, constants }: Context): Taken | undefined {
   const parts = new Map<Part, Constant>();
   for (const [i, part] of (['scale', 'offset', 'mean', 'variance'] as const).entries()) {
     const constant = constants.get(node.inputs[i + 1]);
@@ -242,25 +243,20 @@ function batchNorm({ node, constants }: Place): Taken | undefined {
   }
   const channels = parts.get('scale')!.tensor.info.shape[0]!;
   const epsilon = node.attributes.get('epsilon')?.float ?? 1e-5;
-  return { layer: { kind: 'batchnorm', name: nameOf(node), channels, epsilon: shortest(epsilon) }, parts, nodes: 1 };
+  return { layer: { kind: 'batchnorm', name: nameOf(node), channels, epsilon: shortestDecimal(epsilon) }, parts, nodes: 1 };
 }
 
 /** ONNX's alpha is the mean's, ours the sum's. */
-function lrn({ node }: Place): Taken | undefined {
-  const number = (key: string, otherwise: number) => shortest(node.attributes.get(key)?.float ?? otherwise);
+function lrn({ node }: Context): Taken | undefined {
+  const number = (key: string, otherwise: number) => shortestDecimal(node.attributes.get(key)?.float ?? otherwise);
   const size = node.attributes.get('size')?.int ?? 0;
   if (size < 1 || size % 2 === 0) return undefined;
   const [alpha, beta, bias] = [number('alpha', 1e-4), number('beta', 0.75), number('bias', 1)];
-  const layer: GraphLayer = { kind: 'lrn', name: nameOf(node), radius: (size - 1) / 2, bias, alpha: shortest(alpha / size), beta };
+  const layer: GraphLayer = { kind: 'lrn', name: nameOf(node), radius: (size - 1) / 2, bias, alpha: shortestDecimal(alpha / size), beta };
   return { layer, parts: NONE, nodes: 1 };
 }
 
-/** A float32 as the decimal that it was written as: 1e-5, and not 0.000009999999747378752. */
-function shortest(value: number): number {
-  return Number(value.toPrecision(7));
-}
-
-function pool({ node }: Place, kind: 'max' | 'average'): Taken | undefined {
+function pool({ node }: Context, kind: 'max' | 'average'): Taken | undefined {
   const kernel = pairOf(node, 'kernel_shape');
   const stride = pairOf(node, 'strides');
   const dilation = pairOf(node, 'dilations');
@@ -276,7 +272,7 @@ function pool({ node }: Place, kind: 'max' | 'average'): Taken | undefined {
 }
 
 /** The l2 pool: a square, the mean of each window, a root. */
-function rootMeanSquare({ node, rest, constants, producers }: Place): Taken | undefined {
+function rootMeanSquare({ node, rest, constants, producers }: Context): Taken | undefined {
   const [average, root] = rest;
   if (node.inputs.length !== 2 || node.inputs[0] !== node.inputs[1] || average?.op !== 'AveragePool' || root?.op !== 'Sqrt')
     return undefined;
@@ -285,19 +281,19 @@ function rootMeanSquare({ node, rest, constants, producers }: Place): Taken | un
   return { ...taken, layer: { ...taken.layer, name: nameOf(root), pool: 'l2' }, nodes: 3 };
 }
 
-async function dropout({ node, constants }: Place): Promise<Taken> {
+async function dropout({ node, constants }: Context): Promise<Taken> {
   const rate = node.attributes.get('ratio')?.float ?? (node.inputs[1] ? (await constants.small(node.inputs[1]))?.[0] : undefined) ?? 0.5;
-  return { layer: { kind: 'dropout', name: nameOf(node), rate: shortest(rate) }, parts: NONE, nodes: 1 };
+  return { layer: { kind: 'dropout', name: nameOf(node), rate: shortestDecimal(rate) }, parts: NONE, nodes: 1 };
 }
 
-async function mean({ node, constants }: Place, last: boolean): Promise<Taken | undefined> {
+async function mean({ node, constants }: Context, last: boolean): Promise<Taken | undefined> {
   const axes = node.attributes.get('axes')?.ints ?? (await constants.small(node.inputs[1])) ?? [];
   const sorted = axes.map((axis) => (axis < 0 ? axis + 4 : axis)).toSorted((a, b) => a - b);
   return String(sorted) === (last ? '1,2' : '2,3') ? simple(node, 'mean') : undefined;
 }
 
 /** To [N, values]: Flatten, or a Reshape to two axes, whose sizes PyTorch may compute as it runs. */
-async function isFlatten({ node, rest, constants }: Place): Promise<boolean> {
+async function isFlatten({ node, rest, constants }: Context): Promise<boolean> {
   if (node.op === 'Flatten') return (node.attributes.get('axis')?.int ?? 1) === 1;
   if (node.op === 'Squeeze') return true;
   if (node.op !== 'Reshape') return false;

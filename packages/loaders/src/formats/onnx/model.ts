@@ -1,7 +1,8 @@
 import { VggError } from '@vgg/errors';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken, type Field } from '../protobuf/wire.js';
-import { beginReading, isShort, type Reading, readEntry, readFloats, readInts, readName, tooMany, walk } from './reading.js';
+import { corrupt, type Field } from '../protobuf/wire.js';
+import { beginReading, isShort, type Reading, readFloats, readInts, readKeyValue, readName, walk } from './reading.js';
 import { ATTRIBUTE, DIM, GRAPH, MODEL, NODE, SHAPE, TENSOR_TYPE, TYPE, VALUE } from './schema.js';
 import { type Initialiser, inlineInitialiser, readInitialiser } from './tensor.js';
 
@@ -58,12 +59,12 @@ export async function readModel(source: Source, options: ReadOptions): Promise<M
   for await (const field of walk(reading, 0, source.size)) {
     if (field.type !== 'bytes') continue;
     if (field.number === MODEL.graph) {
-      if (graph) throw broken(source, 'two graphs');
+      if (graph) throw corrupt(source.name, 'two graphs');
       graph = field;
     } else if (field.number === MODEL.producerName || field.number === MODEL.producerVersion) {
       producer.push(await readName(reading, field));
     } else if (field.number === MODEL.metadata) {
-      const [key, value] = await readEntry(reading, field, MAX_TEXT);
+      const [key, value] = await readKeyValue(reading, field, MAX_TEXT);
       metadata.set(key, value);
     }
   }
@@ -84,7 +85,7 @@ async function readGraph(reading: Reading, graph: Field): Promise<Omit<Model, 'p
       throw new VggError('VGG_INTEGRITY', `${source.name}: expected each tensor to have a name of its own, received ${shown} again`);
     }
     initialisers.set(initialiser.name, initialiser);
-    if (initialisers.size > MAX_INITIALISERS) throw tooMany(source, `${MAX_INITIALISERS} tensors`);
+    if (initialisers.size > MAX_INITIALISERS) throw pastLimit(source.name, `at most ${MAX_INITIALISERS} tensors`);
   };
   for await (const field of walk(reading, graph.start, graph.end)) {
     if (field.type !== 'bytes') continue;
@@ -97,7 +98,7 @@ async function readGraph(reading: Reading, graph: Field): Promise<Omit<Model, 'p
       const constant = constantOf(node);
       if (constant) add(constant);
       else nodes.push(node);
-      if (nodes.length > MAX_NODES) throw tooMany(source, `${MAX_NODES} nodes`);
+      if (nodes.length > MAX_NODES) throw pastLimit(source.name, `at most ${MAX_NODES} nodes`);
     }
   }
   return { name, nodes, initialisers, inputs, outputs };

@@ -1,9 +1,10 @@
 import { throwIfAborted, turn, VggError } from '@vgg/errors';
+import { bytesOf, concat } from '../../bytes.js';
 import { countOf, DTYPE_BYTES, toFloat16 } from '../../dtype.js';
 import { quantizeRowsInt8 } from '../../quantize.js';
 import { type Reorder, unorder } from '../../reorder.js';
 import type { StoredType, TensorToWrite } from '../../writer.js';
-import { bytesHead, join } from '../protobuf/encode.js';
+import { bytesHead } from '../protobuf/encode.js';
 import { PIECE } from '../tensors.js';
 import { tensorHead } from './encode.js';
 import { ELEMENT, GRAPH, TENSOR } from './schema.js';
@@ -22,8 +23,8 @@ function payload(
   length: number,
   values: (signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>,
 ): Payload {
-  const tensor = join([tensorHead(name, shape, type), bytesHead(TENSOR.rawData, length)]);
-  const head = join([bytesHead(GRAPH.initializer, tensor.length + length), tensor]);
+  const tensor = concat([tensorHead(name, shape, type), bytesHead(TENSOR.rawData, length)]);
+  const head = concat([bytesHead(GRAPH.initializer, tensor.length + length), tensor]);
   return {
     size: head.length + length,
     async *chunks(signal) {
@@ -91,10 +92,6 @@ export function weightPayloads(
     yield bytesOf(scale);
   });
   return [weights, written];
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function wrongCount({ name, shape }: TensorToWrite, expected: number, received: number): VggError {

@@ -1,4 +1,5 @@
-import { VggError } from '@vgg/errors';
+import { viewOf } from '../../bytes.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { type Field, fields, packedVarints, utf8 } from '../protobuf/wire.js';
 import { ENTRY } from './schema.js';
@@ -24,7 +25,7 @@ export function beginReading(source: Source, options: ReadOptions): Reading {
     source,
     keep(bytes) {
       kept += bytes;
-      if (kept > MAX_INDEX) throw tooMany(source, `${MAX_INDEX} bytes beside the weights`);
+      if (kept > MAX_INDEX) throw pastLimit(source.name, `at most ${MAX_INDEX} bytes beside the weights`);
     },
   };
 }
@@ -41,7 +42,7 @@ export async function* walk(reading: Reading, start: number, end: number): Async
 /** A number of a list, or a packed list of them. Attributes are short: windows, pads, the sizes of a shape. */
 export async function readFloats(reading: Reading, field: Field): Promise<number[]> {
   const bytes = await readShort(reading, field, MAX_NAME);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const view = viewOf(bytes);
   return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => view.getFloat32(i * 4, true));
 }
 
@@ -51,7 +52,7 @@ export async function readInts(reading: Reading, field: Field): Promise<number[]
 }
 
 /** A key and its text. */
-export async function readEntry(reading: Reading, message: Field, longest = MAX_NAME): Promise<[string, string]> {
+export async function readKeyValue(reading: Reading, message: Field, longest = MAX_NAME): Promise<[string, string]> {
   let key = '';
   let value = '';
   for await (const field of walk(reading, message.start, message.end)) {
@@ -70,12 +71,8 @@ export async function readName(reading: Reading, field: Field): Promise<string> 
 export const isShort = ({ start, end }: Field): boolean => end - start <= MAX_NAME;
 
 async function readShort(reading: Reading, { start, end }: Field, longest: number): Promise<Uint8Array> {
-  if (end - start > longest) throw tooMany(reading.source, `${longest} bytes of text or numbers in one place`);
+  if (end - start > longest) throw pastLimit(reading.source.name, `at most ${longest} bytes of text or numbers in one place`);
   reading.keep(end - start);
   const { signal } = reading;
   return end === start ? new Uint8Array(0) : reading.source.read(start, end - start, signal ? { signal } : {});
-}
-
-export function tooMany(source: { readonly name: string }, what: string): VggError {
-  return new VggError('VGG_INTEGRITY', `${source.name}: expected an ONNX model of a VGG, received more than ${what}`);
 }

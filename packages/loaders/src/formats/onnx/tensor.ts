@@ -1,11 +1,14 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { checkPlainName } from '../../sources/checks.js';
-import { broken, type Field, fieldsOf, packedVarints } from '../protobuf/wire.js';
+import { varintValues } from '../protobuf/values.js';
+import { corrupt, type Field, fieldsOf, packedVarints } from '../protobuf/wire.js';
+import type { Siblings } from '../siblings.js';
 import { contiguousTensor, missingTensor, PIECE, type StoredTensor } from '../tensors.js';
-import { type Reading, readEntry, readInts, readName, tooMany, walk } from './reading.js';
+import { type Reading, readInts, readKeyValue, readName, walk } from './reading.js';
 import { DTYPES, TENSOR, typedList } from './schema.js';
 
 /** A VGG's filters have four axes. */
@@ -59,18 +62,19 @@ export async function readInitialiser(reading: Reading, message: Field): Promise
     const { number, type: wire, start, end } = field;
     if (number === TENSOR.dims && (wire === 'varint' || wire === 'bytes')) {
       shape.push(...(await readInts(reading, field)));
-      if (shape.length > MAX_DIMS) throw tooMany(reading.source, `${MAX_DIMS} axes of a tensor`);
+      if (shape.length > MAX_DIMS) throw pastLimit(reading.source.name, `at most ${MAX_DIMS} axes of a tensor`);
     } else if (number === TENSOR.dataType && wire === 'varint') type = field.value;
     else if (number === TENSOR.dataLocation && wire === 'varint') isExternal = field.value === 1;
     else if (number === TENSOR.name && wire === 'bytes') name = await readName(reading, field);
     else if (number === TENSOR.rawData && wire === 'bytes') raw = { start, end };
-    else if (number === TENSOR.externalData && wire === 'bytes') external.set(...(await readEntry(reading, field)));
+    else if (number === TENSOR.externalData && wire === 'bytes') external.set(...(await readKeyValue(reading, field)));
     else if (LISTS.has(number)) {
       const list = lists.get(number) ?? { runs: [], loose: 0 };
       lists.set(number, list);
       if (wire !== 'bytes') list.loose++;
       else if (end > start) list.runs.push({ start, end });
-      if (list.runs.length > MAX_RUNS || list.loose > MAX_LOOSE) throw tooMany(reading.source, `${MAX_LOOSE} numbers apart in "${name}"`);
+      if (list.runs.length > MAX_RUNS || list.loose > MAX_LOOSE)
+        throw pastLimit(reading.source.name, `at most ${MAX_LOOSE} numbers apart in "${name}"`);
     }
   }
   const dtype = DTYPES.get(type);
@@ -103,11 +107,7 @@ function externalData(who: string, name: string, entries: ReadonlyMap<string, st
  * The values of a tensor, checked to be there as far as can be told without reading them.
  * @throws VggError `VGG_FORMAT` for a type that no weights have, `VGG_INTEGRITY` where bytes and shape differ
  */
-export function storedTensor(
-  initialiser: Initialiser,
-  source: Source,
-  siblings: ReadonlyMap<string, Source | undefined>,
-): StoredTensor & { info: TensorInfo } {
+export function initialiserTensor(initialiser: Initialiser, source: Source, siblings: Siblings): StoredTensor & { info: TensorInfo } {
   const { name, shape, dtype, data, type } = initialiser;
   const who = source.name;
   if (!dtype) {
@@ -178,7 +178,7 @@ function typedTensor(info: TensorInfo, { runs, loose, of }: Data & { kind: 'type
 
 async function* fixedRun(info: TensorInfo, { start, end }: Run, source: Source, options: ReadOptions): AsyncIterable<Float32Array> {
   const values = (end - start) / DTYPE_BYTES[info.dtype];
-  if (!Number.isInteger(values)) throw broken(source, `half a number in "${info.name}"`);
+  if (!Number.isInteger(values)) throw corrupt(source.name, `half a number in "${info.name}"`);
   yield* contiguousTensor({ ...info, shape: [values] }, source, start).stream(options);
 }
 
@@ -188,7 +188,7 @@ async function* varintRun(dtype: DType, { start, end }: Run, source: Source, opt
     let whole = bytes.length;
     if (at + whole < end) while (whole > bytes.length - MAX_VARINT && bytes[whole - 1]! >= 128) whole--; // up to the end of a number
     at += whole;
-    yield narrow(packedVarints(bytes.subarray(0, whole), source.name), dtype);
+    yield varintValues(packedVarints(bytes.subarray(0, whole), source.name), dtype);
   }
 }
 
@@ -206,7 +206,7 @@ function looseTensor(info: TensorInfo, source: Source, { start, end }: Run, coun
         if (field.number !== list) continue;
         const bytes = message.subarray(field.start, field.end);
         const fixed = dtype === 'float32' || dtype === 'float64';
-        const values = fixed ? toFloat32(bytes, dtype) : narrow(packedVarints(bytes, source.name), dtype);
+        const values = fixed ? toFloat32(bytes, dtype) : varintValues(packedVarints(bytes, source.name), dtype);
         if (at + values.length > count) throw wrongSize(info, source.name, `${count} values`, 'more');
         out.set(values, at);
         at += values.length;
@@ -215,20 +215,6 @@ function looseTensor(info: TensorInfo, source: Source, { start, end }: Run, coun
       yield out;
     },
   };
-}
-
-/** Whole numbers of a list as what they stand for: 16-bit floats are their bits, unsigned ones of 64 bits may look negative. */
-function narrow(values: readonly number[], dtype: DType): Float32Array {
-  if (dtype === 'float16' || dtype === 'bfloat16') {
-    const bytes = new Uint8Array(values.length * 2);
-    const view = new DataView(bytes.buffer);
-    for (const [i, value] of values.entries()) view.setUint16(i * 2, value & 0xffff, true);
-    return toFloat32(bytes, dtype);
-  }
-  const unsigned = dtype === 'uint64' ? 2 ** 64 : 2 ** 32;
-  const out = new Float32Array(values.length);
-  for (const [i, value] of values.entries()) out[i] = dtype.startsWith('uint') && value < 0 ? value + unsigned : value;
-  return out;
 }
 
 function wrongSize({ name }: { readonly name: string }, who: string, expected: string, received: string): VggError {

@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
+import { concat } from '../../bytes.js';
 import type { OutputFile, WriteRequest, Writer } from '../../writer.js';
-import { bytesField, bytesHead, join, numberField } from '../protobuf/encode.js';
+import { bytesField, bytesHead, numberField } from '../protobuf/encode.js';
 import { assemble } from './assemble.js';
 import { entryBytes } from './encode.js';
 import { GRAPH, MODEL, OPSET, PRODUCER } from './schema.js';
@@ -29,14 +30,14 @@ export const onnxWriter: Writer = {
 function writeOnnx(request: WriteRequest): OutputFile[] {
   const { graph, metadata = new Map<string, string>(), signal } = request;
   const { nodes, payloads, values } = assemble(request);
-  const before = join([...nodes, bytesField(GRAPH.name, graph?.name || PRODUCER)]);
-  const after = join(values);
+  const before = concat([...nodes, bytesField(GRAPH.name, graph?.name || PRODUCER)]);
+  const after = concat(values);
   const length = before.length + after.length + payloads.reduce((sum, { size }) => sum + size, 0);
   // What a reader wants to know first stands before the graph, so that the head of the file tells it.
-  const head = join([
+  const head = concat([
     numberField(MODEL.irVersion, IR_VERSION),
     bytesField(MODEL.producerName, PRODUCER),
-    bytesField(MODEL.opsetImport, join([bytesField(OPSET.domain, ''), numberField(OPSET.version, OPSET_VERSION)])),
+    bytesField(MODEL.opsetImport, concat([bytesField(OPSET.domain, ''), numberField(OPSET.version, OPSET_VERSION)])),
     ...[...metadata].map(([key, value]) => bytesField(MODEL.metadata, entryBytes(key, value))),
     bytesHead(MODEL.graph, length),
     before,

@@ -2,30 +2,28 @@ import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { bytesSource } from '../../sources/bytes.js';
 import { contiguousTensor, PIECE, type StoredTensor, sequentialTensor } from '../tensors.js';
 import type { NumpyArray } from './numpy.js';
-import { badPickle, isBytes } from './values.js';
+import { corrupt, isBytes } from './values.js';
 
 /** A pickled array of numbers as a tensor, which is read where it lies in the file. @throws VggError `VGG_FORMAT`, `VGG_INTEGRITY` */
 export function arrayTensor(names: Pick<TensorInfo, 'name' | 'storedAs'>, array: NumpyArray, source: Source): StoredTensor {
   const who = `${source.name}: "${names.name.slice(0, 80)}"`;
   const { shape, type, isFortran, values } = array;
   if (!type.type) throw new VggError('VGG_FORMAT', `${who}: expected an array of numbers, received one of ${type.code.slice(0, 40)}`);
-  if (!isBytes(values)) throw badPickle(who, 'its values are missing');
+  if (!isBytes(values)) throw corrupt(who, 'its values are missing');
   const dtype = type.type;
   const axes = isFortran && shape.length > 1 ? { axes: shape.map((_, axis) => shape.length - 1 - axis) } : {};
   const info: TensorInfo = { ...names, shape, dtype, present: true, ...axes };
   const expected = countOf(shape, who) * DTYPE_BYTES[dtype];
   const check = (least: number, most: number) => {
-    if (expected < least || expected > most) throw badPickle(who, `it has ${most} bytes where its shape [${shape}] takes ${expected}`);
+    if (expected < least || expected > most) throw corrupt(who, `it has ${most} bytes where its shape [${shape}] takes ${expected}`);
   };
-  if (values.text !== undefined) {
-    const bytes = bytesOf(values.text, who);
-    check(bytes.length, bytes.length);
-    return contiguousTensor(info, bytesSource(bytes, source.name), 0, type.littleEndian);
+  if (!values.stored) {
+    const { text = '' } = values;
+    check(text.length, text.length);
+    return contiguousTensor(info, textSource(text, who), 0, type.littleEndian);
   }
-  if (!values.stored) throw badPickle(who, 'its values are missing');
   const { offset, length } = values.stored;
   check(values.isUtf8 ? Math.ceil(length / 2) : length, length);
   return values.isUtf8
@@ -33,12 +31,19 @@ export function arrayTensor(names: Pick<TensorInfo, 'name' | 'storedAs'>, array:
     : contiguousTensor(info, source, offset, type.littleEndian);
 }
 
-function bytesOf(text: string, who: string): Uint8Array {
-  return Uint8Array.from(text, (character) => {
-    const code = character.charCodeAt(0);
-    if (code > 255 || character.length > 1) throw badPickle(who, 'its bytes are written as text that stands for none');
-    return code;
-  });
+/** Bytes that a short text stands for; they are made when they are asked for, since one text may be the values of many arrays. */
+function textSource(text: string, who: string): Source {
+  return {
+    name: who,
+    size: text.length,
+    async read(offset, length) {
+      return Uint8Array.from({ length }, (_, i) => {
+        const code = text.charCodeAt(offset + i);
+        if (code > 255) throw corrupt(who, 'its bytes are written as text that stands for none');
+        return code;
+      });
+    },
+  };
 }
 
 /** A tensor whose bytes are stored as UTF-8 text of the characters 0 to 255: one byte below 128, and two from there. */
@@ -52,11 +57,11 @@ function transcodedTensor(info: TensorInfo, source: Source, offset: number, leng
       const out = new Uint8Array(expected);
       let at = 0;
       for await (const piece of pieces(options)) {
-        if (at + piece.length > expected) throw badPickle(who, `it has more than the ${expected} bytes of its shape [${info.shape}]`);
+        if (at + piece.length > expected) throw corrupt(who, `it has more than the ${expected} bytes of its shape [${info.shape}]`);
         out.set(piece, at);
         at += piece.length;
       }
-      if (at !== expected) throw badPickle(who, `it has ${at} bytes where its shape [${info.shape}] takes ${expected}`);
+      if (at !== expected) throw corrupt(who, `it has ${at} bytes where its shape [${info.shape}] takes ${expected}`);
       return toFloat32(out, info.dtype, littleEndian);
     },
   };
@@ -81,7 +86,7 @@ async function* transcode(source: Source, offset: number, length: number, who: s
     // The last byte may be the first of two: it is then read again, with its second.
     const isHalf = from === last && piece[last]! >= 0x80;
     if (from === last && !isHalf) piece[to++] = piece[last]!;
-    if (wrong !== 0 || (isHalf && at + piece.length === length)) throw badPickle(who, 'its bytes are written as text that stands for none');
+    if (wrong !== 0 || (isHalf && at + piece.length === length)) throw corrupt(who, 'its bytes are written as text that stands for none');
     at += isHalf ? last : piece.length;
     yield piece.subarray(0, to);
   }

@@ -1,4 +1,4 @@
-import { badPickle, type Call, Dict, describeValue, isLongText, type Make, Opaque, textOf, type Value } from './values.js';
+import { type Call, corrupt, Dict, describeValue, isLongText, type Make, Opaque, textOf, type Value } from './values.js';
 
 /** Globals of Python itself that hold plain data, under their names in Python 3 and 2. */
 export const PLAIN: ReadonlyMap<string, Make> = new Map(
@@ -40,18 +40,18 @@ function dict([items]: readonly Value[], call: Call): Dict {
   } else if (Array.isArray(items)) {
     call.charge(items.length);
     for (const pair of items) {
-      if (!Array.isArray(pair) || pair.length !== 2) throw badPickle(who, `a dict in it has ${describeValue(pair)} as a pair`);
+      if (!Array.isArray(pair) || pair.length !== 2) throw corrupt(who, `a dict in it has ${describeValue(pair)} as a pair`);
       out.set(pair[0]!, pair[1]!);
     }
   } else if (items !== undefined) {
-    throw badPickle(who, `a dict in it is made of ${describeValue(items)}`);
+    throw corrupt(who, `a dict in it is made of ${describeValue(items)}`);
   }
   return out;
 }
 
 /** The list itself, since a copy would cost what it has. */
 function list([items = []]: readonly Value[], { who }: Call): Value {
-  if (!Array.isArray(items)) throw badPickle(who, `a list in it is made of ${describeValue(items)}`);
+  if (!Array.isArray(items)) throw corrupt(who, `a list in it is made of ${describeValue(items)}`);
   return items;
 }
 
@@ -67,8 +67,8 @@ function bytes(args: readonly Value[], call: Call): Value {
 /** How protocol 2 writes the bytes of Python 3: as the text whose characters they are. */
 function encode([text, encoding]: readonly Value[], { who }: Call): Value {
   const name = textOf(encoding);
-  if (name !== 'latin1' && name !== 'latin-1') throw badPickle(who, `bytes in it are encoded as ${describeValue(encoding)}`);
+  if (name !== 'latin1' && name !== 'latin-1') throw corrupt(who, `bytes in it are encoded as ${describeValue(encoding)}`);
   if (isLongText(text)) return { kind: 'bytes', stored: { offset: text.offset, length: text.length }, isUtf8: true };
-  if (typeof text !== 'string') throw badPickle(who, `bytes in it are made of ${describeValue(text)}`);
+  if (typeof text !== 'string') throw corrupt(who, `bytes in it are made of ${describeValue(text)}`);
   return { kind: 'bytes', text };
 }

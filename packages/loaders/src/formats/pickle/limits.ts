@@ -15,6 +15,8 @@ export const MAX_MARKS = 1024;
 export const MAX_DEPTH = 16;
 /** Values looked at for tensors: a list that is in itself many times over is looked at many times over. */
 export const MAX_VISITS = 2 ** 18;
+/** Tensors of one file: a VGG-19 with normalisation has 102, and three times as many with its optimizer. */
+export const MAX_TENSORS = 2 ** 15;
 /** Characters of a tensor's name, with those of the dicts around it. */
 export const MAX_NAME = 1024;
 /** Bytes of a string that is kept as text; longer ones stay in the file, and only their place is kept. */

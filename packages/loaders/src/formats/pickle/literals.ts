@@ -1,6 +1,7 @@
-import { VggError } from '@vgg/errors';
+import { latin1 } from '../../bytes.js';
+import { pastLimit } from '../../refusals.js';
 import { MAX_INTEGER, MAX_TEXT } from './limits.js';
-import { type Bytes, badPickle, type LongText, type Value } from './values.js';
+import { type Bytes, corrupt, type LongText, type Value } from './values.js';
 import type { Window } from './window.js';
 
 /**
@@ -56,15 +57,10 @@ export function literal(opcode: number, window: Window): Value | undefined {
   }
 }
 
-/** One character to a byte. */
-export function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
 /** Two's complement, little-endian. */
 function integer(window: Window, length: number): number | bigint {
   if (length > MAX_INTEGER) {
-    throw new VggError('VGG_INTEGRITY', `${window.who}: expected whole numbers of at most ${MAX_INTEGER} bytes, received one of ${length}`);
+    throw pastLimit(window.who, `whole numbers of at most ${MAX_INTEGER} bytes`, `one of ${length}`);
   }
   let value = 0n;
   const stored = window.bytes(length);
@@ -80,7 +76,7 @@ function narrowed(value: bigint): number | bigint {
 function decimal(text: string, window: Window): Value {
   if (text === '00') return false;
   if (text === '01') return true;
-  if (!/^-?\d{1,154}L?$/.test(text)) throw badPickle(window.who, `"${text.slice(0, 40)}" stands for a whole number in it`);
+  if (!/^-?\d{1,154}L?$/.test(text)) throw corrupt(window.who, `"${text.slice(0, 40)}" stands for a whole number in it`);
   return narrowed(BigInt(text.replace('L', '')));
 }
 
@@ -88,7 +84,7 @@ function float(text: string, window: Window): number {
   const words: Record<string, number> = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, '-inf': Number.NEGATIVE_INFINITY };
   if (Object.hasOwn(words, text)) return words[text]!;
   if (!/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(text))
-    throw badPickle(window.who, `"${text.slice(0, 40)}" stands for a number in it`);
+    throw corrupt(window.who, `"${text.slice(0, 40)}" stands for a number in it`);
   return Number(text);
 }
 
@@ -106,7 +102,7 @@ function bytes(window: Window, length: number): Bytes {
 function quoted(text: string, window: Window): Bytes {
   const quote = text[0];
   if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote)
-    throw badPickle(window.who, 'a string in it has no quotes');
+    throw corrupt(window.who, 'a string in it has no quotes');
   return { kind: 'bytes', text: unescaped(text.slice(1, -1), /\\(?:x([0-9a-fA-F]{2})|(.))/g) };
 }
 

@@ -1,11 +1,13 @@
 import { VggError } from '@vgg/errors';
+import { latin1 } from '../../bytes.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { MAX_MARKS, MAX_OBJECTS, MAX_STACK, MAX_STEPS } from './limits.js';
-import { latin1, literal } from './literals.js';
+import { literal } from './literals.js';
 import { refusedGlobal } from './refused.js';
 import {
-  badPickle,
   type Call,
+  corrupt,
   Dict,
   describeValue,
   type Global,
@@ -86,7 +88,7 @@ class Machine implements Call {
 
   pop(): Value {
     const floor = this.#marks.at(-1) ?? 0;
-    if (this.#stack.length <= floor) throw badPickle(this.who, 'its stack is empty where it takes a value');
+    if (this.#stack.length <= floor) throw corrupt(this.who, 'its stack is empty where it takes a value');
     return this.#stack.pop()!;
   }
 
@@ -211,7 +213,7 @@ class Machine implements Call {
         // STACK_GLOBAL
         const name = textOf(this.pop());
         const module = textOf(this.pop());
-        if (name === undefined || module === undefined) throw badPickle(this.who, 'a global in it has no name');
+        if (name === undefined || module === undefined) throw corrupt(this.who, 'a global in it has no name');
         this.#create(this.#global(module, name));
         return true;
       }
@@ -226,7 +228,7 @@ class Machine implements Call {
         // NEWOBJ_EX
         const named = this.pop();
         const args = this.pop();
-        if (!(named instanceof Dict) || named.entries.size > 0) throw badPickle(this.who, 'a call in it has arguments by name');
+        if (!(named instanceof Dict) || named.entries.size > 0) throw corrupt(this.who, 'a call in it has arguments by name');
         this.#call(this.pop(), args);
         return true;
       }
@@ -246,8 +248,8 @@ class Machine implements Call {
         // b BUILD
         const state = this.pop();
         const object = this.#top();
-        if (!(object instanceof Instance)) throw badPickle(this.who, `it gives a state to ${describeValue(object)}`);
-        object.build(state, this.who);
+        if (!(object instanceof Instance)) throw corrupt(this.who, `it gives a state to ${describeValue(object)}`);
+        object.build(state, this);
         return true;
       }
       case 0x51: // Q BINPERSID
@@ -286,35 +288,35 @@ class Machine implements Call {
 
   #toMark(): Value[] {
     const height = this.#marks.pop();
-    if (height === undefined) throw badPickle(this.who, 'it goes back to a mark that it has not set');
+    if (height === undefined) throw corrupt(this.who, 'it goes back to a mark that it has not set');
     return this.#stack.splice(height);
   }
 
   #remember(place: number): void {
-    if (!isWhole(place)) throw badPickle(this.who, 'a place of its memory is no number');
+    if (!isWhole(place)) throw corrupt(this.who, 'a place of its memory is no number');
     this.#memo.set(place, this.#top());
   }
 
   #recall(place: number): void {
     const value = this.#memo.get(place);
-    if (value === undefined) throw badPickle(this.who, `it takes value ${place} of its memory, which it has not put there`);
+    if (value === undefined) throw corrupt(this.who, `it takes value ${place} of its memory, which it has not put there`);
     this.#push(value);
   }
 
   #list(): Value[] {
     const list = this.#top();
-    if (!Array.isArray(list)) throw badPickle(this.who, `it adds an item to ${describeValue(list)}`);
+    if (!Array.isArray(list)) throw corrupt(this.who, `it adds an item to ${describeValue(list)}`);
     return list;
   }
 
   #dict(): Dict {
     const dict = this.#top();
-    if (!(dict instanceof Dict)) throw badPickle(this.who, `it sets a key of ${describeValue(dict)}`);
+    if (!(dict instanceof Dict)) throw corrupt(this.who, `it sets a key of ${describeValue(dict)}`);
     return dict;
   }
 
   #setItems(dict: Dict, items: readonly Value[]): void {
-    if (items.length % 2 > 0) throw badPickle(this.who, 'a key in it has no value');
+    if (items.length % 2 > 0) throw corrupt(this.who, 'a key in it has no value');
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!);
   }
 
@@ -326,8 +328,8 @@ class Machine implements Call {
   }
 
   #call(callee: Value | undefined, args: Value): void {
-    if (!isGlobal(callee)) throw badPickle(this.who, `it calls ${describeValue(callee)}`);
-    if (!Array.isArray(args)) throw badPickle(this.who, `it calls ${callee.name} with ${describeValue(args)} as its arguments`);
+    if (!isGlobal(callee)) throw corrupt(this.who, `it calls ${describeValue(callee)}`);
+    if (!Array.isArray(args)) throw corrupt(this.who, `it calls ${callee.name} with ${describeValue(args)} as its arguments`);
     this.#create(callee.make(args, this));
   }
 
@@ -343,13 +345,10 @@ class Machine implements Call {
   }
 
   #past(limit: number, what: string): VggError {
-    return new VggError(
-      'VGG_INTEGRITY',
-      `${this.who}: expected a pickle of at most ${limit} ${what}, received one of more; it is no weight file`,
-    );
+    return pastLimit(this.who, `a pickle of at most ${limit} ${what}`, 'one of more; it is no weight file');
   }
 
   #unknown(opcode: number): VggError {
-    return badPickle(this.who, `byte ${this.#window.position - 1} is 0x${opcode.toString(16)}, which is no opcode`);
+    return corrupt(this.who, `byte ${this.#window.position - 1} is 0x${opcode.toString(16)}, which is no opcode`);
   }
 }

@@ -1,8 +1,9 @@
 import { VggError } from '@vgg/errors';
 import type { DType } from '../../format.js';
+import { NUMPY_DTYPES } from '../numpy/dtypes.js';
 import { opaque } from './globals.js';
 import { MAX_AXES } from './limits.js';
-import { type Bytes, badPickle, describeValue, Instance, isBytes, isWhole, type Make, textOf, type Value } from './values.js';
+import { type Bytes, type Call, corrupt, describeValue, Instance, isBytes, isWhole, type Make, textOf, type Value } from './values.js';
 
 /** An element type: `type` is undefined for those that are no numbers, such as objects and text. */
 export class NumpyType extends Instance {
@@ -13,7 +14,7 @@ export class NumpyType extends Instance {
   constructor(code: string) {
     super();
     this.code = code;
-    this.type = TYPES.get(code.replace(/^[<>|=]/, ''));
+    this.type = NUMPY_DTYPES.get(code.replace(/^[<>|=]/, ''));
     this.littleEndian = !code.startsWith('>');
   }
 
@@ -22,9 +23,9 @@ export class NumpyType extends Instance {
   }
 
   /** (version, byte order, ...): the rest is of structures. */
-  build(state: Value, who: string): void {
+  build(state: Value, { who }: Call): void {
     const order = Array.isArray(state) ? textOf(state[1]) : undefined;
-    if (order === undefined) throw badPickle(who, `a NumPy type in it has ${describeValue(state)} as its state`);
+    if (order === undefined) throw corrupt(who, `a NumPy type in it has ${describeValue(state)} as its state`);
     this.littleEndian = order !== '>';
   }
 }
@@ -37,7 +38,7 @@ export class NumpyArray extends Instance {
   values: Bytes | Value[] | undefined;
 
   /** (version, shape, type, whether in Fortran's order, values), the oldest without version. */
-  build(state: Value, who: string): void {
+  build(state: Value, { who }: Call): void {
     if (!Array.isArray(state) || state.length < 4 || state.length > 5) throw this.#wrong('state', state, who);
     const [shape, type, isFortran, values] = state.slice(-4);
     this.set(shape, type, isFortran === true || isFortran === 1, values, who);
@@ -51,25 +52,9 @@ export class NumpyArray extends Instance {
   }
 
   #wrong(what: string, value: Value | undefined, who: string): VggError {
-    return badPickle(who, `an array in it has ${describeValue(value)} as its ${what}`);
+    return corrupt(who, `an array in it has ${describeValue(value)} as its ${what}`);
   }
 }
-
-/** numpy's names of the types that are read. */
-const TYPES: ReadonlyMap<string, DType> = new Map([
-  ['f8', 'float64'],
-  ['f4', 'float32'],
-  ['f2', 'float16'],
-  ['i8', 'int64'],
-  ['i4', 'int32'],
-  ['i2', 'int16'],
-  ['i1', 'int8'],
-  ['u8', 'uint64'],
-  ['u4', 'uint32'],
-  ['u2', 'uint16'],
-  ['u1', 'uint8'],
-  ['b1', 'bool'],
-]);
 
 /** Globals that numpy's arrays are pickled with; their modules were renamed in numpy 2. */
 export const NUMPY: ReadonlyMap<string, Make> = new Map<string, Make>([
@@ -84,7 +69,7 @@ export const NUMPY: ReadonlyMap<string, Make> = new Map<string, Make>([
 
 function dtype([code]: readonly Value[], { who }: { who: string }): NumpyType {
   const text = textOf(code);
-  if (text === undefined) throw badPickle(who, `a NumPy type in it is ${describeValue(code)}`);
+  if (text === undefined) throw corrupt(who, `a NumPy type in it is ${describeValue(code)}`);
   return new NumpyType(text);
 }
 

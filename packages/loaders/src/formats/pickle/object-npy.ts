@@ -21,6 +21,7 @@ export function openObjectNpy(source: Source, offset: number, who: string, optio
     name: who,
     size: source.size,
     read: (at, length, read) => source.read(at, length, read),
+    ...(source.readInto && { readInto: (target, at, read) => source.readInto!(target, at, read) }),
     ...(source.close && { close: () => source.close!() }),
   };
   return openArrays(named, offset, 'npy-objects', options);

@@ -1,3 +1,4 @@
+import { latin1 } from '../../bytes.js';
 import type { Format } from '../../format.js';
 import { openArrays } from './object-npy.js';
 
@@ -19,7 +20,7 @@ export const pickledArrays: Format = {
   id: 'pickle',
   title: 'pickled NumPy arrays',
   match(head) {
-    const latin = String.fromCharCode(...head.subarray(0, 16));
+    const latin = latin1(head.subarray(0, 16));
     return BEGINNINGS.some((beginning) => latin.startsWith(beginning)) && !isTorchMagic(latin);
   },
   open: (source, options = {}) => openArrays(source, 0, 'pickle', options),

@@ -1,4 +1,5 @@
-import { VggError } from '@vgg/errors';
+import type { VggError } from '@vgg/errors';
+import { corruptFile } from '../../refusals.js';
 
 /**
  * What a pickle may hold here: plain data. Tuples are arrays as lists are. Nothing of it is ever run.
@@ -7,8 +8,8 @@ export type Value = null | boolean | number | bigint | string | Value[] | Dict |
 
 /** An object that something of the allowlist stands for. */
 export abstract class Instance {
-  /** What the file then says of the object's state (the opcode BUILD). */
-  abstract build(state: Value, who: string): void;
+  /** What the file then says of the object's state (the opcode BUILD), as often as it likes. */
+  abstract build(state: Value, call: Call): void;
 }
 
 /** A dict by the text of its keys: those that are neither text nor numbers are kept as they are, and are no names. */
@@ -24,7 +25,7 @@ export class Dict extends Instance {
   }
 
   /** An OrderedDict may carry attributes, as a state dict carries the versions of its modules; they are of no use here. */
-  build(_state: Value, _who: string): void {}
+  build(_state: Value, _call: Call): void {}
 }
 
 /** Where bytes are in the file, or what they are where they are few. */
@@ -65,7 +66,7 @@ export interface Call {
 
 /** An object whose content is of no use here, such as `torch.device`. */
 export class Opaque extends Instance {
-  build(_state: Value, _who: string): void {}
+  build(_state: Value, _call: Call): void {}
 }
 
 /** A short text, whichever way it is stored: Python 2 has bytes where Python 3 has text. */
@@ -108,6 +109,4 @@ export function describeValue(value: Value | undefined): string {
 }
 
 /** The error for a pickle that no program would write. */
-export function badPickle(who: string, what: string): VggError {
-  return new VggError('VGG_INTEGRITY', `${who}: expected a whole pickle, but ${what}; fetch the file again`);
-}
+export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'pickle', what);

@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
-import { MAX_DEPTH, MAX_NAME, MAX_VISITS } from './limits.js';
+import { pastLimit } from '../../refusals.js';
+import { MAX_DEPTH, MAX_NAME, MAX_TENSORS, MAX_VISITS } from './limits.js';
 import { Dict, type Instance, textOf, type Value } from './values.js';
 
 /** Something found in nested dicts and lists: the keys that lead there, those of lists are their indices. */
@@ -40,8 +41,8 @@ export function leavesOf<T extends Instance>(
       }
     } else if (value instanceof kind) {
       const length = path.reduce((sum, key) => sum + key.length, 0);
-      if (length > MAX_NAME)
-        throw new VggError('VGG_INTEGRITY', `${who}: expected names of at most ${MAX_NAME} characters, received one of ${length}`);
+      if (length > MAX_NAME) throw pastLimit(who, `names of at most ${MAX_NAME} characters`, `one of ${length}`);
+      if (found.length >= MAX_TENSORS) throw pastLimit(who, `at most ${MAX_TENSORS} tensors`);
       found.push({ path, value });
     }
   };

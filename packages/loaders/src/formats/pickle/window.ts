@@ -1,7 +1,7 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import type { ReadOptions, Source } from '../../source.js';
 import { MAX_TEXT } from './limits.js';
-import { badPickle } from './values.js';
+import { corrupt } from './values.js';
 
 /** What one opcode takes at most: two lines or one text, and its length. */
 const REACH = 2 * MAX_TEXT + 16;
@@ -120,6 +120,6 @@ export class Window {
   }
 
   #cut(length: number): VggError {
-    return badPickle(this.who, `at byte ${this.position} it needs ${length} more, and the file ends at ${this.#source.size}`);
+    return corrupt(this.who, `at byte ${this.position} it needs ${length} more, and the file ends at ${this.#source.size}`);
   }
 }

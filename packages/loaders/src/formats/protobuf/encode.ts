@@ -1,3 +1,5 @@
+import { concat } from '../../bytes.js';
+
 /** Writing Protocol Buffers' wire format: fields as bytes, to be put together into messages. */
 
 const text = new TextEncoder();
@@ -20,31 +22,20 @@ export function varint(value: number): Uint8Array {
 }
 
 /** A whole number field; false and true are 0 and 1. */
-export const numberField = (field: number, value: number): Uint8Array => join([varint(field * 8), varint(value)]);
+export const numberField = (field: number, value: number): Uint8Array => concat([varint(field * 8), varint(value)]);
 
 /** A text, bytes or message field. */
 export function bytesField(field: number, value: string | Uint8Array): Uint8Array {
   const bytes = typeof value === 'string' ? text.encode(value) : value;
-  return join([bytesHead(field, bytes.length), bytes]);
+  return concat([bytesHead(field, bytes.length), bytes]);
 }
 
 /** What stands before the `length` bytes of such a field, where these are written apart. */
-export const bytesHead = (field: number, length: number): Uint8Array => join([varint(field * 8 + 2), varint(length)]);
+export const bytesHead = (field: number, length: number): Uint8Array => concat([varint(field * 8 + 2), varint(length)]);
 
 /** A float field. */
 export function floatField(field: number, value: number): Uint8Array {
   const out = new Uint8Array(4);
   new DataView(out.buffer).setFloat32(0, value, true);
-  return join([varint(field * 8 + 5), out]);
-}
-
-/** Pieces end to end. */
-export function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
+  return concat([varint(field * 8 + 5), out]);
 }

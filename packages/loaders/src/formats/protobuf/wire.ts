@@ -1,4 +1,5 @@
-import { VggError } from '@vgg/errors';
+import type { VggError } from '@vgg/errors';
+import { corruptFile, pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 
 /**
@@ -35,7 +36,7 @@ export async function* fields(source: Source, start: number, end: number, option
   const cursor: Cursor = { who: source.name, bytes: new Uint8Array(0), base: start, at: start, end };
   let size = MIN_WINDOW;
   for (let count = 0; cursor.at < end; count++) {
-    if (count >= MAX_FIELDS) throw broken(source, `more than ${MAX_FIELDS} fields in one message`);
+    if (count >= MAX_FIELDS) throw pastLimit(source.name, `at most ${MAX_FIELDS} fields in one message`);
     const known = cursor.base + cursor.bytes.length;
     if (cursor.at + HEAD > known && known < end) {
       size = cursor.at > known ? MIN_WINDOW : Math.min(2 * size, MAX_WINDOW);
@@ -68,7 +69,7 @@ function nextField(cursor: Cursor): Field {
   const tag = takeVarint(cursor);
   const number = Math.floor(tag / 8);
   const type = TYPES[tag % 8];
-  if (!type || number < 1 || number >= 2 ** 29) throw broken({ name: cursor.who }, `tag ${tag} at byte ${from}`);
+  if (!type || number < 1 || number >= 2 ** 29) throw corrupt(cursor.who, `tag ${tag} at byte ${from}`);
   const first = cursor.at;
   const value = type === 'varint' || type === 'bytes' ? takeVarint(cursor) : 0;
   const start = type === 'bytes' ? cursor.at : first;
@@ -76,7 +77,7 @@ function nextField(cursor: Cursor): Field {
   const end = start + size;
   if (size < 0 || end > cursor.end) {
     const past = size < 0 ? 'is too long' : `ends at byte ${end}, ${end - cursor.end} bytes past the end of what holds it`;
-    throw broken({ name: cursor.who }, `field ${number} at byte ${from} ${past}`);
+    throw corrupt(cursor.who, `field ${number} at byte ${from} ${past}`);
   }
   cursor.at = end;
   return { number, type, value: type === 'varint' ? value : 0, start, end };
@@ -90,7 +91,7 @@ function takeVarint(cursor: Cursor): number {
   let high = 0;
   for (let i = 0; i < 10; i++) {
     const byte = cursor.at < end ? bytes[cursor.at - base] : undefined;
-    if (byte === undefined) throw broken({ name: cursor.who }, 'a number passes its end');
+    if (byte === undefined) throw corrupt(cursor.who, 'a number passes its end');
     cursor.at++;
     const bits = byte & 127;
     if (i < 4) low += bits << (7 * i);
@@ -102,19 +103,21 @@ function takeVarint(cursor: Cursor): number {
       break;
     }
   }
-  throw broken({ name: cursor.who }, 'a number of more than 64 bits');
+  throw corrupt(cursor.who, 'a number of more than 64 bits');
 }
 
 /** The error for a file that breaks the rules of its format. */
-export function broken(source: { readonly name: string }, what: string): VggError {
-  return new VggError(
-    'VGG_INTEGRITY',
-    `${source.name}: expected a whole file, received one that is cut or corrupt (${what}); fetch it again`,
-  );
-}
+export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'file', what);
 
 /** Text of a bytes field. */
 export const utf8 = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** The next varints, from byte `at` on, and where they end. */
+export function varintsAt(bytes: Uint8Array, at: number, count: number, who: string): { values: number[]; end: number } {
+  const cursor: Cursor = { who, bytes, base: 0, at, end: bytes.length };
+  const values = Array.from({ length: count }, () => takeVarint(cursor));
+  return { values, end: cursor.at };
+}
 
 /** Varints one after another, as a packed list of whole numbers has them. */
 export function packedVarints(bytes: Uint8Array, who: string): number[] {

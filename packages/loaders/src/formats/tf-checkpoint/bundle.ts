@@ -1,8 +1,10 @@
 import { VggError } from '@vgg/errors';
+import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken, fieldsOf, utf8 } from '../protobuf/wire.js';
+import { corrupt, fieldsOf, utf8 } from '../protobuf/wire.js';
 import { type Block, checkBlock, entries, utf8Key } from './table.js';
 
 /** The types of TensorFlow's tensors (tensorflow/core/framework/types.proto) that are numbers. */
@@ -62,18 +64,18 @@ export async function readBundle(source: Source, blocks: readonly Block[], optio
   for (const block of blocks) {
     await checkBlock(source, block, options);
     for await (const { key, start, end } of entries(source, block, options)) {
-      if (++count > MAX_ENTRIES) throw broken(source, `more than ${MAX_ENTRIES} entries`);
-      if (end - start > MAX_ENTRY) throw broken(source, `an entry of more than ${MAX_ENTRY} bytes`);
+      if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
+      if (end - start > MAX_ENTRY) throw pastLimit(source.name, `an entry of at most ${MAX_ENTRY} bytes`);
       const bytes = await source.read(start, end - start, options);
       if (key === '') header = readHeader(bytes, source);
       else if (!key.startsWith(PART)) {
         const entry = readEntry(utf8Key(key), bytes, source, header?.shards ?? 0);
-        if (found.has(entry.name)) throw broken(source, `tensor "${entry.name.slice(0, 200)}" is there twice`);
+        if (found.has(entry.name)) throw corrupt(source.name, `tensor "${entry.name.slice(0, 200)}" is there twice`);
         found.set(entry.name, entry);
       }
     }
   }
-  if (!header) throw broken(source, 'it has no header');
+  if (!header) throw corrupt(source.name, 'it has no header');
   return { ...header, entries: [...found.values()] };
 }
 
@@ -84,7 +86,7 @@ function readHeader(bytes: Uint8Array, source: Source): { shards: number; little
     if (number === 1) shards = value;
     if (number === 2) littleEndian = value === 0;
   }
-  if (shards < 1 || shards > MAX_SHARDS) throw broken(source, `expected 1 to ${MAX_SHARDS} data files, received ${shards}`);
+  if (shards < 1 || shards > MAX_SHARDS) throw corrupt(source.name, `expected 1 to ${MAX_SHARDS} data files, received ${shards}`);
   return { shards, littleEndian };
 }
 
@@ -99,14 +101,14 @@ function readEntry(name: string, bytes: Uint8Array, source: Source, shards: numb
     else if (number === 3) entry.shard = value;
     else if (number === 4) entry.offset = value;
     else if (number === 5) entry.size = value;
-    else if (number === 6 && end - start === 4) entry.sum = new DataView(bytes.buffer, bytes.byteOffset + start, 4).getUint32(0, true);
+    else if (number === 6 && end - start === 4) entry.sum = viewOf(bytes).getUint32(start, true);
     else if (number === 7) entry.slices++;
   }
   const dtype = DTYPES.get(type);
   if (entry.shard < 0 || entry.shard >= shards)
     throw new VggError('VGG_INTEGRITY', `${who}: expected data file 0 to ${shards - 1}, received ${entry.shard}`);
   const { offset, size } = entry;
-  if (offset < 0 || size < 0 || !Number.isSafeInteger(offset + size)) throw broken({ name: who }, 'it lies outside of any file');
+  if (offset < 0 || size < 0 || !Number.isSafeInteger(offset + size)) throw corrupt(who, 'it lies outside of any file');
   if (dtype && entry.slices === 0) {
     const needed = countOf(shape, who) * DTYPE_BYTES[dtype];
     if (entry.size !== needed)

@@ -1,13 +1,16 @@
 import { VggError } from '@vgg/errors';
+import { latin1 } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
+import { inNaturalOrder } from '../../names/natural.js';
 import type { OpenOptions, ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
-import { broken } from '../protobuf/wire.js';
+import { crc32c } from '../crc.js';
+import { corrupt } from '../protobuf/wire.js';
+import { closeAll, openSiblings } from '../siblings.js';
 import { contiguousTensor, missingTensor, type StoredTensor, weightFile } from '../tensors.js';
 import { type Bundle, type BundleEntry, readBundle, variableNames } from './bundle.js';
-import { crc32c, masked } from './crc32c.js';
-import { inOrder, tidyNames } from './names.js';
-import { readBlocks, varint } from './table.js';
+import { tidyNames } from './names.js';
+import { masked, numbersAt, readBlocks } from './table.js';
 import { readFirstVersion } from './v1.js';
 
 /** Files that come with a checkpoint, and are not what is opened. */
@@ -43,7 +46,7 @@ function version(head: Uint8Array): 1 | 2 | undefined {
 
 /** What to open instead of a file that only comes with a checkpoint. */
 function companion(head: Uint8Array, { name }: Source): string | undefined {
-  const latest = LATEST.exec(new TextDecoder('latin1').decode(head.subarray(0, 512)))?.[1];
+  const latest = LATEST.exec(latin1(head.subarray(0, 512)))?.[1];
   // A MetaGraphDef begins with a field of bytes.
   const meta = head[0] === 0x0a ? META.exec(name)?.[1] : undefined;
   const prefix = latest?.split(/[/\\]/).at(-1) ?? DATA.exec(name)?.[1] ?? meta;
@@ -77,7 +80,7 @@ async function openCheckpoint(original: Source, options: OpenOptions = {}): Prom
 async function openBundle(index: Source, bundle: Bundle, options: ReadOptions, check: boolean): Promise<WeightFile> {
   const shards = await openShards(index, bundle, options);
   const close = async () => {
-    await Promise.all([...shards.values()].map(({ source }) => source?.close?.()));
+    await closeAll([...shards.values()].map(({ source }) => source));
     await index.close?.();
   };
   try {
@@ -85,7 +88,8 @@ async function openBundle(index: Source, bundle: Bundle, options: ReadOptions, c
     const numbers = new Map(bundle.entries.flatMap((entry) => (entry.dtype ? [[entry.name, entry] as const] : [])));
     const graph = bundle.entries.find(({ name }) => name === GRAPH);
     const variables = graph ? variableNames(await readGraph(graph, shards, options), index.name) : new Map<string, string>();
-    const keys = inOrder([...numbers.keys()]);
+    // Sorted as bytes, `_operations/11` stands before `_operations/2`; layers are wanted in their network's order.
+    const keys = inNaturalOrder([...numbers.keys()]);
     const names = tidyNames(keys, variables);
     return weightFile({
       format: 'tf-checkpoint',
@@ -95,7 +99,7 @@ async function openBundle(index: Source, bundle: Bundle, options: ReadOptions, c
       close,
     });
   } catch (error) {
-    await Promise.all([...shards.values()].map(({ source }) => source?.close?.()));
+    await closeAll([...shards.values()].map(({ source }) => source));
     throw error;
   }
 }
@@ -106,17 +110,10 @@ type Shards = ReadonlyMap<number, { readonly name: string; readonly source: Sour
 async function openShards(index: Source, { shards: count, entries }: Bundle, options: ReadOptions): Promise<Shards> {
   const prefix = index.name.replace(/\.index$/, '');
   const five = (value: number) => String(value).padStart(5, '0');
-  const shards = new Map<number, { name: string; source: Source | undefined }>();
-  try {
-    for (const shard of new Set(entries.filter(({ slices }) => slices === 0).map((entry) => entry.shard))) {
-      const name = `${prefix}.data-${five(shard)}-of-${five(count)}`;
-      shards.set(shard, { name, source: await index.sibling?.(name, options) });
-    }
-  } catch (error) {
-    await Promise.all([...shards.values()].map(({ source }) => source?.close?.()));
-    throw error;
-  }
-  return shards;
+  const wanted = new Set(entries.filter(({ slices }) => slices === 0).map((entry) => entry.shard));
+  const names = new Map([...wanted].map((shard) => [shard, `${prefix}.data-${five(shard)}-of-${five(count)}`]));
+  const found = await openSiblings(index, names.values(), options);
+  return new Map([...names].map(([shard, name]) => [shard, { name, source: found.get(name) }]));
 }
 
 /** Every tensor lies inside its file, and none in another. */
@@ -131,7 +128,7 @@ function checkPlaces({ entries }: Bundle, shards: Shards, index: Source): void {
         `${file}: expected at least ${offset + size} bytes for tensor "${name.slice(0, 200)}", received ${source.size}; fetch the file again`,
       );
     }
-    if (size > 0 && offset < (ends.get(shard) ?? 0)) throw broken(index, `tensor "${name.slice(0, 200)}" lies in another`);
+    if (size > 0 && offset < (ends.get(shard) ?? 0)) throw corrupt(index.name, `tensor "${name.slice(0, 200)}" lies in another`);
     ends.set(shard, Math.max(ends.get(shard) ?? 0, offset + size));
   }
 }
@@ -141,10 +138,9 @@ async function readGraph({ shard, offset, size }: BundleEntry, shards: Shards, o
   const source = shards.get(shard)?.source;
   if (!source || size > MAX_GRAPH) return new Uint8Array(0); // then the keys have to do as names
   const bytes = await source.read(offset, size, options);
-  const place = { at: 0 };
-  const length = varint(bytes, place, source);
-  if (place.at + 4 + length !== size) throw broken(source, 'the graph of its objects has another length');
-  return bytes.subarray(place.at + 4);
+  const { values, end } = numbersAt(bytes, 1, source.name);
+  if (end + 4 + values[0]! !== size) throw corrupt(source.name, 'the graph of its objects has another length');
+  return bytes.subarray(end + 4);
 }
 
 function tensorOf(name: string, entry: BundleEntry, shards: Shards, littleEndian: boolean, check: boolean): StoredTensor {
@@ -164,7 +160,9 @@ function tensorOf(name: string, entry: BundleEntry, shards: Shards, littleEndian
 function summed(source: Source, { name, offset, size, sum }: BundleEntry): Source {
   let running = 0;
   return {
-    ...source,
+    name: source.name,
+    size: source.size,
+    ...(source.remote && { remote: true }),
     async read(at, length, options) {
       const bytes = await source.read(at, length, options);
       running = crc32c(bytes, running);

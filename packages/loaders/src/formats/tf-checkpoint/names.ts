@@ -17,8 +17,3 @@ export function tidyNames(keys: readonly string[], variables: ReadonlyMap<string
   for (const { names } of candidates) for (const name of new Set(names)) wanted.set(name, (wanted.get(name) ?? 0) + 1);
   return new Map(candidates.map(({ key, names }) => [key, names.find((name) => wanted.get(name) === 1) ?? key]));
 }
-
-/** Keys are sorted as bytes, `_operations/11` before `_operations/2`; layers are wanted in their network's order. */
-export function inOrder(keys: readonly string[]): string[] {
-  return [...keys].sort(new Intl.Collator('en', { numeric: true }).compare);
-}

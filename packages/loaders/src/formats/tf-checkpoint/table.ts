@@ -1,7 +1,9 @@
 import { VggError } from '@vgg/errors';
+import { latin1, viewOf } from '../../bytes.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken } from '../protobuf/wire.js';
-import { crc32c, masked } from './crc32c.js';
+import { crc32c } from '../crc.js';
+import { corrupt, varintsAt } from '../protobuf/wire.js';
 
 /**
  * The sorted table of LevelDB (its doc/table_format.md), in which TensorFlow keeps checkpoints: blocks of keys and values, an index block
@@ -52,40 +54,45 @@ export async function readBlocks(source: Source, options: ReadOptions): Promise<
       `${source.name}: expected the end of a TensorFlow checkpoint, received other bytes; it is cut, fetch it again`,
     );
   }
-  const handles = numbers(await source.read(source.size - FOOTER, HANDLES, options), source, 4);
+  const { values: handles } = numbersAt(await source.read(source.size - FOOTER, HANDLES, options), 4, source.name);
   const index = block(source, handles[2]!, handles[3]!);
   await checkBlock(source, index, options);
   const blocks: Block[] = [];
   for await (const { start, end } of entries(source, index, options)) {
-    const [offset, size] = numbers(await source.read(start, end - start, options), source, 2);
+    const [offset, size] = numbersAt(await source.read(start, end - start, options), 2, source.name).values;
     blocks.push(block(source, offset!, size!));
-    if (blocks.length > MAX_BLOCKS) throw broken(source, `more than ${MAX_BLOCKS} blocks`);
+    if (blocks.length > MAX_BLOCKS) throw pastLimit(source.name, `at most ${MAX_BLOCKS} blocks`);
   }
   let free = 0;
   for (const { start, end } of [...blocks, index].sort((a, b) => a.start - b.start)) {
-    if (start < free) throw broken(source, 'two blocks of its table overlap');
+    if (start < free) throw corrupt(source.name, 'two blocks of its table overlap');
     free = end + TRAILER;
   }
   return blocks;
 }
 
 function block(source: Source, offset: number, size: number): Block {
-  if (!(offset + size + TRAILER <= source.size - FOOTER)) throw broken(source, 'a block of its table lies outside of it');
+  if (!(offset + size + TRAILER <= source.size - FOOTER)) throw corrupt(source.name, 'a block of its table lies outside of it');
   return { start: offset, end: offset + size };
 }
 
 /** The sum of a block's contents and the byte behind them, which must be the one that is stored; reads all of it. */
 export async function checkBlock(source: Source, { start, end }: Block, options: ReadOptions): Promise<void> {
-  if (end - start > MAX_BLOCK) throw broken(source, `a block of more than ${MAX_BLOCK} bytes`);
+  if (end - start > MAX_BLOCK) throw pastLimit(source.name, `a block of at most ${MAX_BLOCK} bytes`);
   const bytes = await source.read(start, end - start + TRAILER, options);
   checkTrailer(source, bytes.subarray(-TRAILER), crc32c(bytes.subarray(0, end - start)));
+}
+
+/** A sum as it is stored beside what it sums: turned and moved, so that sums of sums do not repeat (LevelDB's `util/crc32c.h`). */
+export function masked(sum: number): number {
+  return (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;
 }
 
 /** Checks what follows a block whose contents have this sum. */
 export function checkTrailer(source: Source, trailer: Uint8Array, contents: number): void {
   checkPlain(source, trailer[0]!);
-  const stored = new DataView(trailer.buffer, trailer.byteOffset, TRAILER).getUint32(1, true);
-  if (stored !== masked(crc32c(trailer.subarray(0, 1), contents))) throw broken(source, 'the checksum of a block does not agree');
+  const stored = viewOf(trailer).getUint32(1, true);
+  if (stored !== masked(crc32c(trailer.subarray(0, 1), contents))) throw corrupt(source.name, 'the checksum of a block does not agree');
 }
 
 /** The bytes behind a block. */
@@ -112,14 +119,12 @@ export async function* entries(source: Source, { start, end }: Block, options: R
   let key: Uint8Array = new Uint8Array(0);
   for (let at = start; at < last; ) {
     const head = await source.read(at, Math.min(MAX_HEAD, last - at), options);
-    const place = { at: 0 };
-    const shared = varint(head, place, source);
-    const own = varint(head, place, source);
-    const length = varint(head, place, source);
-    const from = at + place.at;
-    if (shared > key.length) throw broken(source, 'a key shares more with the one before than there is of it');
-    if (shared + own > MAX_KEY) throw broken(source, `a name of more than ${MAX_KEY} bytes`);
-    if (own + length > last - from) throw broken(source, 'a value passes the end of its block');
+    const { values, end: headEnd } = numbersAt(head, 3, source.name);
+    const [shared, own, length] = values as [number, number, number];
+    const from = at + headEnd;
+    if (shared > key.length) throw corrupt(source.name, 'a key shares more with the one before than there is of it');
+    if (shared + own > MAX_KEY) throw pastLimit(source.name, `a name of at most ${MAX_KEY} bytes`);
+    if (own + length > last - from) throw corrupt(source.name, 'a value passes the end of its block');
     const next = new Uint8Array(shared + own);
     next.set(key.subarray(0, shared));
     next.set(await source.read(from, own, options), shared);
@@ -131,30 +136,19 @@ export async function* entries(source: Source, { start, end }: Block, options: R
 
 /** The end of a block's entries. */
 async function readRestarts(source: Source, start: number, end: number, options: ReadOptions): Promise<number> {
-  const count = end - start < 4 ? 0 : view(await source.read(end - 4, 4, options)).getUint32(0, true);
+  const count = end - start < 4 ? 0 : viewOf(await source.read(end - 4, 4, options)).getUint32(0, true);
   const last = end - 4 - count * 4;
   if (count === 0 || last < start || count * 4 > MAX_BLOCK)
-    throw broken(source, 'the places in a block where keys begin anew do not fit it');
-  const places = view(await source.read(last, count * 4, options));
+    throw corrupt(source.name, 'the places in a block where keys begin anew do not fit it');
+  const places = viewOf(await source.read(last, count * 4, options));
   for (let i = 0, before = -1; i < count; i++) {
     const place = places.getUint32(i * 4, true);
     // An empty block still lists one place, its start.
     if (place <= before || (place >= last - start && place !== 0))
-      throw broken(source, 'the places in a block where keys begin anew are out of order');
+      throw corrupt(source.name, 'the places in a block where keys begin anew are out of order');
     before = place;
   }
   return last;
-}
-
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Keys are bytes: each as one character, so that none is lost. */
-function latin1(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }
 
 /** A key that is text. */
@@ -162,19 +156,9 @@ export function utf8Key(key: string): string {
   return new TextDecoder().decode(Uint8Array.from(key, (character) => character.charCodeAt(0)));
 }
 
-function numbers(bytes: Uint8Array, source: Source, count: number): number[] {
-  const place = { at: 0 };
-  return Array.from({ length: count }, () => varint(bytes, place, source));
-}
-
-/** A number of seven bits a byte, the least first. */
-export function varint(bytes: Uint8Array, place: { at: number }, source: { readonly name: string }): number {
-  let value = 0;
-  for (let scale = 1; scale <= 2 ** 63; scale *= 128) {
-    const byte = bytes[place.at++];
-    if (byte === undefined) break;
-    value += (byte & 127) * scale;
-    if (byte < 128) return value;
-  }
-  throw broken(source, 'a number passes its end');
+/** Numbers from 0 up, of seven bits a byte, and where they end. */
+export function numbersAt(bytes: Uint8Array, count: number, who: string): { values: number[]; end: number } {
+  const found = varintsAt(bytes, 0, count, who);
+  if (!found.values.every((value) => Number.isSafeInteger(value) && value >= 0)) throw corrupt(who, 'a number is past any file');
+  return found;
 }

@@ -1,11 +1,13 @@
 import { VggError } from '@vgg/errors';
-import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
+import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
-import { broken, type Field, fields, fieldsOf, packedVarints, utf8 } from '../protobuf/wire.js';
+import { crc32c } from '../crc.js';
+import { varintValues } from '../protobuf/values.js';
+import { corrupt, type Field, fields, fieldsOf, packedVarints, utf8 } from '../protobuf/wire.js';
 import { contiguousTensor, missingTensor, type StoredTensor } from '../tensors.js';
 import { DTYPES, MAX_ENTRIES, readShape } from './bundle.js';
-import { crc32c } from './crc32c.js';
 import { type Block, checkTrailer, type Entry, entries, readTrailer } from './table.js';
 
 /**
@@ -46,24 +48,24 @@ export async function readFirstVersion(
   let count = 0;
   for (const block of blocks) {
     for await (const entry of entries(source, block, options)) {
-      if (++count > MAX_ENTRIES) throw broken(source, `more than ${MAX_ENTRIES} entries`);
+      if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
       if (entry.key === '') {
         listed = await readList(source, entry, options);
         continue;
       }
       const { name, values } = await readSlice(source, entry, options);
-      if (listed && !listed.has(name)) throw broken(source, `values of "${name.slice(0, 80)}", which it does not list`);
+      if (listed && !listed.has(name)) throw corrupt(source.name, `values of "${name.slice(0, 80)}", which it does not list`);
       // Of a variable in parts there are several; it is not served.
       if (values) found.set(name, { values, block });
     }
   }
-  if (!listed) throw broken(source, 'it lists no tensors');
+  if (!listed) throw corrupt(source.name, 'it lists no tensors');
   return [...listed].flatMap(([name, { dtype, shape, slices }]) => {
     if (!dtype) return []; // texts and the like
     const info = { name, shape, dtype };
     if (slices > 1) return [missingTensor(info, `it was saved in ${slices} parts; save it with TensorFlow 1 or later, unpartitioned`)];
     const place = found.get(name);
-    if (!place) throw broken(source, `no values of "${name.slice(0, 80)}"`);
+    if (!place) throw corrupt(source.name, `no values of "${name.slice(0, 80)}"`);
     const tensor = tensorOf(source, { ...info, present: true }, place.values);
     return [check ? checked(source, tensor, place.block) : tensor];
   });
@@ -71,7 +73,7 @@ export async function readFirstVersion(
 
 /** SavedTensorSlices.meta 1: SavedTensorSliceMeta.tensor 1: name 1, shape 2, type 3, slice 4. */
 async function readList(source: Source, { start, end }: Entry, options: ReadOptions): Promise<Map<string, Listed>> {
-  if (end - start > MAX_META) throw broken(source, `a list of more than ${MAX_META} bytes`);
+  if (end - start > MAX_META) throw pastLimit(source.name, `a list of at most ${MAX_META} bytes`);
   const bytes = await source.read(start, end - start, options);
   const listed = new Map<string, Listed>();
   for (const meta of inside(bytes, 1, source)) {
@@ -86,7 +88,7 @@ async function readList(source: Source, { start, end }: Entry, options: ReadOpti
         else if (number === 3) type = value;
         else if (number === 4) slices++;
       }
-      if (listed.has(name)) throw broken(source, `"${name.slice(0, 80)}" is listed twice`);
+      if (listed.has(name)) throw corrupt(source.name, `"${name.slice(0, 80)}" is listed twice`);
       countOf(shape, `${source.name}: tensor "${name.slice(0, 200)}"`);
       listed.set(name, { dtype: DTYPES.get(type), shape, slices });
     }
@@ -110,7 +112,7 @@ async function readSlice(source: Source, entry: Entry, options: ReadOptions): Pr
     if (data.number !== 2 || data.type !== 'bytes') continue;
     for await (const part of each(data)) {
       if (part.number === 1 && part.type === 'bytes') {
-        if (part.end - part.start > MAX_NAME) throw broken(source, `a name of more than ${MAX_NAME} bytes`);
+        if (part.end - part.start > MAX_NAME) throw pastLimit(source.name, `a name of at most ${MAX_NAME} bytes`);
         name = utf8(await source.read(part.start, part.end - part.start, options));
       }
       if (part.number !== 3 || part.type !== 'bytes') continue;
@@ -141,7 +143,7 @@ function tensorOf(source: Source, info: TensorInfo, { field, start, end }: Value
   const who = `${source.name}: tensor "${info.name.slice(0, 200)}"`;
   const count = countOf(info.shape, who);
   if (VARYING.get(field)?.includes(info.dtype)) {
-    if (end - start > MAX_UNPACKED * 10) throw broken({ name: who }, `more than ${MAX_UNPACKED} numbers`);
+    if (end - start > MAX_UNPACKED * 10) throw pastLimit(who, `at most ${MAX_UNPACKED} numbers`);
     return {
       info,
       async *stream(options) {
@@ -150,24 +152,17 @@ function tensorOf(source: Source, info: TensorInfo, { field, start, end }: Value
     };
   }
   const needed = count * DTYPE_BYTES[info.dtype];
-  if (field !== TENSOR_CONTENT && !PLAIN.get(field)?.includes(info.dtype))
-    throw broken({ name: who }, `its ${info.dtype} are in field ${field}`);
+  if (field !== TENSOR_CONTENT && !PLAIN.get(field)?.includes(info.dtype)) throw corrupt(who, `its ${info.dtype} are in field ${field}`);
   if (end - start !== needed) {
     throw new VggError('VGG_INTEGRITY', `${who}: expected ${needed} bytes of ${info.dtype} [${info.shape}], received ${end - start}`);
   }
   return contiguousTensor(info, source, start);
 }
 
-/** Numbers of varying length; halves by their bits. */
 function decode(bytes: Uint8Array, dtype: DType, count: number, who: string): Float32Array {
   const values = packedVarints(bytes, who);
-  if (values.length !== count) throw broken({ name: who }, `${values.length} numbers for ${count}`);
-  if (dtype === 'float16' || dtype === 'bfloat16') {
-    const bits = new DataView(new ArrayBuffer(2 * count));
-    for (const [i, value] of values.entries()) bits.setUint16(2 * i, value, true);
-    return toFloat32(new Uint8Array(bits.buffer), dtype);
-  }
-  return Float32Array.from(values);
+  if (values.length !== count) throw corrupt(who, `${values.length} numbers for ${count}`);
+  return varintValues(values, dtype);
 }
 
 /** Bytes summed at a time. */

@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import type { DType } from '../../format.js';
 import { opaque, PLAIN } from '../pickle/globals.js';
 import { NUMPY } from '../pickle/numpy.js';
-import { badPickle, type Call, Dict, describeValue, isGlobal, isWhole, type Make, textOf, type Value } from '../pickle/values.js';
+import { type Call, corrupt, Dict, describeValue, isGlobal, isWhole, type Make, textOf, type Value } from '../pickle/values.js';
 import { Storage, TorchTensor } from './tensors.js';
 
 /** The names of PyTorch's storages and tensors by what they are of. */
@@ -36,9 +36,9 @@ const DTYPES: ReadonlyMap<string, DType> = new Map(
 );
 
 const REBUILDERS: ReadonlyMap<string, Make> = new Map<string, Make>([
-  ['torch._utils._rebuild_tensor', (args, { who }) => tensorOf(args.slice(0, 4), who)],
-  ['torch._utils._rebuild_tensor_v2', (args, { who }) => tensorOf(args.slice(0, 4), who, args[6])],
-  ['torch._utils._rebuild_tensor_v3', (args, { who }) => tensorOf(args.slice(0, 4), who, args[7], typeOf(args[6], who))],
+  ['torch._utils._rebuild_tensor', (args, call) => tensorOf(args.slice(0, 4), call)],
+  ['torch._utils._rebuild_tensor_v2', (args, call) => tensorOf(args.slice(0, 4), call, args[6])],
+  ['torch._utils._rebuild_tensor_v3', (args, call) => tensorOf(args.slice(0, 4), call, args[7], typeOf(args[6], call.who))],
   ['torch._utils._rebuild_parameter', first],
   ['torch._utils._rebuild_parameter_with_state', first],
 ]);
@@ -81,8 +81,9 @@ export function scriptGlobal(name: string): Make | undefined {
 
 /** A compiled module: its attributes by name. */
 class ScriptModule extends Dict {
-  override build(state: Value, who: string): void {
-    if (!(state instanceof Dict)) throw badPickle(who, `a module in it has ${describeValue(state)} as its attributes`);
+  override build(state: Value, call: Call): void {
+    if (!(state instanceof Dict)) throw corrupt(call.who, `a module in it has ${describeValue(state)} as its attributes`);
+    call.charge(state.entries.size);
     for (const [name, value] of state.entries) this.entries.set(name, value);
   }
 }
@@ -101,12 +102,12 @@ export function storageOf(id: Value, who: string): Storage {
   }
   const key = textOf(stored);
   if (textOf(kind) !== 'storage' || !isGlobal(type) || !STORAGES.has(type.name) || key === undefined || !isWhole(count)) {
-    throw badPickle(who, `it names ${describeValue(id)} where a storage belongs`);
+    throw corrupt(who, `it names ${describeValue(id)} where a storage belongs`);
   }
   const of = STORAGES.get(type.name);
   if (view === null) return new Storage(key, of, count);
   const [, start, size] = Array.isArray(view) ? view : [];
-  if (!isWhole(start) || !isWhole(size) || start + size > count || !of) throw badPickle(who, `a view in it is not inside storage "${key}"`);
+  if (!isWhole(start) || !isWhole(size) || start + size > count || !of) throw corrupt(who, `a view in it is not inside storage "${key}"`);
   return new Storage(key, of, count, start, size);
 }
 
@@ -116,7 +117,9 @@ function emptyTensor(type: DType): TorchTensor {
   return tensor;
 }
 
-function tensorOf(parts: readonly Value[], who: string, metadata?: Value, type?: DType): TorchTensor {
+function tensorOf(parts: readonly Value[], call: Call, metadata?: Value, type?: DType): TorchTensor {
+  const { who } = call;
+  if (metadata instanceof Dict) call.charge(metadata.entries.size);
   // Bits that say that the values are still to be negated or conjugated.
   if (metadata instanceof Dict && [...metadata.entries.values()].some((bit) => bit === true)) {
     throw new VggError(
@@ -137,7 +140,7 @@ function typeOf(value: Value | undefined, who: string): DType {
 
 /** A parameter is its tensor. */
 function first([tensor]: readonly Value[], { who }: Call): TorchTensor {
-  if (!(tensor instanceof TorchTensor)) throw badPickle(who, `a parameter in it is ${describeValue(tensor)}`);
+  if (!(tensor instanceof TorchTensor)) throw corrupt(who, `a parameter in it is ${describeValue(tensor)}`);
   return tensor;
 }
 
@@ -148,10 +151,10 @@ function variable(args: readonly Value[], call: Call): TorchTensor {
 /** (function, class, arguments, attributes), for tensors that carry attributes. */
 function rebuildFromType([rebuilder, , args]: readonly Value[], call: Call): Value {
   const make = isGlobal(rebuilder) ? REBUILDERS.get(rebuilder.name) : undefined;
-  if (!make || !Array.isArray(args)) throw badPickle(call.who, `a tensor in it is made by ${describeValue(rebuilder)}`);
+  if (!make || !Array.isArray(args)) throw corrupt(call.who, `a tensor in it is made by ${describeValue(rebuilder)}`);
   return make(args, call);
 }
 
 function onlyNamed(_args: readonly Value[], { who }: Call): never {
-  throw badPickle(who, 'it calls the name of a type');
+  throw corrupt(who, 'it calls the name of a type');
 }

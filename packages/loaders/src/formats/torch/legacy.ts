@@ -1,11 +1,12 @@
 import { VggError } from '@vgg/errors';
+import { latin1, viewOf } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { type Unpickled, type UnpickleOptions, unpickle } from '../pickle/machine.js';
-import { badPickle, Dict, describeValue, textOf, type Value } from '../pickle/values.js';
+import { corrupt, Dict, describeValue, textOf, type Value } from '../pickle/values.js';
 import { storageOf, torchGlobal } from './globals.js';
-import { type Place, torchFile } from './state.js';
+import { type StoragePlace, torchFile } from './state.js';
 import type { Storage } from './tensors.js';
 
 /** The first pickle of a file: torch/serialization.py, MAGIC_NUMBER. */
@@ -27,15 +28,15 @@ export const torchLegacy: Format = {
   id: 'torch-legacy',
   title: 'PyTorch before 1.6',
   match(head) {
-    const latin = String.fromCharCode(...head.subarray(0, 32));
-    return (latin[0] === '\x80' && latin.includes(MAGIC_BYTES)) || isTar(head);
+    const text = latin1(head.subarray(0, 32));
+    return (text[0] === '\x80' && text.includes(MAGIC_BYTES)) || isTar(head);
   },
   open: openLegacy,
 };
 
 /** The form of 2016: a tar archive of `sys_info`, `pickle`, `tensors` and `storages`. */
 function isTar(head: Uint8Array): boolean {
-  const text = (start: number, length: number) => String.fromCharCode(...head.subarray(start, start + length));
+  const text = (start: number, length: number) => latin1(head.subarray(start, start + length));
   return text(257, 5) === 'ustar' && /^(?:\.\/)?(?:sys_info|pickle|tensors|storages)\0/.test(text(0, 100));
 }
 
@@ -55,13 +56,13 @@ async function openLegacy(original: Source, options: ReadOptions = {}): Promise<
     return value;
   };
   const magic = await next();
-  if (magic !== MAGIC) throw badPickle(who, `its first value is ${describeValue(magic)}`);
+  if (magic !== MAGIC) throw corrupt(who, `its first value is ${describeValue(magic)}`);
   const version = await next();
   if (version !== VERSION)
     throw new VggError('VGG_FORMAT', `${who}: expected version ${VERSION} of PyTorch's form, received ${describeValue(version)}`);
   // It tells of the machine; storages are little-endian whichever it was (torch/csrc/serialization.cpp swaps them).
   const machine = await next();
-  if (!(machine instanceof Dict)) throw badPickle(who, `its third value is ${describeValue(machine)}`);
+  if (!(machine instanceof Dict)) throw corrupt(who, `its third value is ${describeValue(machine)}`);
   const storages = new Map<string, Storage>();
   const root = await next({
     globals: torchGlobal,
@@ -69,7 +70,7 @@ async function openLegacy(original: Source, options: ReadOptions = {}): Promise<
       const storage = storageOf(id, who);
       const known = storages.get(storage.key);
       if (known && (known.total !== storage.total || known.type !== storage.type)) {
-        throw badPickle(who, `storage "${storage.key.slice(0, 80)}" has two sizes or types`);
+        throw corrupt(who, `storage "${storage.key.slice(0, 80)}" has two sizes or types`);
       }
       storages.set(storage.key, storage);
       return storage;
@@ -93,17 +94,17 @@ async function placeStorages(
   source: Source,
   start: number,
   options: ReadOptions,
-): Promise<ReadonlyMap<string, Place>> {
+): Promise<ReadonlyMap<string, StoragePlace>> {
   const who = source.name;
   if (!Array.isArray(keys) || keys.length > MAX_STORAGES || keys.length !== storages.size) {
-    throw badPickle(who, `its tensors are in ${storages.size} storages, and its last value is ${describeValue(keys)}`);
+    throw corrupt(who, `its tensors are in ${storages.size} storages, and its last value is ${describeValue(keys)}`);
   }
   const found: { key: string; at: number; end: number; total: number }[] = [];
   let at = start;
   for (const value of keys) {
     const key = textOf(value);
     const storage = storages.get(key ?? '');
-    if (key === undefined || !storage) throw badPickle(who, `it lists storage ${describeValue(value)}, which no tensor is in`);
+    if (key === undefined || !storage) throw corrupt(who, `it lists storage ${describeValue(value)}, which no tensor is in`);
     const end = at + COUNT_BYTES + storage.bytes;
     found.push({ key, at, end, total: storage.total });
     at = end;
@@ -115,9 +116,9 @@ async function placeStorages(
     );
   }
   const absence = `the file ends before it: it has ${source.size} of ${at} bytes, fetch it again`;
-  const places = new Map<string, Place>();
+  const places = new Map<string, StoragePlace>();
   for (const { key, at, end, total } of found) {
-    if (places.has(key)) throw badPickle(who, `it lists storage "${key.slice(0, 80)}" twice`);
+    if (places.has(key)) throw corrupt(who, `it lists storage "${key.slice(0, 80)}" twice`);
     // Over a network each look at a count is a request; there the length of the whole file says enough.
     if (!source.remote && at + COUNT_BYTES <= source.size) await checkCount(source, at, total, options);
     places.set(key, end <= source.size ? { source, offset: at + COUNT_BYTES } : { absence });
@@ -127,7 +128,7 @@ async function placeStorages(
 
 async function checkCount(source: Source, at: number, expected: number, options: ReadOptions): Promise<void> {
   const bytes = await source.read(at, COUNT_BYTES, options);
-  const count = new DataView(bytes.buffer, bytes.byteOffset, COUNT_BYTES).getBigInt64(0, true);
+  const count = viewOf(bytes).getBigInt64(0, true);
   if (count !== BigInt(expected)) {
     throw new VggError(
       'VGG_INTEGRITY',

@@ -4,10 +4,10 @@ import type { Source } from '../../source.js';
 import { Dict, textOf, type Value } from '../pickle/values.js';
 import { type Leaf, leavesOf } from '../pickle/walk.js';
 import { missingTensor, weightFile } from '../tensors.js';
-import { type Storage, TorchTensor, torchTensor } from './tensors.js';
+import { type Storage, storageTensor, TorchTensor } from './tensors.js';
 
 /** Where a storage's values begin, or why they are not there. */
-export type Place = { readonly source: Source; readonly offset: number } | { readonly absence: string };
+export type StoragePlace = { readonly source: Source; readonly offset: number } | { readonly absence: string };
 
 export interface TorchContent {
   readonly who: string;
@@ -15,7 +15,7 @@ export interface TorchContent {
   /** What the file's pickle holds. */
   readonly root: Value;
   readonly littleEndian: boolean;
-  place(storage: Storage): Place;
+  place(storage: Storage): StoragePlace;
   readonly metadata?: ReadonlyMap<string, string>;
   close?: (() => Promise<void>) | undefined;
 }
@@ -53,7 +53,7 @@ export function torchFile(content: TorchContent): WeightFile {
       const name = path.slice(drop).join('.') || 'tensor';
       const place = content.place(value.storage!);
       if ('absence' in place) return missingTensor({ name, shape: value.shape, dtype: value.type }, place.absence);
-      return torchTensor(name, value, place.source, place.offset, littleEndian);
+      return storageTensor(name, value, place.source, place.offset, littleEndian);
     }),
     ...(content.close && { close: content.close }),
   });

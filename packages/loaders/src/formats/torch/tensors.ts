@@ -3,7 +3,7 @@ import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { MAX_AXES } from '../pickle/limits.js';
-import { badPickle, describeValue, Instance, isWhole, type Value } from '../pickle/values.js';
+import { type Call, corrupt, describeValue, Instance, isWhole, type Value } from '../pickle/values.js';
 import { contiguousTensor, PIECE, type StoredTensor } from '../tensors.js';
 
 /** Where values lie in a file, apart from their shape: several tensors may share one. */
@@ -31,8 +31,8 @@ export class Storage extends Instance {
     return this.total * (this.type ? DTYPE_BYTES[this.type] : 1);
   }
 
-  build(_state: Value, who: string): void {
-    throw badPickle(who, 'it gives a state to a storage');
+  build(_state: Value, { who }: Call): void {
+    throw corrupt(who, 'it gives a state to a storage');
   }
 }
 
@@ -51,10 +51,10 @@ export class TorchTensor extends Instance {
   /** @throws VggError `VGG_INTEGRITY` unless every value is inside the storage */
   set(parts: readonly Value[], who: string, type?: DType): void {
     const [storage, offset, shape, strides] = parts;
-    if (!(storage instanceof Storage)) throw badPickle(who, `a tensor in it has ${describeValue(storage)} as its storage`);
+    if (!(storage instanceof Storage)) throw corrupt(who, `a tensor in it has ${describeValue(storage)} as its storage`);
     const known = type ?? storage.type;
     if (!isWhole(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length || !known) {
-      throw badPickle(who, 'a tensor in it has no whole numbers as its offset, shape and strides');
+      throw corrupt(who, 'a tensor in it has no whole numbers as its offset, shape and strides');
     }
     const width = storage.type ? 1 : DTYPE_BYTES[known]; // storages of bytes count bytes
     const count = countOf(shape, `${who}: a tensor`);
@@ -75,8 +75,8 @@ export class TorchTensor extends Instance {
   }
 
   /** Before 2017, tensors and variables were made empty and then told what they are. */
-  build(state: Value, who: string): void {
-    if (!Array.isArray(state)) throw badPickle(who, `it gives ${describeValue(state)} to a tensor as its state`);
+  build(state: Value, { who }: Call): void {
+    if (!Array.isArray(state)) throw corrupt(who, `it gives ${describeValue(state)} to a tensor as its state`);
     const [data] = state;
     if (state.length === 4) this.set(state, who);
     else if (data instanceof TorchTensor) {
@@ -92,7 +92,7 @@ function isSizes(value: Value | undefined): value is number[] {
 }
 
 /** The tensor's values where its storage begins at `start` in a source. The caller has checked that the storage is inside it. */
-export function torchTensor(name: string, tensor: TorchTensor, source: Source, start: number, littleEndian: boolean): StoredTensor {
+export function storageTensor(name: string, tensor: TorchTensor, source: Source, start: number, littleEndian: boolean): StoredTensor {
   const { shape, type } = tensor;
   const info: TensorInfo = { name, shape, dtype: type, present: true };
   const at = start + tensor.offset * DTYPE_BYTES[type];

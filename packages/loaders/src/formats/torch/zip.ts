@@ -2,6 +2,7 @@ import { VggError } from '@vgg/errors';
 import type { WeightFile } from '../../format.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { bytesSource } from '../../sources/bytes.js';
+import { readInto } from '../../sources/read-into.js';
 import { unpickle } from '../pickle/machine.js';
 import { readEntry, type Zip, type ZipEntry, zipSource } from '../zip/index.js';
 import { scriptGlobal, storageOf, torchGlobal } from './globals.js';
@@ -96,6 +97,10 @@ function storageSource(zip: Zip, folder: string, { key }: Storage): Source {
     async read(offset, length, options) {
       opened ??= await zipSource(zip, entry, options);
       return opened.read(offset, length, options);
+    },
+    async readInto(target, offset, options) {
+      opened ??= await zipSource(zip, entry, options);
+      await readInto(opened, target, offset, options);
     },
   };
 }

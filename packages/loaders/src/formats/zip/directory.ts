@@ -1,4 +1,5 @@
 import { VggError } from '@vgg/errors';
+import { latin1, viewOf } from '../../bytes.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import {
@@ -14,7 +15,6 @@ import {
   STORED,
   UTF8_FLAG,
   uint64,
-  viewOf,
   widened,
 } from './records.js';
 
@@ -229,7 +229,7 @@ function decodeName(bytes: Uint8Array, isUtf8: boolean, who: string): string {
     name = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     if (isUtf8) throw corrupt(who, 'a name is no text');
-    name = Array.from(bytes.subarray(0, MAX_NAME + 1), (byte) => String.fromCharCode(byte)).join('');
+    name = latin1(bytes.subarray(0, MAX_NAME + 1));
   }
   if (!isInside(name) || bytes.length > MAX_NAME) {
     throw new VggError(

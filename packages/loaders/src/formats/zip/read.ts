@@ -1,16 +1,19 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
+import { viewOf } from '../../bytes.js';
+import type { StreamOptions } from '../../format.js';
+import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
+import { readInto } from '../../sources/read-into.js';
 import { sliceSource } from '../../sources/slice.js';
-import { crc32 } from './crc32.js';
+import { crc32 } from '../crc.js';
+import { inflate } from '../inflate/index.js';
 import type { Zip, ZipEntry } from './directory.js';
-import { corrupt, DEFLATED, DESCRIPTOR_FLAG, LOCAL, REFUSED_FLAGS, STORED, viewOf, widened } from './records.js';
+import { corrupt, DEFLATED, DESCRIPTOR_FLAG, LOCAL, REFUSED_FLAGS, STORED, widened } from './records.js';
 
-/** Most packed bytes given to the inflater at once: it may hand out 1032 times as many before anything can stop it. */
-const FEED = 2 ** 16;
 /** Bytes read at a time, and unpacked ones yielded: few at first, for callers that look only at the beginning, then twice as many each time. */
 const FIRST_READ = 2 ** 9;
 const FIRST_PIECE = 2 ** 14;
-const LAST_PIECE = 2 ** 22;
+const LAST_PIECE = 2 ** 20;
 
 /**
  * A stored member as a source of its own; the checksum is not looked at, since any part may be read.
@@ -23,17 +26,18 @@ export async function zipSource(zip: Zip, entry: ZipEntry, options: ReadOptions 
 }
 
 /**
- * A member's bytes from its first to its last, in pieces of up to 4 MB. Once all are there, their number and their checksum are those of
+ * A member's bytes from its first to its last, in pieces of up to 1 MB. Once all are there, their number and their checksum are those of
  * the directory, or it throws.
  *
  * @throws VggError `VGG_INTEGRITY` if the member is corrupt
  */
-export async function* zipStream(zip: Zip, entry: ZipEntry, options: ReadOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* zipStream(zip: Zip, entry: ZipEntry, options: StreamOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const start = await dataOffset(zip, entry, options);
-  const packed = packedBytes(zip, entry, start, options);
+  const reuse = options.reuse === true;
+  const packed = packedBytes(zip, entry, start, { ...options, reuse: reuse || !entry.stored });
   let length = 0;
   let sum = 0;
-  for await (const bytes of entry.stored ? packed : inPieces(inflate(zip, entry, packed, options))) {
+  for await (const bytes of entry.stored ? packed : inPieces(inflated(zip, entry, packed), reuse)) {
     throwIfAborted(options.signal, zip.who);
     length += bytes.length;
     sum = crc32(bytes, sum);
@@ -54,11 +58,11 @@ export async function readEntry(zip: Zip, name: string, maxBytes: number, option
   const entry = zip.entries.get(name);
   if (!entry) throw new VggError('VGG_FORMAT', `${zip.who}: expected a member "${name}" in the archive, and there is none`);
   if (entry.size > maxBytes) {
-    throw new VggError('VGG_INTEGRITY', `${zip.who}: expected at most ${maxBytes} bytes in "${name}", received ${entry.size}`);
+    throw pastLimit(zip.who, `at most ${maxBytes} bytes in "${name}"`, entry.size);
   }
   const out = new Uint8Array(entry.size);
   let at = 0;
-  for await (const bytes of zipStream(zip, entry, options)) {
+  for await (const bytes of zipStream(zip, entry, { ...options, reuse: true })) {
     out.set(bytes, at);
     at += bytes.length;
   }
@@ -98,68 +102,37 @@ function* sizes(first: number): Generator<number> {
   for (let size = first; ; size = Math.min(LAST_PIECE, size * 2)) yield size;
 }
 
-async function* packedBytes(zip: Zip, entry: ZipEntry, start: number, options: ReadOptions): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+async function* packedBytes(
+  zip: Zip,
+  entry: ZipEntry,
+  start: number,
+  { reuse, ...options }: StreamOptions,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const size = sizes(FIRST_READ);
+  let memory = new Uint8Array(0);
   for (let at = 0; at < entry.packedSize; ) {
     const length = Math.min(size.next().value!, entry.packedSize - at);
-    yield (await zip.source.read(start + at, length, options)) as Uint8Array<ArrayBuffer>;
+    if (!reuse || memory.length < length) memory = new Uint8Array(length);
+    const piece = memory.subarray(0, length);
+    await readInto(zip.source, piece, start + at, options);
+    yield piece;
     at += length;
   }
 }
 
-/**
- * Raw deflate (RFC 1951), stopped where it passes the member's size. Bytes are put in one piece after another, each once what came of the
- * one before is taken out: the streams' own queues hold what may be 1032 times as much.
- */
-async function* inflate(
-  zip: Zip,
-  entry: ZipEntry,
-  packed: AsyncIterable<Uint8Array<ArrayBuffer>>,
-  { signal }: ReadOptions,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const { readable, writable } = new DecompressionStream('deflate-raw');
-  const reader = readable.getReader();
-  const writer = writable.getWriter();
-  const handled = <T>(work: Promise<T>): Promise<T> => {
-    work.catch(() => {}); // of two that fail together only one is looked at
-    return work;
-  };
+/** A deflated member, stopped where it passes its size. */
+async function* inflated(zip: Zip, entry: ZipEntry, packed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const name = `"${entry.name.slice(0, 80)}"`;
   let length = 0;
-  let next = handled(reader.read());
-  const take = (value: Uint8Array) => {
-    throwIfAborted(signal, zip.who);
-    length += value.length;
-    if (length > entry.size) throw corrupt(zip.who, `"${entry.name.slice(0, 80)}" unpacks to more than its ${entry.size} bytes`);
-    next = handled(reader.read());
-    return value as Uint8Array<ArrayBuffer>;
-  };
-  try {
-    for await (const bytes of fed(packed)) {
-      const taken = handled(writer.write(bytes));
-      for (let out = await Promise.race([next, taken]); out; out = await Promise.race([next, taken])) {
-        if (out.done) throw corrupt(zip.who, `"${entry.name.slice(0, 80)}" ends before its bytes do`);
-        yield take(out.value);
-      }
-    }
-    handled(writer.close());
-    for (let out = await next; !out.done; out = await next) yield take(out.value);
-  } catch (error) {
-    if (error instanceof TypeError || (error as { code?: string }).code?.startsWith('Z_')) {
-      throw corrupt(zip.who, `"${entry.name.slice(0, 80)}" does not unpack`);
-    }
-    throw error;
-  } finally {
-    handled(reader.cancel());
-    handled(writer.abort());
+  for await (const bytes of inflate(packed, { format: 'deflate-raw', broken: (what) => corrupt(zip.who, `${name} ${what}`) })) {
+    length += bytes.length;
+    if (length > entry.size) throw corrupt(zip.who, `${name} unpacks to more than its ${entry.size} bytes`);
+    yield bytes;
   }
 }
 
-async function* fed(packed: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for await (const bytes of packed) for (let at = 0; at < bytes.length; at += FEED) yield bytes.subarray(at, at + FEED);
-}
-
 /** The inflater's small chunks put together. */
-async function* inPieces(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+async function* inPieces(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>, reuse: boolean): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const size = sizes(FIRST_PIECE);
   let piece = new Uint8Array(size.next().value!);
   let filled = 0;
@@ -171,7 +144,8 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncG
       at += part.length;
       if (filled < piece.length) continue;
       yield piece;
-      piece = new Uint8Array(size.next().value!);
+      const next = size.next().value!;
+      if (!reuse || piece.length < next) piece = new Uint8Array(next);
       filled = 0;
     }
   }

@@ -1,4 +1,6 @@
-import { VggError } from '@vgg/errors';
+import type { VggError } from '@vgg/errors';
+import { viewOf } from '../../bytes.js';
+import { corruptFile } from '../../refusals.js';
 
 /** Signatures and lengths of the records of a zip archive: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16. */
 export const LOCAL = { signature: 0x04034b50, length: 30 } as const;
@@ -20,13 +22,8 @@ export const DEFLATED = 8;
 /** A 32-bit field whose value is in the zip64 record or extra field. */
 export const IN_ZIP64 = 0xffffffff;
 
-export function corrupt(who: string, what: string): VggError {
-  return new VggError('VGG_INTEGRITY', `${who}: expected a whole zip archive, but ${what}; fetch the file again`);
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
+/** The error for an archive that breaks the format's own rules. */
+export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'zip archive', what);
 
 /** A 64-bit field as a number. @throws VggError `VGG_INTEGRITY` where it is past what a file can have */
 export function uint64(view: DataView, at: number, who: string): number {

@@ -1,6 +1,6 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import type { Patch } from '../../writer.js';
-import { crc32 } from './crc32.js';
+import { crc32 } from '../crc.js';
 import { CENTRAL, END, isInside, LOCAL, STORED, UTF8_FLAG } from './records.js';
 
 /** A member to write. */
@@ -58,7 +58,7 @@ export function zipFile(
   };
 }
 
-interface Place {
+interface Member {
   rawName: Uint8Array;
   size: number;
   offset: number;
@@ -67,12 +67,12 @@ interface Place {
   end: number;
 }
 
-function layOut(files: readonly ZipFile[]): Place[] {
+function layOut(files: readonly ZipFile[]): Member[] {
   const names = new Set(files.map(({ name }) => name));
   if (names.size < files.length || files.length > MAX_FILES || !files.every(({ name }) => isInside(name))) {
     throw new VggError('VGG_OPTION', `zip: expected up to ${MAX_FILES} plain names, each once, received others`);
   }
-  const places: Place[] = [];
+  const places: Member[] = [];
   for (const { name, size } of files) {
     const rawName = new TextEncoder().encode(name);
     const offset = places.at(-1)?.end ?? 0;
@@ -85,11 +85,11 @@ function layOut(files: readonly ZipFile[]): Place[] {
   return places;
 }
 
-function directorySize(places: readonly Place[]): number {
+function directorySize(places: readonly Member[]): number {
   return places.reduce((sum, { rawName }) => sum + CENTRAL.length + rawName.length, 0);
 }
 
-function localHeader({ rawName, size, extra }: Place): Uint8Array {
+function localHeader({ rawName, size, extra }: Member): Uint8Array {
   const out = new Uint8Array(LOCAL.length + rawName.length + extra);
   const view = new DataView(out.buffer);
   view.setUint32(0, LOCAL.signature, true);
@@ -103,7 +103,7 @@ function localHeader({ rawName, size, extra }: Place): Uint8Array {
   return out;
 }
 
-function centralRecord({ rawName, size, offset }: Place, sum: number): Uint8Array {
+function centralRecord({ rawName, size, offset }: Member, sum: number): Uint8Array {
   const out = new Uint8Array(CENTRAL.length + rawName.length);
   const view = new DataView(out.buffer);
   view.setUint32(0, CENTRAL.signature, true);
@@ -126,7 +126,7 @@ function writeCommon(view: DataView, at: number, sum: number, size: number, name
   view.setUint16(at + 22, nameLength, true);
 }
 
-function endRecord(places: readonly Place[]): Uint8Array {
+function endRecord(places: readonly Member[]): Uint8Array {
   const out = new Uint8Array(END.length);
   const view = new DataView(out.buffer);
   view.setUint32(0, END.signature, true);

@@ -25,11 +25,11 @@ export const classify = command({
     ['vgg classify photo.jpg', 'the five likeliest of the 1000 ImageNet classes'],
     ['vgg classify photos/ --weights own.safetensors --classes names.txt --top 1 --json', 'one label a picture'],
   ],
-  async run(args, { weights, arch, offline, top, classes, size }, context) {
+  async run(args, { weights, arch, preprocessing, offline, top, classes, size }, context) {
     const { signal, onProgress } = context;
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
-    const model = await openModel({ weights, arch, offline, classes, classifies: true }, context);
+    const model = await openModel({ weights, arch, preprocessing, offline, classes, classifies: true }, context);
     try {
       const images: { image: string; predictions: Classification[] }[] = [];
       const failed: Failure[] = [];

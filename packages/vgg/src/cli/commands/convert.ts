@@ -6,9 +6,11 @@ import type { TapError } from '../../compare/compare-activations.js';
 import { convert } from '../../convert/convert.js';
 import { writerFor } from '../../convert/convert-files.js';
 import { CONVERT_DEFAULTS } from '../../convert/options.js';
+import { parsePreprocessing } from '../../pictures/preprocessing.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
+import { OFFLINE_FLAG, PREPROCESSING_FLAG } from '../open-model.js';
 import { brief, bytes, plural, table } from '../text.js';
 
 const ENDINGS = WRITERS.map(({ id, title, endings }) => `${id === 'tfjs' ? 'model.json or FOLDER/' : `.${endings[0]}`} (${title})`).join(
@@ -20,7 +22,7 @@ export const convertCommand = command({
   name: 'convert',
   about: 'converts any readable weight file to any format that can be written, one tensor in memory at a time',
   args: 'IN OUT',
-  details: `IN is a weight file of any format, its URL or the name of a published set. OUT ends in one of ${ENDINGS}; files beside it, such as shards, get their names from it. Where its format has a place for it, OUT carries the plan, preprocessing, class names, licence and source, so it needs no --arch again.`,
+  details: `IN is a weight file of any format that vgg info reads, its URL or the name of a published set. OUT ends in one of ${ENDINGS}; files beside it, such as shards, get their names from it. Where its format has a place for it, OUT carries the plan, preprocessing, class names, licence and source, so it needs no --arch again.`,
   least: 2,
   most: 2,
   flags: {
@@ -40,6 +42,8 @@ export const convertCommand = command({
     },
     arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights show' },
     classes: { type: 'string', value: 'FILE', about: 'names of the classes to carry', defaultText: 'those that IN carries' },
+    preprocessing: PREPROCESSING_FLAG,
+    offline: OFFLINE_FLAG,
     'no-check': { type: 'boolean', about: 'do not measure what float16 or int8 costs at each layer' },
   },
   examples: [
@@ -49,7 +53,7 @@ export const convertCommand = command({
   ],
   async run(
     [input, output],
-    { to, dtype, layers, fold = [], arch, classes, 'no-check': unchecked },
+    { to, dtype, layers, fold = [], arch, classes, preprocessing: prepared, offline, 'no-check': unchecked },
     { signal, onProgress, warn, options },
   ) {
     const odd = fold.find((each) => !FOLDS.some((known) => known === each));
@@ -58,23 +62,22 @@ export const convertCommand = command({
     const writer = writerFor(folder, to);
     await refuseInput(input, folder, writer.id);
     const named = await archOf(arch);
-    const folding = { batchNorm: fold.includes('bn'), preprocessing: fold.includes('preprocessing') };
-    const converted = await convert(input, folder, {
-      to: writer.id,
-      dtype,
-      layers,
+    const opening = {
       arch: named,
-      fold: folding,
-      classes,
+      fold: { batchNorm: fold.includes('bn'), preprocessing: fold.includes('preprocessing') },
+      preprocessing: prepared === undefined ? undefined : parsePreprocessing(prepared),
+      offline: offline || undefined,
       signal,
       onProgress,
       onWarning: warn,
-    });
+    };
+    const converted = await convert(input, folder, { ...opening, to: writer.id, dtype, layers, classes });
     let errors: readonly TapError[] | undefined;
-    if (dtype !== 'float32' && !unchecked) {
+    // A preprocessing said here would be folded into what it is folded into already.
+    const measurable = !(opening.preprocessing && opening.fold.preprocessing);
+    if (dtype !== 'float32' && !unchecked && measurable) {
       const { measureErrors } = await import('../../compare/compare-sets.js');
-      const measuring = { arch: named, fold: folding, backend: options.backend, signal, onProgress };
-      errors = await measureErrors(input, converted.output, measuring).catch((error: unknown) => {
+      errors = await measureErrors(input, converted.output, { ...opening, backend: options.backend }).catch((error: unknown) => {
         if (signal.aborted) throw error;
         warn(`${converted.output} is written, but what ${dtype} costs could not be measured: ${messageOf(error)}`);
         return undefined;

@@ -4,7 +4,7 @@ import { command } from '../command.js';
 import { EXIT } from '../exit.js';
 import { openHead } from '../head-command.js';
 import { imageNetEvaluation } from '../imagenet-eval.js';
-import { MODEL_FLAGS, openModel, SIZE_FLAG } from '../open-model.js';
+import { MODEL_FLAGS, openModel, PREPROCESSING_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, failure, warnOfSkipped } from '../pictures.js';
 import { facts, percent, plural, table } from '../text.js';
 
@@ -22,6 +22,7 @@ export const evaluate = command({
   flags: {
     head: { type: 'string', value: 'HEAD', about: 'the head file' },
     ...MODEL_FLAGS,
+    preprocessing: { ...PREPROCESSING_FLAG, about: `without --head: ${PREPROCESSING_FLAG.about}` },
     classes: { type: 'string', value: 'FILE', about: 'without --head: names of the classes', defaultText: "the weights' own" },
     size: { ...SIZE_FLAG, about: `without --head: ${SIZE_FLAG.about}` },
   },

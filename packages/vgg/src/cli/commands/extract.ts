@@ -37,12 +37,12 @@ export const extract = command({
     ['vgg extract photo.jpg --weights vgg16.h5 --layer relu4_3', 'statistics of one feature map'],
     ['vgg extract photos/ --layer pool3,pool5 --pool average --out codes.npy', 'codes.pool3.npy and codes.pool5.npy, a row a picture'],
   ],
-  async run(args, { weights, arch, offline, layer, pool, size, out }, context) {
+  async run(args, { weights, arch, preprocessing, offline, layer, pool, size, out }, context) {
     const { signal, onProgress, warn } = context;
     if (out !== undefined) checkOut(out);
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
-    const model = await openModel({ weights, arch, offline, layers: layer }, context);
+    const model = await openModel({ weights, arch, preprocessing, offline, layers: layer }, context);
     let writer: FeatureWriter | undefined;
     try {
       const layers = layer === undefined ? [layerOf(model, undefined, context)] : [...new Set(layer.map((name) => model.resolve(name)))];

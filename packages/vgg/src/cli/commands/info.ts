@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { isVggError, VggError } from '@vgg/errors';
+import { FORMAT_TITLES } from '@vgg/loaders';
 import { network } from '../../network/architecture.js';
 import { formatSummary } from '../../network/format-summary.js';
 import type { Network } from '../../network/plan.js';
@@ -8,12 +9,16 @@ import { ARCH_HELP, archOf, planIn } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { aliasTable, describe, otherNames, type Size } from '../info-network.js';
+import { OFFLINE_FLAG } from '../open-model.js';
+
+/** What can be read, as a sentence has it. */
+const FORMATS = FORMAT_TITLES.join(', ').replace(/, (?=[^,]*$)/, ' or ');
 
 export const info = command({
   name: 'info',
   about: 'shows a network layer by layer, or what a weight file holds',
   args: 'ARCH|FILE',
-  details: `ARCH is ${ARCH_HELP}. FILE is a weight file, its URL or the name of a published set; no weights are read, only what the file says of them.`,
+  details: `ARCH is ${ARCH_HELP}. FILE is a weight file, its URL or the name of a published set: of ${FORMATS}. No weights are read, only what the file says of them; of a file of another network, what is in it.`,
   least: 1,
   most: 1,
   flags: {
@@ -21,10 +26,12 @@ export const info = command({
     arch: { type: 'string', value: 'ARCH', about: 'the architecture of a weight file that does not show it' },
     'no-top': { type: 'boolean', about: 'leave the dense layers out, so that any size fits' },
     layers: { type: 'boolean', about: 'list every name that each layer answers to' },
+    offline: OFFLINE_FLAG,
   },
   examples: [
     ['vgg info vgg16 --input 64 --no-top', "every layer's output for pictures of 64 x 64"],
-    ['vgg info weights.h5 --json', 'format, preprocessing, tensors, and what is missing'],
+    ['vgg info VGG_ILSVRC_16_layers.caffemodel', 'architecture, preprocessing, tensors, and what is missing'],
+    ['vgg info web/model.json --json', 'the same as a JSON document'],
   ],
   async run([what], values, context) {
     const size = sizeOf(values.input);

@@ -16,17 +16,29 @@ export async function openFileSource(path: string): Promise<Source> {
   const size = await sizeOf(path);
   const name = basename(path);
   let handle: Promise<FileHandle> | undefined;
+  const check = (offset: number, length: number, options: ReadOptions | undefined) => {
+    throwIfAborted(options?.signal, name);
+    checkRange(name, size, offset, length);
+  };
+  const fill = async (target: Uint8Array, offset: number, options: ReadOptions | undefined) => {
+    handle ??= open(path, 'r').catch((error) => {
+      handle = undefined;
+      throw fileError(path, error);
+    });
+    await readFully(await handle, name, target, offset, options?.signal);
+  };
   return {
     name,
     size,
-    async read(offset: number, length: number, options?: ReadOptions) {
-      throwIfAborted(options?.signal, name);
-      checkRange(name, size, offset, length);
-      handle ??= open(path, 'r').catch((error) => {
-        handle = undefined;
-        throw fileError(path, error);
-      });
-      return readFully(await handle, name, offset, length, options?.signal);
+    async read(offset, length, options) {
+      check(offset, length, options);
+      const out = new Uint8Array(length);
+      await fill(out, offset, options);
+      return out;
+    },
+    async readInto(target, offset, options) {
+      check(offset, target.length, options);
+      await fill(target, offset, options);
     },
     async sibling(plain: string) {
       if (!isPlainName(plain)) return undefined;
@@ -51,11 +63,11 @@ const STEP = 16 * 2 ** 20;
 async function readFully(
   handle: FileHandle,
   name: string,
+  out: Uint8Array,
   offset: number,
-  length: number,
   signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const out = new Uint8Array(length);
+): Promise<void> {
+  const { length } = out;
   for (let at = 0; at < length; ) {
     throwIfAborted(signal, name);
     const { bytesRead } = await handle.read(out, at, Math.min(STEP, length - at), offset + at);
@@ -66,7 +78,6 @@ async function readFully(
       );
     at += bytesRead;
   }
-  return out;
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -4,7 +4,7 @@ import { openSource } from './source.js';
 
 const BYTES = Uint8Array.from({ length: 100 }, (_, i) => i);
 /** A safetensors file that the server of the tests has. */
-const SERVED = '/packages/loaders/test/fixtures/torch-plain.safetensors';
+const SERVED = '/packages/loaders/test/fixtures/safetensors/torch-plain.safetensors';
 
 const urls: string[] = [];
 afterEach(() => {
