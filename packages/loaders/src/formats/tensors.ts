@@ -148,7 +148,7 @@ export async function collect(pieces: AsyncIterable<Float32Array>, count: number
 }
 
 /** The error for a tensor that a file does not name at all. */
-export function absentTensor(who: string, name: string): VggError {
+function absentTensor(who: string, name: string): VggError {
   return new VggError('VGG_WEIGHTS_MISSING', `${who}: expected tensor "${name}", and the file names none such`);
 }
 

@@ -3,7 +3,7 @@ import type { Format, WeightFile } from '../format.js';
 import type { ReadOptions, Source } from '../source.js';
 import { KERAS_WEIGHTS, openKerasZip } from './keras/zip.js';
 import { openNpz } from './numpy/npz.js';
-import { openTorchZip } from './torch/zip.js';
+import { isTorchZip, openTorchZip } from './torch/zip.js';
 import { openZip, type Zip } from './zip/index.js';
 
 /** The formats that are zip archives, told apart by their members: PyTorch's .pth, Keras 3's .keras and NumPy's .npz. */
@@ -17,7 +17,7 @@ export const zipArchive: Format = {
 async function openArchive(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const zip = await openZip(source, options);
   const names = [...zip.entries.keys()];
-  if (names.some((name) => name.endsWith('/data.pkl'))) return openTorchZip(zip, source, options);
+  if (isTorchZip(zip)) return openTorchZip(zip, source, options);
   if (zip.entries.has(KERAS_WEIGHTS)) return openKerasZip(zip, source, options);
   if (names.some((name) => name.endsWith('.npy'))) return openNpz(zip, source, options);
   throw new VggError(

@@ -97,6 +97,19 @@ describe('MATLAB 5', () => {
     await refuses(open(file()), 'VGG_FORMAT', /no variables/);
   });
 
+  test('a text of a billion rows and no characters', async () => {
+    const empty = matrix(4, [2 ** 30, 0], [element(16, text(''))], 't');
+    expect([...(await open(file(empty, matrix(7, [1, 2], [floats(1, 2)])))).tensors.keys()]).toEqual(['a']);
+  });
+
+  test('paths that are long because each of their parts is', async () => {
+    const long = 'n'.repeat(1000);
+    const fields = (value: Uint8Array) => matrix(2, [1, 1], [element(5, words(1001)), element(1, text(`${long}\0`)), value], '');
+    let value = matrix(1, [1, 2000], Array(2000).fill(single(1)), '');
+    for (let depth = 0; depth < 20; depth++) value = fields(value);
+    await refuses(open(file(matrix(1, [1, 1], [value]))), 'VGG_INTEGRITY', /characters of paths/);
+  });
+
   test('a field called __proto__ is a name like any other', async () => {
     const item = matrix(2, [1, 1], [element(5, words(16)), element(1, text('__proto__\0\0\0\0\0\0\0')), single(1, 2)], '__proto__');
     expect([...(await open(file(item))).tensors.keys()]).toEqual(['__proto__.__proto__']);
@@ -123,6 +136,11 @@ describe('compressed variables', () => {
     await refuses(open(file(...renamed)), 'VGG_INTEGRITY', /two variables|more than/);
     const unnamed = await packed(matrix(9, [2048, 2048], [element(9, new Uint8Array(2 ** 25))], ''));
     await refuses(open(file(...Array.from({ length: 8 }, () => unnamed))), 'VGG_INTEGRITY', /said to unpack to more than/);
+  });
+
+  test('more of them than any network has', async () => {
+    const unnamed = await packed(element(14, new Uint8Array(0)));
+    await refuses(open(file(...Array.from({ length: 60_000 }, () => unnamed))), 'VGG_INTEGRITY', /at most 1024 variables/);
   });
 
   test('no more is unpacked than is asked for', async () => {
@@ -174,6 +192,24 @@ describe('MATLAB 7.3', () => {
 
   test('cells that share their parts, and would be 10^14 values', async () =>
     refuses(open(await fixture('matlab/forest-73.mat')), 'VGG_INTEGRITY', /at most 65536 values/));
+
+  test('a text of a billion rows and no characters', async () => {
+    expect([...(await open(await fixture('matlab/rows-73.mat'))).tensors.keys()]).toEqual(['b']);
+  });
+
+  test('30,000 layers of 30,000 weights that are all the same', async () =>
+    refuses(open(await fixture('matlab/layers-73.mat')), 'VGG_INTEGRITY', /at most 65536 values/));
+
+  test('60,000 names of classes that are one long text are not put together', async () => {
+    const opened = await open(await fixture('matlab/texts-73.mat'));
+    expect(opened.metadata.has('classes')).toBe(false);
+    // Of a network, settings are left out; what lies in a megabyte of zeros is not unpacked to see whether it is one.
+    expect([...opened.tensors.keys()]).toEqual(['conv1.weight', 'meta.wide']);
+    expect([...(await opened.read('meta.wide'))]).toEqual([1]);
+  });
+
+  test('a struct whose fields are one list of references', async () =>
+    refuses(open(await fixture('matlab/columns-73.mat')), 'VGG_INTEGRITY', /bytes of HDF5 metadata/));
 
   test('a reference to no object, and one outside the file', async () => {
     const bytes = await fixture('matlab/cycle-73.mat');

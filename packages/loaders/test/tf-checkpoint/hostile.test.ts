@@ -105,6 +105,7 @@ describe('tables', () => {
     ['a block whose sum is wrong', table(good.with(20, good[20]! ^ 1)), /checksum/],
     ['a key that shares more than there is', table(block([HEADER, { ...tensor({}), shared: 3 }])), /shares more/],
     ['a key of 8 KB', table(block([HEADER, tensor({ name: 'n'.repeat(8192) })])), /name of at most/],
+    ['names that all begin alike', table(block(alike(2000))), /names of at most \d+ bytes in all/],
     ['a key that grows by itself', table(block(growing())), /name of at most/],
     ['a value that passes the block', table(block([HEADER, { ...tensor({}), length: 1e6 }])), /passes the end of its block/],
     ['a value of 2^62 bytes', table(block([HEADER, { ...tensor({}), length: 2 ** 62 }])), /past any file/],

@@ -193,3 +193,20 @@ test('the metadata carries what the converter says', async () => {
     preprocessing: 'caffe',
   });
 });
+
+test('100,000 tensors in 8000 shards, none of which is there', async () => {
+  const weights = Array.from({ length: 100_000 }, (_, i) => ({ name: `w${i}`, shape: [1], dtype: 'float32' }));
+  const paths = Array.from({ length: 8000 }, (_, i) => `s${i}`);
+  const file = await openWeights(filesSource([new File([JSON.stringify({ weightsManifest: [{ paths, weights }] })], 'model.json')]));
+  expect(file.tensors.get('w99999')).toMatchObject({ present: false, absence: 'missing shard s7999' });
+});
+
+test('shards that would pass the end of what they are of, the last one not there', async () => {
+  const manifest = [{ paths: ['s0', 's1', 's2'], weights: [{ name: 'a', shape: [2], dtype: 'float32' }] }];
+  const source = filesSource([
+    new File([JSON.stringify({ weightsManifest: manifest })], 'model.json'),
+    new File([new Uint8Array(8)], 's0'),
+    new File([new Uint8Array(8)], 's1'),
+  ]);
+  await refuses(openWeights(source), 'VGG_INTEGRITY', /shards of 8 bytes in all, received 2 of 8/);
+});

@@ -1,7 +1,7 @@
 import { crc32 } from '../../src/formats/crc.js';
 
 /** The fields of a member's headers. */
-export interface Fields {
+interface Fields {
   name: string | Uint8Array;
   flags: number;
   method: number;

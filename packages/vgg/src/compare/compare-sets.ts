@@ -10,7 +10,7 @@ import type { CompareOptions, Comparison, Difference } from './compare.js';
 import { compareActivations, type TapError } from './compare-activations.js';
 
 /** Maps that differ by no more than this part of their largest value are the same but for rounding. */
-export const DIVERGES = 1e-4;
+const DIVERGES = 1e-4;
 
 /** What {@link compareWeights} does. */
 export async function compareSets(a: SourceInput, b: SourceInput, options: CompareOptions): Promise<Comparison> {
@@ -177,4 +177,4 @@ function planDifferences({ network: { plan: a } }: OpenedWeights, { network: { p
   return odd.map((key) => `${key} ${JSON.stringify(a[key])} and ${JSON.stringify(b[key])}`).join(', ');
 }
 
-export type { Cause, TapError };
+export type { TapError };

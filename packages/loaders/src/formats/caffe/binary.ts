@@ -10,12 +10,15 @@ import type { Kind, Schema } from './schema.js';
 /** A small message that was read whole, by the names of its fields; fields that the schema does not have are left out. */
 function decodeMessage(bytes: Uint8Array, schema: Schema, who: string, spend: () => void): Message {
   const fields = new Map<string, Value[]>();
-  for (const field of fieldsOf(bytes, who)) decodeField(field, bytes.subarray(field.start, field.end), schema, fields, who, spend);
+  for (const field of fieldsOf(bytes, who)) {
+    spend();
+    decodeField(field, bytes.subarray(field.start, field.end), schema, fields, who, spend);
+  }
   return { line: 0, fields };
 }
 
 /**
- * One field of a message, added to the others of its name; `spend` is told of each value, of which a few bytes may hold a thousand.
+ * One field of a message, added to the others of its name; `spend` is told of each value within it, since a few bytes may hold a thousand.
  * @throws VggError `VGG_INTEGRITY` if it is stored as another type than the schema's
  */
 export function decodeField(
@@ -31,17 +34,18 @@ export function decodeField(
   const [, name, kind] = row;
   const values = into.get(name) ?? [];
   into.set(name, values);
-  const scalar = (text: string) => {
-    spend();
-    values.push({ line: 0, text });
-  };
+  const scalar = (text: string) => void values.push({ line: 0, text });
   const { type } = field;
   if (typeof kind === 'object' && 'message' in kind && type === 'bytes') values.push(decodeMessage(content, kind.message, who, spend));
   else if (kind === 'text' && type === 'bytes') scalar(utf8(content));
   else if (kind === 'float' && type === 'fixed32') scalar(`${shortestDecimal(viewOf(content).getFloat32(0, true))}`);
   else if (isNumber(kind) && type === 'varint') scalar(word(field.value, kind));
-  else if (isNumber(kind) && type === 'bytes') for (const value of packedVarints(content, who)) scalar(word(value, kind));
-  else throw corrupt(who, `"${name}" is stored as ${type}`);
+  else if (isNumber(kind) && type === 'bytes') {
+    for (const value of packedVarints(content, who)) {
+      spend();
+      scalar(word(value, kind));
+    }
+  } else throw corrupt(who, `"${name}" is stored as ${type}`);
 }
 
 const isNumber = (kind: Kind): kind is 'int' | 'bool' | readonly string[] => kind === 'int' || kind === 'bool' || Array.isArray(kind);

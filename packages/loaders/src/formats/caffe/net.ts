@@ -89,7 +89,8 @@ async function readBinaryLayer(walk: Walk, { start, end }: Field, old: boolean, 
 
 async function takeField(walk: Walk, field: Field, schema: typeof NET, into: Map<string, Value[]>, who: string): Promise<void> {
   const row = schema.find(([number]) => number === field.number);
-  if (!row) return spend(walk);
+  spend(walk);
+  if (!row) return;
   const size = field.end - field.start;
   if (size > MAX_FIELD_BYTES) throw corrupt(who, `"${row[1]}" of ${size} bytes`);
   decodeField(field, await walk.source.read(field.start, size, walk.options), schema, into, who, () => spend(walk));

@@ -44,11 +44,12 @@ export async function* streamValues(opened: Hdf5, dataset: Dataset, options: Str
     }
     const rows = Math.min(shape[0]!, layout.chunk[0]!);
     const row = count / shape[0]!;
-    const slab = options.reuse ? new Float32Array(row * rows) : undefined;
+    const slab = options.reuse ? filled(row * rows, dataset) : undefined;
     const memory = newMemory();
     for (let first = 0; first < shape[0]!; first += rows) {
       const here = Math.min(rows, shape[0]! - first);
-      const out = slab?.subarray(0, row * here).fill(dataset.fill ?? 0) ?? filled(row * here, dataset);
+      const out = slab?.subarray(0, row * here) ?? filled(row * here, dataset);
+      if (slab && first > 0) out.fill(dataset.fill ?? 0);
       await unpackChunks(file, dataset, layout, slabs.get(first) ?? [], { out, rows: here, first }, memory);
       yield out;
     }

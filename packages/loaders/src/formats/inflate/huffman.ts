@@ -1,5 +1,5 @@
 /** Longest code (RFC 1951, section 3.2.7). */
-export const MAX_BITS = 15;
+const MAX_BITS = 15;
 /** Codes up to this length are looked up; of the longer ones, which are rare, the bits are taken one by one. */
 const TABLE_BITS = 10;
 

@@ -4,7 +4,7 @@ import type { Json } from '../../json.js';
 import type { TensorToWrite, WriteRequest } from '../../writer.js';
 
 /** A weight of a Keras layer, under Keras's name for it (`kernel`, `moving_mean` ...). */
-export interface KerasWeight {
+interface KerasWeight {
   readonly name: string;
   readonly tensor: TensorToWrite;
 }

@@ -21,7 +21,7 @@ export interface Node {
   readonly attributes: ReadonlyMap<string, Attribute>;
 }
 
-export interface Attribute {
+interface Attribute {
   readonly float?: number;
   readonly int?: number;
   readonly text?: string;

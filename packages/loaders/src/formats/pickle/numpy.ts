@@ -6,7 +6,7 @@ import { MAX_AXES } from './limits.js';
 import { type Bytes, type Call, corrupt, describeValue, Instance, isBytes, isWhole, type Make, textOf, type Value } from './values.js';
 
 /** An element type: `type` is undefined for those that are no numbers, such as objects and text. */
-export class NumpyType extends Instance {
+class NumpyType extends Instance {
   readonly code: string;
   readonly type: DType | undefined;
   littleEndian = true;

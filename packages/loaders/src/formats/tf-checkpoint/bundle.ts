@@ -5,7 +5,7 @@ import type { DType } from '../../format.js';
 import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { corrupt, fieldsOf, utf8 } from '../protobuf/wire.js';
-import { type Block, checkBlock, entries, utf8Key } from './table.js';
+import { type Block, entries, utf8Key } from './table.js';
 
 /** The types of TensorFlow's tensors (tensorflow/core/framework/types.proto) that are numbers. */
 export const DTYPES: ReadonlyMap<number, DType> = new Map([
@@ -54,25 +54,22 @@ export const MAX_ENTRIES = 65536;
 const MAX_SHARDS = 1024;
 
 /** Keys of the parts of a cut variable begin so, and no name does. */
-export const PART = '\0';
+const PART = '\0';
 
 /** The entries of all blocks, each block checked against its sum. */
 export async function readBundle(source: Source, blocks: readonly Block[], options: ReadOptions): Promise<Bundle> {
   let header: { shards: number; littleEndian: boolean } | undefined;
   const found = new Map<string, BundleEntry>();
   let count = 0;
-  for (const block of blocks) {
-    await checkBlock(source, block, options);
-    for await (const { key, start, end } of entries(source, block, options)) {
-      if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
-      if (end - start > MAX_ENTRY) throw pastLimit(source.name, `an entry of at most ${MAX_ENTRY} bytes`);
-      const bytes = await source.read(start, end - start, options);
-      if (key === '') header = readHeader(bytes, source);
-      else if (!key.startsWith(PART)) {
-        const entry = readEntry(utf8Key(key), bytes, source, header?.shards ?? 0);
-        if (found.has(entry.name)) throw corrupt(source.name, `tensor "${entry.name.slice(0, 200)}" is there twice`);
-        found.set(entry.name, entry);
-      }
+  for await (const { key, start, end } of entries(source, blocks, options, true)) {
+    if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
+    if (end - start > MAX_ENTRY) throw pastLimit(source.name, `an entry of at most ${MAX_ENTRY} bytes`);
+    const bytes = await source.read(start, end - start, options);
+    if (key === '') header = readHeader(bytes, source);
+    else if (!key.startsWith(PART)) {
+      const entry = readEntry(utf8Key(key), bytes, source, header?.shards ?? 0);
+      if (found.has(entry.name)) throw corrupt(source.name, `tensor "${entry.name.slice(0, 200)}" is there twice`);
+      found.set(entry.name, entry);
     }
   }
   if (!header) throw corrupt(source.name, 'it has no header');
@@ -109,9 +106,9 @@ function readEntry(name: string, bytes: Uint8Array, source: Source, shards: numb
     throw new VggError('VGG_INTEGRITY', `${who}: expected data file 0 to ${shards - 1}, received ${entry.shard}`);
   const { offset, size } = entry;
   if (offset < 0 || size < 0 || !Number.isSafeInteger(offset + size)) throw corrupt(who, 'it lies outside of any file');
-  if (dtype && entry.slices === 0) {
+  if (dtype) {
     const needed = countOf(shape, who) * DTYPE_BYTES[dtype];
-    if (entry.size !== needed)
+    if (entry.slices === 0 && entry.size !== needed)
       throw new VggError('VGG_INTEGRITY', `${who}: expected ${needed} bytes of ${dtype} [${shape}], received ${entry.size}`);
   }
   return { name, dtype, shape, ...entry };

@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import { latin1, viewOf } from '../../bytes.js';
+import { concat, latin1, viewOf } from '../../bytes.js';
 import { pastLimit } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { crc32c } from '../crc.js';
@@ -17,8 +17,9 @@ export interface Block {
   readonly end: number;
 }
 
-/** A key, and where its value lies in the file. */
+/** A key, where its value lies in the file, and the block of both. */
 export interface Entry {
+  readonly block: Block;
   readonly key: string;
   readonly start: number;
   readonly end: number;
@@ -36,11 +37,13 @@ const MAX_BLOCK = 16 * 2 ** 20;
 const MAX_BLOCKS = 65536;
 /** Bytes of one key: names of variables are paths of some hundred characters. */
 const MAX_KEY = 4096;
+/** Bytes of all keys: a few in the file stand for a whole name where it begins as the one before. Ten thousand names have 1 MB. */
+const MAX_KEYS = 4 * 2 ** 20;
 /** Three numbers of at most five bytes stand before each key. */
 const MAX_HEAD = 15;
 
 /** Whether the file ends as such a table does. */
-export async function isTable(source: Source, options: ReadOptions): Promise<boolean> {
+async function isTable(source: Source, options: ReadOptions): Promise<boolean> {
   if (source.size < FOOTER) return false;
   const magic = await source.read(source.size - MAGIC.length, MAGIC.length, options);
   return MAGIC.every((byte, i) => byte === magic[i]);
@@ -58,7 +61,7 @@ export async function readBlocks(source: Source, options: ReadOptions): Promise<
   const index = block(source, handles[2]!, handles[3]!);
   await checkBlock(source, index, options);
   const blocks: Block[] = [];
-  for await (const { start, end } of entries(source, index, options)) {
+  for await (const { start, end } of entries(source, [index], options)) {
     const [offset, size] = numbersAt(await source.read(start, end - start, options), 2, source.name).values;
     blocks.push(block(source, offset!, size!));
     if (blocks.length > MAX_BLOCKS) throw pastLimit(source.name, `at most ${MAX_BLOCKS} blocks`);
@@ -77,7 +80,7 @@ function block(source: Source, offset: number, size: number): Block {
 }
 
 /** The sum of a block's contents and the byte behind them, which must be the one that is stored; reads all of it. */
-export async function checkBlock(source: Source, { start, end }: Block, options: ReadOptions): Promise<void> {
+async function checkBlock(source: Source, { start, end }: Block, options: ReadOptions): Promise<void> {
   if (end - start > MAX_BLOCK) throw pastLimit(source.name, `a block of at most ${MAX_BLOCK} bytes`);
   const bytes = await source.read(start, end - start + TRAILER, options);
   checkTrailer(source, bytes.subarray(-TRAILER), crc32c(bytes.subarray(0, end - start)));
@@ -110,27 +113,31 @@ function checkPlain(source: Source, compression: number): void {
 }
 
 /**
- * The keys of a block in their order, and where their values are. Each key shares its first bytes with the one before, except at the
- * places that are listed behind the last.
+ * The keys of blocks in their order, and where their values are; with `check` each block is checked against its sum first. A key shares its
+ * first bytes with the one before, except at the places that are listed behind the last.
  */
-export async function* entries(source: Source, { start, end }: Block, options: ReadOptions): AsyncGenerator<Entry> {
-  checkPlain(source, (await source.read(end, 1, options))[0]!);
-  const last = await readRestarts(source, start, end, options);
-  let key: Uint8Array = new Uint8Array(0);
-  for (let at = start; at < last; ) {
-    const head = await source.read(at, Math.min(MAX_HEAD, last - at), options);
-    const { values, end: headEnd } = numbersAt(head, 3, source.name);
-    const [shared, own, length] = values as [number, number, number];
-    const from = at + headEnd;
-    if (shared > key.length) throw corrupt(source.name, 'a key shares more with the one before than there is of it');
-    if (shared + own > MAX_KEY) throw pastLimit(source.name, `a name of at most ${MAX_KEY} bytes`);
-    if (own + length > last - from) throw corrupt(source.name, 'a value passes the end of its block');
-    const next = new Uint8Array(shared + own);
-    next.set(key.subarray(0, shared));
-    next.set(await source.read(from, own, options), shared);
-    key = next;
-    at = from + own + length;
-    yield { key: latin1(key), start: from + own, end: at };
+export async function* entries(source: Source, blocks: readonly Block[], options: ReadOptions, check = false): AsyncGenerator<Entry> {
+  let bytes = 0;
+  for (const block of blocks) {
+    const { start, end } = block;
+    if (check) await checkBlock(source, block, options);
+    else checkPlain(source, (await source.read(end, 1, options))[0]!);
+    const last = await readRestarts(source, start, end, options);
+    let key: Uint8Array = new Uint8Array(0);
+    for (let at = start; at < last; ) {
+      const head = await source.read(at, Math.min(MAX_HEAD, last - at), options);
+      const { values, end: headEnd } = numbersAt(head, 3, source.name);
+      const [shared, own, length] = values as [number, number, number];
+      const from = at + headEnd;
+      if (shared > key.length) throw corrupt(source.name, 'a key shares more with the one before than there is of it');
+      if (shared + own > MAX_KEY) throw pastLimit(source.name, `a name of at most ${MAX_KEY} bytes`);
+      if (own + length > last - from) throw corrupt(source.name, 'a value passes the end of its block');
+      bytes += shared + own;
+      if (bytes > MAX_KEYS) throw pastLimit(source.name, `names of at most ${MAX_KEYS} bytes in all`);
+      key = concat([key.subarray(0, shared), await source.read(from, own, options)]);
+      at = from + own + length;
+      yield { key: latin1(key), start: from + own, end: at, block };
+    }
   }
 }
 

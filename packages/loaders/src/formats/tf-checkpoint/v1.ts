@@ -46,18 +46,16 @@ export async function readFirstVersion(
   let listed: Map<string, Listed> | undefined;
   const found = new Map<string, { values: Values; block: Block }>();
   let count = 0;
-  for (const block of blocks) {
-    for await (const entry of entries(source, block, options)) {
-      if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
-      if (entry.key === '') {
-        listed = await readList(source, entry, options);
-        continue;
-      }
-      const { name, values } = await readSlice(source, entry, options);
-      if (listed && !listed.has(name)) throw corrupt(source.name, `values of "${name.slice(0, 80)}", which it does not list`);
-      // Of a variable in parts there are several; it is not served.
-      if (values) found.set(name, { values, block });
+  for await (const entry of entries(source, blocks, options)) {
+    if (++count > MAX_ENTRIES) throw pastLimit(source.name, `at most ${MAX_ENTRIES} entries`);
+    if (entry.key === '') {
+      listed = await readList(source, entry, options);
+      continue;
     }
+    const { name, values } = await readSlice(source, entry, options);
+    if (listed && !listed.has(name)) throw corrupt(source.name, `values of "${name.slice(0, 80)}", which it does not list`);
+    // Of a variable in parts there are several; it is not served.
+    if (values) found.set(name, { values, block: entry.block });
   }
   if (!listed) throw corrupt(source.name, 'it lists no tensors');
   return [...listed].flatMap(([name, { dtype, shape, slices }]) => {

@@ -119,12 +119,12 @@ function checkApart({ shape, strides }: TorchTensor, axes: readonly number[], wh
   }
 }
 
-export function naturalOrder(shape: readonly number[]): number[] {
+function naturalOrder(shape: readonly number[]): number[] {
   return shape.map((_, axis) => axis);
 }
 
 /** Whether the values lie end to end if the axes are taken in this order, the slowest first. */
-export function isDense({ shape, strides }: Pick<TorchTensor, 'shape' | 'strides'>, axes: readonly number[]): boolean {
+function isDense({ shape, strides }: Pick<TorchTensor, 'shape' | 'strides'>, axes: readonly number[]): boolean {
   let stride = 1;
   for (const axis of axes.toReversed()) {
     if (shape[axis] !== 1 && strides[axis] !== stride) return shape.includes(0);

@@ -20,7 +20,7 @@ export const STORED = 0;
 export const DEFLATED = 8;
 
 /** A 32-bit field whose value is in the zip64 record or extra field. */
-export const IN_ZIP64 = 0xffffffff;
+const IN_ZIP64 = 0xffffffff;
 
 /** The error for an archive that breaks the format's own rules. */
 export const corrupt = (who: string, what: string): VggError => corruptFile(who, 'zip archive', what);
