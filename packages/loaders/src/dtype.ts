@@ -28,15 +28,16 @@ const MAX_RANK = 8;
  * @throws VggError `VGG_INTEGRITY` if it is no list of whole numbers, or past {@link MAX_VALUES} or {@link MAX_RANK}
  */
 export function countOf(shape: readonly number[], who: string): number {
+  const some = shape.slice(0, MAX_RANK + 1); // of a stranger's shape an error shows no more
   let count = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw new VggError('VGG_INTEGRITY', `${who}: expected a shape of whole numbers, received [${shape}]`);
+      throw new VggError('VGG_INTEGRITY', `${who}: expected a shape of whole numbers, received [${some}]`);
     }
     count *= size;
   }
   if (shape.length > MAX_RANK || count > MAX_VALUES) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_VALUES} values on ${MAX_RANK} axes, received shape [${shape}]`);
+    throw new VggError('VGG_INTEGRITY', `${who}: expected at most ${MAX_VALUES} values on ${MAX_RANK} axes, received shape [${some}]`);
   }
   return count;
 }

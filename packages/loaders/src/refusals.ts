@@ -16,3 +16,11 @@ export function pastLimit(who: string, expected: string, received: number | stri
 export function unsupported(who: string, what: string): VggError {
   return new VggError('VGG_FORMAT', `${who}: ${what}`);
 }
+
+/** Longest part of a stranger's name that an error shows. */
+const MAX_SHOWN = 80;
+
+/** A stranger's name as errors show it. */
+export function shown(name: string): string {
+  return name.length > MAX_SHOWN ? `"${name.slice(0, MAX_SHOWN)}..."` : `"${name}"`;
+}

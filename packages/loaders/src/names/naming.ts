@@ -25,10 +25,10 @@ export function detectNaming(file: Index): Naming {
   if (names.some((name) => splitTensor(name) !== undefined)) return 'order';
   // A prototxt tells of a network and holds none of its weights.
   if (names.length === 0 && file.graph) return 'canonical';
-  const shown = names.slice(0, 4).join(', ');
+  const some = names.slice(0, 4).map((name) => name.slice(0, 80));
   throw new VggError(
     'VGG_FORMAT',
-    `${file.name ?? file.format}: expected names such as block1_conv1/kernel, features.0.weight or conv1_1.weight, received ${shown || 'no tensors'}; these are no VGG weights`,
+    `${file.name ?? file.format}: expected names such as block1_conv1/kernel, features.0.weight or conv1_1.weight, received ${some.join(', ') || 'no tensors'}; these are no VGG weights`,
   );
 }
 

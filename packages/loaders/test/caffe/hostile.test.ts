@@ -101,7 +101,11 @@ describe('layers', () => {
     ['a million layers', concat([...Array(1e5).fill(concat(Array(10).fill(Uint8Array.of(0xa2, 6, 0))))]), /at most 16384 layers/],
     ['a million blobs', dense(concat(Array(1e6).fill(Uint8Array.of(0x3a, 0)))), /at most 131072 fields/],
     ['a million names', dense(concat(Array(1e6).fill(Uint8Array.of(0x1a, 0)))), /at most 131072 fields/],
-    ['a million sizes in one field', concat([bytesField(4, new Uint8Array(60_000)), bytesField(4, new Uint8Array(60_000)), bytesField(4, new Uint8Array(60_000))]), /at most 131072 fields/],
+    [
+      'a million sizes in one field',
+      concat([bytesField(4, new Uint8Array(60_000)), bytesField(4, new Uint8Array(60_000)), bytesField(4, new Uint8Array(60_000))]),
+      /at most 131072 fields/,
+    ],
     ['a million unknown fields', new Uint8Array(2e6).fill(0x28), /at most 131072 fields/],
     ['a name of ten million bytes', layer('ReLU', bytesField(3, new Uint8Array(1e7))), /"bottom" of 10000000 bytes/],
     ['parameters of a megabyte', layer('ReLU', bytesField(123, new Uint8Array(1e6))), /"relu_param" of 1000000 bytes/],

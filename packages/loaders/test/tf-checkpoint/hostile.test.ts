@@ -151,6 +151,13 @@ function overlapping(data: Uint8Array): Uint8Array {
   return concat([data, index, footer]);
 }
 
+/** Names of which the file has only the last few letters. */
+function alike(count: number): Entry[] {
+  const first = { ...tensor({ size: 0, sizes: [0] }), key: 'k'.repeat(4000) };
+  const others = Array.from({ length: count }, (_, i) => ({ ...first, shared: 3990, key: String(i).padStart(10, '0') }));
+  return [HEADER, first, ...others];
+}
+
 /** Each key is the one before and 32 characters more: of few bytes, many long ones. */
 function growing(): Entry[] {
   const entries: Entry[] = [HEADER];

@@ -1,3 +1,4 @@
+import { shown } from '../../refusals.js';
 import { count, counts, type Message, message, messages, number, text, texts } from './message.js';
 import { OLD_TYPES } from './schema.js';
 
@@ -24,7 +25,7 @@ export function readLayer(message: Message, old: boolean, place: number, who: st
     bottoms: texts(message, 'bottom', who),
     tops,
     message,
-    who: `${who}: layer "${name.slice(0, 80)}"${message.line > 0 ? ` of line ${message.line}` : ''}`,
+    who: `${who}: layer ${shown(name)}${message.line > 0 ? ` of line ${message.line}` : ''}`,
   };
 }
 

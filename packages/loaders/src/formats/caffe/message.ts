@@ -27,7 +27,7 @@ const NONE: Message = { line: 0, fields: new Map() };
 /** The messages in a repeated field. @throws VggError `VGG_FORMAT` if one is a plain value */
 export function messages(of: Message, field: string, who: string): Message[] {
   return (of.fields.get(field) ?? []).map((value) => {
-    if (!isMessage(value)) throw unexpected(who, value, `"${field} { ... }"`, `"${shown(value)}"`);
+    if (!isMessage(value)) throw unexpected(who, value, `"${field} { ... }"`, `"${startOf(value)}"`);
     return value;
   });
 }
@@ -52,7 +52,7 @@ export function counts(of: Message, field: string, who: string): number[] {
   return scalars(of, field, who).map((value) => {
     const number = numberOf(value.text);
     if (!Number.isInteger(number) || number < 0 || number > MAX_COUNT) {
-      throw unexpected(who, value, `a whole number from 0 to ${MAX_COUNT} for "${field}"`, `"${shown(value)}"`);
+      throw unexpected(who, value, `a whole number from 0 to ${MAX_COUNT} for "${field}"`, `"${startOf(value)}"`);
     }
     return number;
   });
@@ -65,7 +65,7 @@ export function number(of: Message, field: string, who: string): number | undefi
   const value = scalars(of, field, who).at(-1);
   if (!value) return undefined;
   const parsed = numberOf(value.text);
-  if (Number.isNaN(parsed)) throw unexpected(who, value, `a number for "${field}"`, `"${shown(value)}"`);
+  if (Number.isNaN(parsed)) throw unexpected(who, value, `a number for "${field}"`, `"${startOf(value)}"`);
   return parsed;
 }
 
@@ -84,7 +84,7 @@ export function flag(of: Message, field: string, who: string, fallback: boolean)
   const value = scalars(of, field, who).at(-1);
   if (!value) return fallback;
   const truth = TRUTH.get(value.text);
-  if (truth === undefined) throw unexpected(who, value, `true or false for "${field}"`, `"${shown(value)}"`);
+  if (truth === undefined) throw unexpected(who, value, `true or false for "${field}"`, `"${startOf(value)}"`);
   return truth;
 }
 
@@ -93,7 +93,7 @@ export function choice<const T extends string>(of: Message, field: string, who: 
   const value = scalars(of, field, who).at(-1);
   if (!value) return words[0]!;
   const word = words.find((known, i) => known === value.text || `${i}` === value.text);
-  if (word === undefined) throw unexpected(who, value, `${words.join(' or ')} for "${field}"`, `"${shown(value)}"`);
+  if (word === undefined) throw unexpected(who, value, `${words.join(' or ')} for "${field}"`, `"${startOf(value)}"`);
   return word;
 }
 
@@ -108,7 +108,7 @@ function numberOf(text: string): number {
   return Number.NaN;
 }
 
-const shown = (value: Scalar): string => value.text.slice(0, 40);
+const startOf = (value: Scalar): string => value.text.slice(0, 40);
 
 /** The error for a value that is not what its field takes. */
 export function unexpected(who: string, { line }: { readonly line: number }, expected: string, received: string): VggError {

@@ -1,6 +1,6 @@
 import { DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import { product } from '../../numbers.js';
-import { pastLimit, unsupported } from '../../refusals.js';
+import { pastLimit, shown, unsupported } from '../../refusals.js';
 import { readBtree2 } from './btree2.js';
 import { corrupt, cursor, zeroEnded } from './cursor.js';
 import { charge, type Hdf5, readAt } from './file.js';
@@ -56,7 +56,7 @@ async function readAttribute(file: Hdf5, body: Uint8Array, collections: Collecti
   const { shape } = space;
   const count = product(shape);
   if (count * type.bytes > MAX_ATTRIBUTE)
-    throw pastLimit(file.who, `at most ${MAX_ATTRIBUTE} bytes of attribute "${name}"`, count * type.bytes);
+    throw pastLimit(file.who, `at most ${MAX_ATTRIBUTE} bytes of attribute ${shown(name)}`, count * type.bytes);
   charge(file, count * VALUE_COST);
   const values = await readValues(file, type, count, fields.bytes(count * type.bytes), collections);
   return [name, shape.length === 0 ? values[0] : (values as Attribute)];

@@ -13,8 +13,11 @@ export const MAX_STRUCTURE = 16 * 2 ** 20;
 export const MAX_OBJECTS = 65536;
 /** Groups within groups: Keras nests models about ten deep. */
 export const MAX_DEPTH = 32;
-/** Characters of a link's name: file systems have 4096 for a whole path, Keras's layers some 30. */
-export const MAX_NAME = 4096;
+/**
+ * Characters of the path of an object, as file systems have it; Keras's have some 60. Engines do not tell apart strings of more than 16,384
+ * by their hashes, and a map of them is slow.
+ */
+export const MAX_PATH = 4096;
 /** Messages of one object: each attribute is one. */
 export const MAX_MESSAGES = 4096;
 /** Continuations of one object header. */

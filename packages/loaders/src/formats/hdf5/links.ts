@@ -1,20 +1,20 @@
-import { pastLimit, unsupported } from '../../refusals.js';
+import { pastLimit, shown, unsupported } from '../../refusals.js';
 import { readTreeNode } from './btree1.js';
 import { readBtree2 } from './btree2.js';
 import { type Cursor, corrupt, cursor, zeroEnded } from './cursor.js';
 import { charge, cursorAt, type Hdf5, readAt } from './file.js';
 import { MESSAGE, type Message, messageOfType } from './header.js';
 import { openHeap } from './heap.js';
-import { MAX_ENTRIES, MAX_NAME } from './limits.js';
+import { MAX_ENTRIES, MAX_PATH } from './limits.js';
 
 /** The children of a group: the object header of each name. Links that leave the tree are refused, never followed. */
 export async function readLinks(file: Hdf5, messages: readonly Message[]): Promise<Map<string, number>> {
   const links = new Map<string, number>();
   const add = (name: string, address: number | undefined) => {
     if (name === '' || name.includes('/') || address === undefined) throw corrupt(file.who, `a link has the name ${JSON.stringify(name)}`);
-    if (name.length > MAX_NAME) throw pastLimit(file.who, `links with names of at most ${MAX_NAME} characters`);
+    if (name.length > MAX_PATH) throw pastLimit(file.who, `links with names of at most ${MAX_PATH} characters`);
     charge(file, name.length);
-    if (links.has(name)) throw corrupt(file.who, `two links have the name "${name}"`);
+    if (links.has(name)) throw corrupt(file.who, `two links have the name ${shown(name)}`);
     if (links.size >= MAX_ENTRIES) throw pastLimit(file.who, `at most ${MAX_ENTRIES} links in one HDF5 group`);
     links.set(name, address);
   };
@@ -45,7 +45,7 @@ function readLink(file: Hdf5, fields: Cursor, add: Add): void {
 function linkRefused(file: Hdf5, name: string, what: string): Error {
   return unsupported(
     file.who,
-    `expected "${name}" to be in the file itself, received ${what}, which is never followed; save the weights with their data`,
+    `expected ${shown(name)} to be in the file itself, received ${what}, which is never followed; save the weights with their data`,
   );
 }
 
@@ -114,7 +114,7 @@ async function readNode(file: Hdf5, address: number, names: Uint8Array, add: Add
     const cache = entries.u32();
     entries.skip(20);
     if (at >= names.length) throw corrupt(file.who, 'a name lies outside its heap');
-    const name = zeroEnded(names.subarray(at, at + MAX_NAME + 1));
+    const name = zeroEnded(names.subarray(at, at + MAX_PATH + 1));
     if (cache === 2) throw linkRefused(file, name, 'a soft link');
     add(name, target);
   }

@@ -1,13 +1,13 @@
 import { throwIfAborted } from '@vgg/errors';
 import { DTYPE_BYTES } from '../../dtype.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import { type Attribute, readAttributes } from './attributes.js';
 import { checkOverlap } from './chunks.js';
 import { corrupt } from './cursor.js';
 import { type Dataset, readDataset } from './dataset.js';
 import { charge, type Hdf5 } from './file.js';
 import { MESSAGE, type Message, readHeader } from './header.js';
-import { MAX_DEPTH, MAX_OBJECTS } from './limits.js';
+import { MAX_DEPTH, MAX_OBJECTS, MAX_PATH } from './limits.js';
 import { readLinks } from './links.js';
 
 /** Everything in a file by its path: `''` is the root, `a/b` what is called `b` in `a`. */
@@ -29,9 +29,10 @@ export async function readTree(file: Hdf5, skip: (path: string) => boolean = () 
 
   async function visit(address: number, path: string, above: readonly number[]): Promise<void> {
     throwIfAborted(file.signal, file.who);
-    if (above.includes(address)) throw corrupt(file.who, `group "${path}" contains itself`);
+    if (above.includes(address)) throw corrupt(file.who, `group ${shown(path)} contains itself`);
     if (above.length > MAX_DEPTH) throw pastLimit(file.who, `groups at most ${MAX_DEPTH} deep`, 'deeper');
     if (++objects > MAX_OBJECTS) throw pastLimit(file.who, `at most ${MAX_OBJECTS} objects`);
+    if (path.length > MAX_PATH) throw pastLimit(file.who, `paths of at most ${MAX_PATH} characters`, path.length);
     charge(file, path.length);
     const messages = await readHeader(file, address);
     if (isGroup(messages)) {

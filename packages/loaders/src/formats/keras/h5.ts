@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { Format, WeightFile } from '../../format.js';
 import { inNaturalOrder } from '../../names/natural.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import type { Attribute } from '../hdf5/attributes.js';
@@ -53,7 +54,7 @@ async function openKeras(original: Source, options: ReadOptions = {}): Promise<W
   }
   if (tensors.length === 0) {
     const [path, why] = [...tree.unreadable][0] ?? [];
-    const found = path === undefined ? 'no numbers' : `only "${path}": ${why}`;
+    const found = path === undefined ? 'no numbers' : `only ${shown(path)}: ${why}`;
     throw new VggError('VGG_FORMAT', `${who}: expected an HDF5 file with weights, as Keras saves them, received one with ${found}`);
   }
   const metadata = metadataOf(tree, top);
@@ -84,9 +85,9 @@ function legacyNames(tree: Tree, top: string, who: string): NamedDataset[] {
     for (const weight of weights) {
       const path = join(group, weight);
       const unreadable = tree.unreadable.get(path);
-      if (unreadable !== undefined) throw new VggError('VGG_FORMAT', `${who}: expected numbers in "${path}", but ${unreadable}`);
+      if (unreadable !== undefined) throw new VggError('VGG_FORMAT', `${who}: expected numbers in ${shown(path)}, but ${unreadable}`);
       if (!tree.datasets.has(path))
-        throw new VggError('VGG_INTEGRITY', `${who}: layer "${layer}" names the weight "${weight}", and the file has none such`);
+        throw new VggError('VGG_INTEGRITY', `${who}: layer ${shown(layer)} names the weight ${shown(weight)}, and the file has none such`);
       // A nested model's weights are each under their own layer; a layer's own may have any prefix.
       const owner = owners.size > 1 ? weight.slice(0, weight.lastIndexOf('/')) : layer;
       named.push({ name: `${owner}/${partName(weight)}`, path });

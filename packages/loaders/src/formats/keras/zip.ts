@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { TensorInfo, WeightFile } from '../../format.js';
 import { type Json, member, parseJson } from '../../json.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { bytesSource } from '../../sources/bytes.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
@@ -68,7 +69,7 @@ async function weightsSource(zip: Zip, entry: ZipEntry, options: ReadOptions): P
   if (size > limit) {
     throw new VggError(
       'VGG_INTEGRITY',
-      `${zip.who}: expected at most ${limit} bytes in "${name}", packed to ${packedSize}, received ${size}; unpack it and open the .h5 file`,
+      `${zip.who}: expected at most ${limit} bytes in ${shown(name)}, packed to ${packedSize}, received ${size}; unpack it and open the .h5 file`,
     );
   }
   return bytesSource(await readEntry(zip, name, limit, options), label);

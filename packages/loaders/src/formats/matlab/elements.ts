@@ -1,7 +1,7 @@
 import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions } from '../../source.js';
 import type { StoredTensor } from '../tensors.js';
 import type { Bytes } from './bytes.js';
@@ -182,7 +182,7 @@ async function readText(elements: Elements, end: number, shape: readonly number[
 
 async function readNumbers(elements: Elements, end: number, shape: readonly number[], name: string): Promise<MatValue> {
   const { who, littleEndian, bytes, options } = elements;
-  const values = countOf(shape, name === '' ? who : `${who}: "${name}"`);
+  const values = countOf(shape, name === '' ? who : `${who}: ${shown(name)}`);
   const { type, size, start } = await readTag(elements, end);
   const dtype = NUMBERS.get(type);
   if (!dtype) throw corrupt(who, `numbers are of type ${type}`);

@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { Format, TensorInfo, WeightFile } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { contiguousTensor, PIECE, type StoredTensor, weightFile } from '../tensors.js';
@@ -57,7 +57,7 @@ async function openMatlab5(original: Source, options: ReadOptions = {}): Promise
       const { name, value } = tag.type === COMPRESSED ? await readPacked(source, file, tag, packed) : await readPlain(plain, tag.type, tag);
       // An unnamed one at the end holds the data of objects.
       if (name !== '') {
-        if (variables.has(name)) throw corrupt(who, `two variables have the name "${name.slice(0, 80)}"`);
+        if (variables.has(name)) throw corrupt(who, `two variables have the name ${shown(name)}`);
         variables.set(name, value);
       }
       at = tag.next;

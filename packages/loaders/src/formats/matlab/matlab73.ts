@@ -1,7 +1,7 @@
 import { throwIfAborted } from '@vgg/errors';
 import { latin1 } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { type Attribute, readAttributes } from '../hdf5/attributes.js';
@@ -66,7 +66,7 @@ export function walker(file: Hdf5, options: ReadOptions): Walk {
     if (++visits > MAX_VALUES) throw pastLimit(file.who, `at most ${MAX_VALUES} values`);
     const before = known.get(address);
     if (before) return before;
-    if (above.includes(address)) throw corrupt(file.who, `"${path.slice(0, 80)}" contains itself`);
+    if (above.includes(address)) throw corrupt(file.who, `${shown(path)} contains itself`);
     if (above.length > MAX_DEPTH) throw pastLimit(file.who, `values at most ${MAX_DEPTH} deep`);
     const value = await readObject(file, address, path, (child, name) => walk(child, name, [...above, address]), options);
     known.set(address, value);

@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import { concat, viewOf } from '../../bytes.js';
 import type { WeightFile } from '../../format.js';
 import { parseJson } from '../../json.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { contiguousTensor, type StoredTensor, sequentialTensor, weightFile } from '../tensors.js';
 import { readEntry, type Zip, type ZipEntry, zipSource, zipStream } from '../zip/index.js';
@@ -56,7 +56,7 @@ export async function openNpz(zip: Zip, source: Source, options: ReadOptions = {
     left -= entry.size;
   }
   if (tensors.length === 0) {
-    const found = members[0] ? `"${members[0].name.slice(0, 80)}" of ${members[0].head.text.slice(0, 100)}` : 'none';
+    const found = members[0] ? `${shown(members[0].name)} of ${members[0].head.text.slice(0, 100)}` : 'none';
     throw new VggError('VGG_FORMAT', `${who}: expected arrays of numbers, received ${found}`);
   }
   return weightFile({ format: 'npz', who, tensors, metadata, close: source.close?.bind(source) });

@@ -1,4 +1,5 @@
 import { VggError } from '@vgg/errors';
+import { shown } from '../../refusals.js';
 import type { Constants } from './constants.js';
 import type { Model, Node } from './model.js';
 
@@ -40,7 +41,7 @@ export function producersOf(nodes: readonly Node[], who: string): Map<string, No
     for (const name of node.outputs) {
       if (name === '') continue;
       if (producers.has(name)) {
-        throw new VggError('VGG_INTEGRITY', `${who}: expected each value to come from one node, received "${name.slice(0, 80)}" twice`);
+        throw new VggError('VGG_INTEGRITY', `${who}: expected each value to come from one node, received ${shown(name)} twice`);
       }
       producers.set(name, node);
     }

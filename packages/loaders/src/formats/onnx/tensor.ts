@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { checkPlainName } from '../../sources/checks.js';
 import { varintValues } from '../protobuf/values.js';
@@ -74,11 +74,11 @@ export async function readInitialiser(reading: Reading, message: Field): Promise
       if (wire !== 'bytes') list.loose++;
       else if (end > start) list.runs.push({ start, end });
       if (list.runs.length > MAX_RUNS || list.loose > MAX_LOOSE)
-        throw pastLimit(reading.source.name, `at most ${MAX_LOOSE} numbers apart in "${name}"`);
+        throw pastLimit(reading.source.name, `at most ${MAX_LOOSE} numbers apart in ${shown(name)}`);
     }
   }
   const dtype = DTYPES.get(type);
-  countOf(shape, `${who}: tensor "${name}"`);
+  countOf(shape, `${who}: tensor ${shown(name)}`);
   if (isExternal) return { name, shape, dtype, type, data: externalData(who, name, external) };
   const list = dtype && lists.get(typedList(dtype));
   if (raw || !list) return { name, shape, dtype, type, data: { kind: 'raw', run: raw } };
@@ -90,13 +90,16 @@ const LISTS: ReadonlySet<number> = new Set([TENSOR.floatData, TENSOR.int32Data, 
 
 function externalData(who: string, name: string, entries: ReadonlyMap<string, string>): Data {
   const location = entries.get('location') ?? '';
-  checkPlainName(`${who}: the values of "${name}"`, location);
+  checkPlainName(`${who}: the values of ${shown(name)}`, location);
   const whole = (key: string) => {
     const text = entries.get(key);
     if (text === undefined) return undefined;
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (!Number.isSafeInteger(value)) {
-      throw new VggError('VGG_INTEGRITY', `${who}: expected a whole number as the ${key} of "${name}", received ${JSON.stringify(text)}`);
+      throw new VggError(
+        'VGG_INTEGRITY',
+        `${who}: expected a whole number as the ${key} of ${shown(name)}, received ${JSON.stringify(text)}`,
+      );
     }
     return value;
   };
@@ -113,7 +116,7 @@ export function initialiserTensor(initialiser: Initialiser, source: Source, sibl
   if (!dtype) {
     throw new VggError(
       'VGG_FORMAT',
-      `${who}: expected "${name}" to have floats or whole numbers of 8 bits and more, received type ${type}`,
+      `${who}: expected ${shown(name)} to have floats or whole numbers of 8 bits and more, received type ${type}`,
     );
   }
   const info: TensorInfo = { name, shape, dtype, present: true };
@@ -178,7 +181,7 @@ function typedTensor(info: TensorInfo, { runs, loose, of }: Data & { kind: 'type
 
 async function* fixedRun(info: TensorInfo, { start, end }: Run, source: Source, options: ReadOptions): AsyncIterable<Float32Array> {
   const values = (end - start) / DTYPE_BYTES[info.dtype];
-  if (!Number.isInteger(values)) throw corrupt(source.name, `half a number in "${info.name}"`);
+  if (!Number.isInteger(values)) throw corrupt(source.name, `half a number in ${shown(info.name)}`);
   yield* contiguousTensor({ ...info, shape: [values] }, source, start).stream(options);
 }
 
@@ -220,6 +223,6 @@ function looseTensor(info: TensorInfo, source: Source, { start, end }: Run, coun
 function wrongSize({ name }: { readonly name: string }, who: string, expected: string, received: string): VggError {
   return new VggError(
     'VGG_INTEGRITY',
-    `${who}: expected ${expected} for the values of "${name}", received ${received}; fetch the file again`,
+    `${who}: expected ${expected} for the values of ${shown(name)}, received ${received}; fetch the file again`,
   );
 }

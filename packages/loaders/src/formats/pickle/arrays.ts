@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { contiguousTensor, PIECE, type StoredTensor, sequentialTensor } from '../tensors.js';
 import type { NumpyArray } from './numpy.js';
@@ -8,7 +9,7 @@ import { corrupt, isBytes } from './values.js';
 
 /** A pickled array of numbers as a tensor, which is read where it lies in the file. @throws VggError `VGG_FORMAT`, `VGG_INTEGRITY` */
 export function arrayTensor(names: Pick<TensorInfo, 'name' | 'storedAs'>, array: NumpyArray, source: Source): StoredTensor {
-  const who = `${source.name}: "${names.name.slice(0, 80)}"`;
+  const who = `${source.name}: ${shown(names.name)}`;
   const { shape, type, isFortran, values } = array;
   if (!type.type) throw new VggError('VGG_FORMAT', `${who}: expected an array of numbers, received one of ${type.code.slice(0, 40)}`);
   if (!isBytes(values)) throw corrupt(who, 'its values are missing');
@@ -48,7 +49,7 @@ function textSource(text: string, who: string): Source {
 
 /** A tensor whose bytes are stored as UTF-8 text of the characters 0 to 255: one byte below 128, and two from there. */
 function transcodedTensor(info: TensorInfo, source: Source, offset: number, length: number, littleEndian: boolean): StoredTensor {
-  const who = `${source.name}: "${info.name.slice(0, 80)}"`;
+  const who = `${source.name}: ${shown(info.name)}`;
   const expected = countOf(info.shape, who) * DTYPE_BYTES[info.dtype];
   const pieces = (options: ReadOptions) => transcode(source, offset, length, who, options);
   return {

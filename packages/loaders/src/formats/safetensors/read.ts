@@ -3,7 +3,7 @@ import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType, Format, TensorInfo, WeightFile } from '../../format.js';
 import { type Json, member, parseJson } from '../../json.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { OpenOptions, Source } from '../../source.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
 import { spanTensor } from './tensors.js';
@@ -108,7 +108,7 @@ function hashesOf(metadata: ReadonlyMap<string, string>, who: string): Map<strin
   return new Map(
     Object.entries(json ?? {}).map(([name, hash]): [string, string] => {
       if (typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)) return [name, hash];
-      throw new VggError('VGG_INTEGRITY', `${who}: expected 64 hexadecimal digits as the sha256 of "${name}", received another value`);
+      throw new VggError('VGG_INTEGRITY', `${who}: expected 64 hexadecimal digits as the sha256 of ${shown(name)}, received another value`);
     }),
   );
 }
@@ -120,7 +120,7 @@ function headerLength(bytes: Uint8Array): number {
 function readMetadata(value: Json, into: Map<string, string>, who: string): void {
   for (const [key, text] of Object.entries(value ?? {})) {
     if (typeof text !== 'string')
-      throw new VggError('VGG_INTEGRITY', `${who}: expected text as metadata "${key}", received ${typeof text}`);
+      throw new VggError('VGG_INTEGRITY', `${who}: expected text as metadata ${shown(key)}, received ${typeof text}`);
     into.set(key, text);
   }
 }
@@ -130,17 +130,17 @@ function readEntry(name: string, value: Json, who: string): Entry {
   const dtype = typeof stored === 'string' ? DTYPES.get(stored) : undefined;
   if (!dtype) {
     const known = [...DTYPES.keys()].join(', ');
-    throw new VggError('VGG_FORMAT', `${who}: expected tensor "${name}" to be one of ${known}, received ${JSON.stringify(stored)}`);
+    throw new VggError('VGG_FORMAT', `${who}: expected tensor ${shown(name)} to be one of ${known}, received ${JSON.stringify(stored)}`);
   }
   const shape = numbers(member(value, 'shape'));
   const offsets = numbers(member(value, 'data_offsets'));
   if (!shape || !offsets || offsets.length !== 2) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected tensor "${name}" to have a shape and two data_offsets, received others`);
+    throw new VggError('VGG_INTEGRITY', `${who}: expected tensor ${shown(name)} to have a shape and two data_offsets, received others`);
   }
   const [start, end] = offsets as [number, number];
-  const bytes = countOf(shape, `${who}: tensor "${name}"`) * DTYPE_BYTES[dtype];
+  const bytes = countOf(shape, `${who}: tensor ${shown(name)}`) * DTYPE_BYTES[dtype];
   if (end - start !== bytes) {
-    throw new VggError('VGG_INTEGRITY', `${who}: expected ${bytes} bytes for tensor "${name}" [${shape}], received ${end - start}`);
+    throw new VggError('VGG_INTEGRITY', `${who}: expected ${bytes} bytes for tensor ${shown(name)} [${shape}], received ${end - start}`);
   }
   return { info: { name, shape, dtype, present: true }, start, end };
 }
@@ -157,7 +157,7 @@ function checkOffsets(entries: readonly Entry[], dataSize: number, who: string):
     if (start !== at) {
       throw new VggError(
         'VGG_INTEGRITY',
-        `${who}: expected tensor "${info.name}" at byte ${at} of the data, received ${start} (${start < at ? 'overlap' : 'hole'})`,
+        `${who}: expected tensor ${shown(info.name)} at byte ${at} of the data, received ${start} (${start < at ? 'overlap' : 'hole'})`,
       );
     }
     at = end;

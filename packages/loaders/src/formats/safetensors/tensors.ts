@@ -2,6 +2,7 @@ import { throwIfAborted, turn, VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
 import { dequantizeInt8 } from '../../quantize.js';
+import { shown } from '../../refusals.js';
 import type { OpenOptions, ReadOptions, Source } from '../../source.js';
 import { contiguousTensor, PIECE, type StoredTensor } from '../tensors.js';
 import { wholeRows } from './write.js';
@@ -86,7 +87,7 @@ async function* pieces(
   if (found !== expected && hash) {
     throw new WrongHash(
       'VGG_INTEGRITY',
-      `${source.name}: expected tensor "${info.name}" with sha256 ${expected}, received ${found}; its bytes are corrupt, fetch the file again`,
+      `${source.name}: expected tensor ${shown(info.name)} with sha256 ${expected}, received ${found}; its bytes are corrupt, fetch the file again`,
     );
   }
 }

@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { corrupt, fieldsOf, utf8 } from '../protobuf/wire.js';
 import { type Block, entries, utf8Key } from './table.js';
@@ -68,7 +68,7 @@ export async function readBundle(source: Source, blocks: readonly Block[], optio
     if (key === '') header = readHeader(bytes, source);
     else if (!key.startsWith(PART)) {
       const entry = readEntry(utf8Key(key), bytes, source, header?.shards ?? 0);
-      if (found.has(entry.name)) throw corrupt(source.name, `tensor "${entry.name.slice(0, 200)}" is there twice`);
+      if (found.has(entry.name)) throw corrupt(source.name, `tensor ${shown(entry.name)} is there twice`);
       found.set(entry.name, entry);
     }
   }
@@ -88,7 +88,7 @@ function readHeader(bytes: Uint8Array, source: Source): { shards: number; little
 }
 
 function readEntry(name: string, bytes: Uint8Array, source: Source, shards: number): BundleEntry {
-  const who = `${source.name}: tensor "${name.slice(0, 200)}"`;
+  const who = `${source.name}: tensor ${shown(name)}`;
   let type = 0;
   let shape: number[] = [];
   const entry = { shard: 0, offset: 0, size: 0, sum: 0, slices: 0 };

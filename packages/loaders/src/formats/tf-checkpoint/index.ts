@@ -2,6 +2,7 @@ import { VggError } from '@vgg/errors';
 import { latin1 } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
 import { inNaturalOrder } from '../../names/natural.js';
+import { shown } from '../../refusals.js';
 import type { OpenOptions, ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { crc32c } from '../crc.js';
@@ -125,10 +126,10 @@ function checkPlaces({ entries }: Bundle, shards: Shards, index: Source): void {
     if (source && offset + size > source.size) {
       throw new VggError(
         'VGG_INTEGRITY',
-        `${file}: expected at least ${offset + size} bytes for tensor "${name.slice(0, 200)}", received ${source.size}; fetch the file again`,
+        `${file}: expected at least ${offset + size} bytes for tensor ${shown(name)}, received ${source.size}; fetch the file again`,
       );
     }
-    if (size > 0 && offset < (ends.get(shard) ?? 0)) throw corrupt(index.name, `tensor "${name.slice(0, 200)}" lies in another`);
+    if (size > 0 && offset < (ends.get(shard) ?? 0)) throw corrupt(index.name, `tensor ${shown(name)} lies in another`);
     ends.set(shard, Math.max(ends.get(shard) ?? 0, offset + size));
   }
 }
@@ -169,7 +170,7 @@ function summed(source: Source, { name, offset, size, sum }: BundleEntry): Sourc
       if (at + length === offset + size && masked(running) !== sum) {
         throw new VggError(
           'VGG_INTEGRITY',
-          `${source.name}: expected tensor "${name.slice(0, 200)}" to have its checksum, received other bytes; fetch the file again`,
+          `${source.name}: expected tensor ${shown(name)} to have its checksum, received other bytes; fetch the file again`,
         );
       }
       return bytes;

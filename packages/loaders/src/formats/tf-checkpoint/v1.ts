@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { crc32c } from '../crc.js';
 import { varintValues } from '../protobuf/values.js';
@@ -53,7 +53,7 @@ export async function readFirstVersion(
       continue;
     }
     const { name, values } = await readSlice(source, entry, options);
-    if (listed && !listed.has(name)) throw corrupt(source.name, `values of "${name.slice(0, 80)}", which it does not list`);
+    if (listed && !listed.has(name)) throw corrupt(source.name, `values of ${shown(name)}, which it does not list`);
     // Of a variable in parts there are several; it is not served.
     if (values) found.set(name, { values, block: entry.block });
   }
@@ -63,7 +63,7 @@ export async function readFirstVersion(
     const info = { name, shape, dtype };
     if (slices > 1) return [missingTensor(info, `it was saved in ${slices} parts; save it with TensorFlow 1 or later, unpartitioned`)];
     const place = found.get(name);
-    if (!place) throw corrupt(source.name, `no values of "${name.slice(0, 80)}"`);
+    if (!place) throw corrupt(source.name, `no values of ${shown(name)}`);
     const tensor = tensorOf(source, { ...info, present: true }, place.values);
     return [check ? checked(source, tensor, place.block) : tensor];
   });
@@ -86,8 +86,8 @@ async function readList(source: Source, { start, end }: Entry, options: ReadOpti
         else if (number === 3) type = value;
         else if (number === 4) slices++;
       }
-      if (listed.has(name)) throw corrupt(source.name, `"${name.slice(0, 80)}" is listed twice`);
-      countOf(shape, `${source.name}: tensor "${name.slice(0, 200)}"`);
+      if (listed.has(name)) throw corrupt(source.name, `${shown(name)} is listed twice`);
+      countOf(shape, `${source.name}: tensor ${shown(name)}`);
       listed.set(name, { dtype: DTYPES.get(type), shape, slices });
     }
   }
@@ -138,7 +138,7 @@ const VARYING: ReadonlyMap<number, readonly DType[]> = new Map([
 const VALUE_FIELDS = new Set([TENSOR_CONTENT, ...PLAIN.keys(), ...VARYING.keys()]);
 
 function tensorOf(source: Source, info: TensorInfo, { field, start, end }: Values): StoredTensor {
-  const who = `${source.name}: tensor "${info.name.slice(0, 200)}"`;
+  const who = `${source.name}: tensor ${shown(info.name)}`;
   const count = countOf(info.shape, who);
   if (VARYING.get(field)?.includes(info.dtype)) {
     if (end - start > MAX_UNPACKED * 10) throw pastLimit(who, `at most ${MAX_UNPACKED} numbers`);

@@ -2,7 +2,7 @@ import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, Format, TensorInfo, WeightFile } from '../../format.js';
 import { type Json, member, parseJson } from '../../json.js';
-import { pastLimit } from '../../refusals.js';
+import { pastLimit, shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { isPlainName } from '../../sources/checks.js';
 import { graphOfKeras } from '../keras/config.js';
@@ -169,7 +169,7 @@ function readSpecs(group: Json, who: string): Spec[] {
         `${who}: expected each weight to have a "name" and a "shape", received ${JSON.stringify(spec).slice(0, 100)}`,
       );
     }
-    const label = `${who}: tensor "${name}"`;
+    const label = `${who}: tensor ${shown(name)}`;
     const dtype = DTYPES.get(member(spec, 'dtype'));
     if (!dtype) throw new VggError('VGG_FORMAT', `${label}: expected a numeric dtype, received ${JSON.stringify(member(spec, 'dtype'))}`);
     const quantization = readQuantization(member(spec, 'quantization'), label);
@@ -209,7 +209,7 @@ function dequantize(bytes: Uint8Array, dtype: DType, quantization?: Quantization
 function checkUnique(names: readonly string[], what: string, who: string): void {
   const seen = new Set<string>();
   for (const name of names) {
-    if (seen.has(name)) throw new VggError('VGG_INTEGRITY', `${who}: expected each ${what} once, received "${name}" twice`);
+    if (seen.has(name)) throw new VggError('VGG_INTEGRITY', `${who}: expected each ${what} once, received ${shown(name)} twice`);
     seen.add(name);
   }
 }

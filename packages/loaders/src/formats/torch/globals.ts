@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
 import type { DType } from '../../format.js';
+import { shown } from '../../refusals.js';
 import { opaque, PLAIN } from '../pickle/globals.js';
 import { NUMPY } from '../pickle/numpy.js';
 import { type Call, corrupt, Dict, describeValue, isGlobal, isWhole, type Make, textOf, type Value } from '../pickle/values.js';
@@ -107,7 +108,8 @@ export function storageOf(id: Value, who: string): Storage {
   const of = STORAGES.get(type.name);
   if (view === null) return new Storage(key, of, count);
   const [, start, size] = Array.isArray(view) ? view : [];
-  if (!isWhole(start) || !isWhole(size) || start + size > count || !of) throw corrupt(who, `a view in it is not inside storage "${key}"`);
+  if (!isWhole(start) || !isWhole(size) || start + size > count || !of)
+    throw corrupt(who, `a view in it is not inside storage ${shown(key)}`);
   return new Storage(key, of, count, start, size);
 }
 

@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { latin1, viewOf } from '../../bytes.js';
 import type { Format, WeightFile } from '../../format.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { type Unpickled, type UnpickleOptions, unpickle } from '../pickle/machine.js';
@@ -70,7 +71,7 @@ async function openLegacy(original: Source, options: ReadOptions = {}): Promise<
       const storage = storageOf(id, who);
       const known = storages.get(storage.key);
       if (known && (known.total !== storage.total || known.type !== storage.type)) {
-        throw corrupt(who, `storage "${storage.key.slice(0, 80)}" has two sizes or types`);
+        throw corrupt(who, `storage ${shown(storage.key)} has two sizes or types`);
       }
       storages.set(storage.key, storage);
       return storage;
@@ -118,7 +119,7 @@ async function placeStorages(
   const absence = `the file ends before it: it has ${source.size} of ${at} bytes, fetch it again`;
   const places = new Map<string, StoragePlace>();
   for (const { key, at, end, total } of found) {
-    if (places.has(key)) throw corrupt(who, `it lists storage "${key.slice(0, 80)}" twice`);
+    if (places.has(key)) throw corrupt(who, `it lists storage ${shown(key)} twice`);
     // Over a network each look at a count is a request; there the length of the whole file says enough.
     if (!source.remote && at + COUNT_BYTES <= source.size) await checkCount(source, at, total, options);
     places.set(key, end <= source.size ? { source, offset: at + COUNT_BYTES } : { absence });

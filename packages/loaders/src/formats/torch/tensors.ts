@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, TensorInfo } from '../../format.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { MAX_AXES } from '../pickle/limits.js';
 import { type Call, corrupt, describeValue, Instance, isWhole, type Value } from '../pickle/values.js';
@@ -99,7 +100,7 @@ export function storageTensor(name: string, tensor: TorchTensor, source: Source,
   if (isDense(tensor, naturalOrder(shape))) return contiguousTensor(info, source, at, littleEndian);
   const axes = byStride(tensor);
   if (isDense(tensor, axes)) return contiguousTensor({ ...info, axes }, source, at, littleEndian);
-  checkApart(tensor, axes, `${source.name}: "${name.slice(0, 80)}"`);
+  checkApart(tensor, axes, `${source.name}: ${shown(name)}`);
   return gatheredTensor({ ...info, axes }, tensor, source, at, littleEndian);
 }
 

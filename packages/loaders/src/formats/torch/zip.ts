@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
 import type { WeightFile } from '../../format.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { bytesSource } from '../../sources/bytes.js';
 import { readInto } from '../../sources/read-into.js';
@@ -107,8 +108,5 @@ function storageSource(zip: Zip, folder: string, { key }: Storage): Source {
 
 function checkSize({ key, bytes }: Storage, size: number, who: string): void {
   if (bytes <= size) return;
-  throw new VggError(
-    'VGG_INTEGRITY',
-    `${who}: expected ${bytes} bytes in storage "${key.slice(0, 80)}", received ${size}; fetch the file again`,
-  );
+  throw new VggError('VGG_INTEGRITY', `${who}: expected ${bytes} bytes in storage ${shown(key)}, received ${size}; fetch the file again`);
 }

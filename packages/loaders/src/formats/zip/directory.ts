@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { latin1, viewOf } from '../../bytes.js';
+import { shown } from '../../refusals.js';
 import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import {
@@ -76,10 +77,10 @@ export async function openZip(original: Source, options: ReadOptions = {}): Prom
   const entries = new Map<string, ZipEntry>();
   const names = new Set<string>();
   for (const entry of found) {
-    if (names.has(entry.name)) throw corrupt(who, `the name "${entry.name.slice(0, 80)}" is in it twice`);
+    if (names.has(entry.name)) throw corrupt(who, `the name ${shown(entry.name)} is in it twice`);
     names.add(entry.name);
     if (!entry.name.endsWith('/')) entries.set(entry.name, entry);
-    else if (entry.size > 0) throw corrupt(who, `the folder "${entry.name.slice(0, 80)}" has bytes`);
+    else if (entry.size > 0) throw corrupt(who, `the folder ${shown(entry.name)} has bytes`);
   }
   return { who, source, entries };
 }
@@ -213,7 +214,7 @@ function setLimits(entries: readonly Mutable[], directory: number, who: string):
     if (entry.offset + least > limit) {
       throw corrupt(
         who,
-        `"${entry.name.slice(0, 80)}" is said to have ${least} bytes at ${entry.offset}, where ${Math.max(0, limit - entry.offset)} are its own`,
+        `${shown(entry.name)} is said to have ${least} bytes at ${entry.offset}, where ${Math.max(0, limit - entry.offset)} are its own`,
       );
     }
     entry.limit = limit;
