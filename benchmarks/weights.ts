@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WRITERS } from '@vgg/loaders';
 import { build } from 'esbuild';
-import { GRAPH, tensors, write, writeTorch } from './weights/files.js';
+import { bigFile, bigTorchFile } from './weights/files.js';
 
 interface Result {
   values: number;
@@ -77,26 +76,8 @@ export async function main([rounds = '5', folder = join(tmpdir(), 'vgg-big-files
 
 async function makeFiles(folder: string): Promise<{ format: string; path: string }[]> {
   const files: { format: string; path: string }[] = [];
-  for (const { id, endings } of WRITERS.filter((writer) => ['safetensors', 'h5', 'caffemodel', 'onnx'].includes(writer.id))) {
-    const name = `vgg16.${endings[0]}`;
-    const path = join(folder, name);
-    files.push({ format: id, path });
-    if (existsSync(path)) continue;
-    const making = join(folder, 'making');
-    mkdirSync(making, { recursive: true });
-    const writer = WRITERS.find((each) => each.id === id)!;
-    await write(making, writer.write({ name, graph: GRAPH, tensors: tensors() }));
-    renameSync(join(making, name), path);
-    rmSync(making, { recursive: true });
-    console.log(`made ${path}, ${statSync(path).size} bytes`);
-  }
-  const path = join(folder, 'vgg16.pth');
-  if (!existsSync(path)) {
-    await writeTorch(`${path}.part`);
-    renameSync(`${path}.part`, path);
-  }
-  files.push({ format: 'pth (zip)', path });
-  return files;
+  for (const format of ['safetensors', 'h5', 'onnx', 'caffemodel']) files.push({ format, path: await bigFile(folder, format) });
+  return [...files, { format: 'pth (zip)', path: await bigTorchFile(folder) }];
 }
 
 function median(results: readonly Result[], of: (result: Result) => number): number {

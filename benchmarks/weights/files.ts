@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { canonicalTensors, type FileGraph, type OutputFile, type TensorToWrite, type WeightSpec } from '@vgg/loaders';
+import { canonicalTensors, type FileGraph, type OutputFile, type TensorToWrite, type WeightSpec, WRITERS } from '@vgg/loaders';
 import { zipFile } from '../../packages/loaders/src/formats/zip/write.js';
 
 /** Weight files of VGG-16's real size (138,357,544 values, 553 MB), of pseudo-random values, made one tensor at a time. */
@@ -79,7 +78,7 @@ function draw(count: number, seed: number): Float32Array<ArrayBuffer> {
   return values;
 }
 
-const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+export const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
 /** The tensors in canonical layout. */
 export function tensors(): TensorToWrite[] {
@@ -95,57 +94,55 @@ export function tensors(): TensorToWrite[] {
 
 export async function write(folder: string, files: readonly OutputFile[]): Promise<void> {
   for (const file of files) {
-    const path = join(folder, file.name);
-    const stream = createWriteStream(path);
-    const patches: { at: number; bytes: Uint8Array }[] = [];
+    const handle = await open(join(folder, file.name), 'w');
+    let end = 0;
     for await (const chunk of file.chunks()) {
-      if (!(chunk instanceof Uint8Array)) patches.push(chunk);
-      else if (!stream.write(chunk)) await once(stream, 'drain');
+      const { bytes, at } = chunk instanceof Uint8Array ? { bytes: chunk, at: end } : chunk;
+      for (let done = 0; done < bytes.length; ) {
+        done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+      }
+      if (chunk instanceof Uint8Array) end += chunk.length;
     }
-    stream.end();
-    await once(stream, 'close');
-    if (patches.length === 0) continue;
-    const handle = await open(path, 'r+');
-    for (const { at, bytes } of patches) await handle.write(bytes, 0, bytes.length, at);
     await handle.close();
   }
+}
+
+/** The file of a format that can be written, made once and kept in the folder. */
+export async function bigFile(folder: string, id: string): Promise<string> {
+  const writer = WRITERS.find((each) => each.id === id)!;
+  return kept(folder, `vgg16.${writer.endings[0]}`, (making, name) =>
+    write(making, writer.write({ name, graph: GRAPH, tensors: tensors() })),
+  );
+}
+
+/** The same of a .pth. */
+export async function bigTorchFile(folder: string): Promise<string> {
+  return kept(folder, 'vgg16.pth', (making, name) => writeTorch(join(making, name)));
+}
+
+async function kept(folder: string, name: string, make: (making: string, name: string) => Promise<void>): Promise<string> {
+  const path = join(folder, name);
+  if (existsSync(path)) return path;
+  const making = await mkdtemp(join(folder, 'making-'));
+  await make(making, name);
+  await rename(join(making, name), path);
+  await rm(making, { recursive: true });
+  console.log(`made ${path}`);
+  return path;
 }
 
 /**
  * A zip-format .pth as torch.save writes a state dict: `archive/data.pkl`, a pickle of protocol 2 in which each tensor is
  * `torch._utils._rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict())`, and each storage stored as `archive/data/KEY`.
  */
-export async function writeTorch(path: string): Promise<void> {
-  const pickle: (number | Uint8Array)[] = [0x80, 2, ...globalName('collections', 'OrderedDict'), 0x29, 0x52, 0x28];
-  const members: { name: string; size: number; chunks(): AsyncIterable<Uint8Array> }[] = [];
-  for (const [key, { name, shape, values }] of torchTensors().entries()) {
-    const strides = shape.map((_, axis) => count(shape.slice(axis + 1)));
-    pickle.push(...text(name), ...globalName('torch._utils', '_rebuild_tensor_v2'), 0x28, 0x28, ...text('storage'));
-    pickle.push(...globalName('torch', 'FloatStorage'), ...text(String(key)), ...text('cpu'), ...int(count(shape)), 0x74, 0x51, ...int(0));
-    pickle.push(
-      0x28,
-      ...shape.flatMap(int),
-      0x74,
-      0x28,
-      ...strides.flatMap(int),
-      0x74,
-      0x89,
-      ...globalName('collections', 'OrderedDict'),
-      0x29,
-      0x52,
-      0x74,
-      0x52,
-    );
-    members.push({
-      name: `archive/data/${key}`,
-      size: 4 * count(shape),
-      async *chunks() {
-        yield new Uint8Array(values().buffer);
-      },
-    });
-  }
-  pickle.push(0x75, 0x2e);
-  const bytes = Uint8Array.from(pickle as number[]);
+async function writeTorch(path: string): Promise<void> {
+  const members = torchTensors().map(({ shape, values }, key) => ({
+    name: `archive/data/${key}`,
+    size: 4 * count(shape),
+    async *chunks() {
+      yield new Uint8Array(values().buffer);
+    },
+  }));
   const plain = (name: string, content: Uint8Array) => ({
     name,
     size: content.length,
@@ -155,7 +152,7 @@ export async function writeTorch(path: string): Promise<void> {
   });
   const encode = (value: string) => new TextEncoder().encode(value);
   const files = [
-    plain('archive/data.pkl', bytes),
+    plain('archive/data.pkl', statePickle([])),
     plain('archive/byteorder', encode('little')),
     ...members,
     plain('archive/version', encode('3\n')),
@@ -163,7 +160,21 @@ export async function writeTorch(path: string): Promise<void> {
   await write(dirname(path), [{ name: basename(path), chunks: zipFile(files) }]);
 }
 
-function torchTensors(): { name: string; shape: number[]; values(): Float32Array<ArrayBuffer> }[] {
+/** The state dict itself; `view` ends what each storage is known by, which in files before 1.6 has one part more. */
+export function statePickle(view: readonly number[]): Uint8Array {
+  const pickle = [0x80, 2, ...globalName('collections', 'OrderedDict'), 0x29, 0x52, 0x28];
+  for (const [key, { name, shape }] of torchTensors().entries()) {
+    const strides = shape.map((_, axis) => count(shape.slice(axis + 1)));
+    pickle.push(...text(name), ...globalName('torch._utils', '_rebuild_tensor_v2'), 0x28, 0x28, ...text('storage'));
+    pickle.push(...globalName('torch', 'FloatStorage'), ...text(String(key)), ...text('cpu'), ...int(count(shape)), ...view, 0x74, 0x51);
+    pickle.push(...int(0), 0x28, ...shape.flatMap(int), 0x74, 0x28, ...strides.flatMap(int), 0x74, 0x89);
+    pickle.push(...globalName('collections', 'OrderedDict'), 0x29, 0x52, 0x74, 0x52);
+  }
+  pickle.push(0x75, 0x2e);
+  return Uint8Array.from(pickle);
+}
+
+export function torchTensors(): { name: string; shape: number[]; values(): Float32Array<ArrayBuffer> }[] {
   let module = 0;
   let dense = 0;
   return GRAPH.layers.flatMap((layer, seed) => {
@@ -180,7 +191,7 @@ function torchTensors(): { name: string; shape: number[]; values(): Float32Array
 
 const globalName = (module: string, name: string): number[] => [0x63, ...new TextEncoder().encode(`${module}\n${name}\n`)];
 const int = (value: number): number[] => [0x4a, value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255];
-function text(value: string): number[] {
+export function text(value: string): number[] {
   const bytes = new TextEncoder().encode(value);
   return [0x58, ...int(bytes.length).slice(1), ...bytes];
 }

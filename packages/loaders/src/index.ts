@@ -3,7 +3,7 @@ export { describeShapes, type FileShapes } from './describe.js';
 export { DTYPE_BYTES, toFloat16, toFloat32 } from './dtype.js';
 export type { DType, Format, StreamOptions, TensorInfo, WeightFile } from './format.js';
 export { parsePrototxt } from './formats/caffe/prototxt.js';
-export { FORMAT_TITLES } from './formats/index.js';
+export { formatTitles } from './formats/index.js';
 export { decodeNpy, encodeNpy, type NpyArray, npyHeader } from './formats/numpy/npy.js';
 export { safetensors } from './formats/safetensors/read.js';
 export { type NamedValues, type SafetensorsOptions, safetensorsHeader, writeSafetensors } from './formats/safetensors/write.js';

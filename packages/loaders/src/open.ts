@@ -1,7 +1,7 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { latin1 } from './bytes.js';
 import type { Format, WeightFile } from './format.js';
-import { FORMAT_TITLES, findFormat } from './formats/index.js';
+import { findFormat, formatTitles } from './formats/index.js';
 import type { OpenOptions, Source } from './source.js';
 
 export interface OpenWeightsOptions extends OpenOptions {
@@ -30,7 +30,7 @@ export async function openWeights(source: Source, options: OpenWeightsOptions = 
     if (format) return await format.open(source, { ...(signal && { signal }), ...(sha256 && { sha256 }) });
     const known = describeBytes(head);
     if (known) throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file, received ${known}`);
-    const titles = (formats?.map(({ title }) => title) ?? FORMAT_TITLES).join(', ');
+    const titles = (formats?.map(({ title }) => title) ?? formatTitles()).join(', ');
     throw new VggError('VGG_FORMAT', `${source.name}: expected a weight file (${titles}), received bytes of an unknown kind`);
   } catch (error) {
     await source.close?.();

@@ -72,7 +72,7 @@ const FAMILIES: readonly Family[] = [
 ];
 
 /** What can be read, for people. */
-export const FORMAT_TITLES: readonly string[] = FAMILIES.flatMap(({ titles }) => titles);
+export const formatTitles = (): string[] => FAMILIES.flatMap(({ titles }) => [...titles]);
 
 /** The format of a file that begins with these bytes; undefined where there is none. */
 export async function findFormat(head: Uint8Array, source: Source): Promise<Format | undefined> {

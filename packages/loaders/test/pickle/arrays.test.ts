@@ -129,3 +129,11 @@ test('a line of protocol 0 that is an array is refused with what to do', async (
   const bytes = pickle("(dp0\nS'a'\np1\nV", 'x'.repeat(5000), '\np2\ns.');
   await refuses(openPickle(bytes), 'VGG_FORMAT', /save it with protocol 2 or later/);
 });
+
+test('one array in many places is as many tensors, up to a limit, and its values are there once', async () => {
+  const array = `${ARRAY}(K\x01K\x01\x85${F4}\x89U\x04\0\0\x80\x3ftbq\x05`;
+  const list = (count: number) => openPickle(pickle('\x80\x02](', array, 'h\x05'.repeat(count - 1), 'e.'));
+  const file = await list(30_000);
+  expect([...(await file.read('29999'))]).toEqual([1]);
+  await refuses(list(40_000), 'VGG_INTEGRITY', /at most 32768 tensors/);
+});

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { contiguousTensor } from '../../src/formats/tensors.js';
 import { blobSource, bytesSource, cachedSource, filesSource, httpSource, isPlainName, type Source } from '../../src/index.js';
+import { readInto } from '../../src/sources/read-into.js';
+import { sliceSource } from '../../src/sources/slice.js';
 import { counted, refuses } from '../helpers.js';
 
 const BYTES = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31) & 255);
@@ -110,4 +113,49 @@ test('a fetch of one’s own is used, for siblings too', async () => {
   const source = await httpSource('https://example.org/a/model.json', { fetch: own });
   expect((await source.sibling!('shard'))!.size).toBe(4);
   expect(new Set(asked)).toEqual(new Set(['https://example.org/a/model.json', 'https://example.org/a/shard']));
+});
+
+describe('reading into memory that is there', () => {
+  /** What a file on disk does, and how often. */
+  const filling = (bytes = BYTES) => {
+    const source = {
+      ...bytesSource(bytes),
+      filled: 0,
+      async readInto(target: Uint8Array, offset: number) {
+        source.filled++;
+        target.set(await source.read(offset, target.length));
+      },
+    };
+    return source;
+  };
+
+  test('goes through parts and caches to a source that can, and is a copy of what another reads', async () => {
+    const source = filling();
+    const target = new Uint8Array(500);
+    await readInto(cachedSource(sliceSource(source, 100, 1000, 'part')), target, 20);
+    expect(target).toEqual(BYTES.slice(120, 620));
+    expect(source.filled).toBe(1);
+    await readInto(cachedSource(sliceSource(bytesSource(BYTES), 100, 1000, 'part')), target, 30);
+    expect(target).toEqual(BYTES.slice(130, 630));
+    await refuses(readInto(sliceSource(source, 100, 1000, 'part'), target, 501), 'VGG_INTEGRITY', /cut or corrupt/);
+  });
+
+  test('pieces that share memory have the values that others have', async () => {
+    const values = Float32Array.from({ length: 300_000 }, (_, i) => i);
+    const bytes = new Uint8Array(values.buffer);
+    const info = { name: 'a', shape: [values.length - 1], dtype: 'float32', present: true } as const;
+    for (const source of [filling(bytes), bytesSource(bytes)]) {
+      for (const reuse of [false, true]) {
+        const memory = new Set<ArrayBufferLike>();
+        let at = 1;
+        for await (const piece of contiguousTensor(info, source, 4).stream({ reuse })) {
+          memory.add(piece.buffer);
+          expect(piece.findIndex((value, i) => value !== values[at + i])).toBe(-1);
+          at += piece.length;
+        }
+        expect(at).toBe(values.length);
+        expect(memory.size).toBe(reuse ? 1 : 2);
+      }
+    }
+  });
 });

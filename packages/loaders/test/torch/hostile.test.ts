@@ -6,7 +6,11 @@ import { refuses } from '../helpers.js';
 import { little, long, pickle, text } from '../pickle/helpers.js';
 
 /** A dict of so many numbers, kept as value 1 of the memory. */
-const dictOf = (count: number) => ['}q\x01(', ...Array.from({ length: count }, (_, i) => `J${String.fromCharCode(...little(i, 4))}K\x00`), 'u'];
+const dictOf = (count: number) => [
+  '}q\x01(',
+  ...Array.from({ length: count }, (_, i) => `J${String.fromCharCode(...little(i, 4))}K\x00`),
+  'u',
+];
 
 describe('a few bytes that ask for much work', () => {
   test('a module that is given one long state again and again', async () => {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { isVggError, VggError } from '@vgg/errors';
-import { FORMAT_TITLES } from '@vgg/loaders';
+import { formatTitles } from '@vgg/loaders';
 import { network } from '../../network/architecture.js';
 import { formatSummary } from '../../network/format-summary.js';
 import type { Network } from '../../network/plan.js';
@@ -12,7 +12,9 @@ import { aliasTable, describe, otherNames, type Size } from '../info-network.js'
 import { OFFLINE_FLAG } from '../open-model.js';
 
 /** What can be read, as a sentence has it. */
-const FORMATS = FORMAT_TITLES.join(', ').replace(/, (?=[^,]*$)/, ' or ');
+const FORMATS = formatTitles()
+  .join(', ')
+  .replace(/, (?=[^,]*$)/, ' or ');
 
 export const info = command({
   name: 'info',

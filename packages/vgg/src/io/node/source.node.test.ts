@@ -55,6 +55,17 @@ describe('openFileSource', () => {
     expect(await openHandles()).toBe(0);
   });
 
+  test('reads into memory that is there', async () => {
+    await write(join(folder, 'a.bin'), BYTES);
+    const source = await openFileSource(join(folder, 'a.bin'));
+    const memory = new Uint8Array(300);
+    await source.readInto!(memory.subarray(0, 200), 700);
+    expect(memory).toEqual(Uint8Array.from([...BYTES.subarray(700, 900), ...new Uint8Array(100)]));
+    expect(await codeOf(source.readInto!(memory, 701))).toBe('VGG_INTEGRITY');
+    expect(await codeOf(source.readInto!(memory, 0, { signal: AbortSignal.abort() }))).toBe('VGG_ABORTED');
+    await source.close?.();
+  });
+
   test('siblings of the same folder only', async () => {
     await mkdir(join(folder, 'models'));
     for (const name of ['secret', 'models/model.json', 'models/shard 1']) await write(join(folder, name), name);
