@@ -3,8 +3,9 @@ import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constants, createDeflate } from 'node:zlib';
+import { concat } from '../../packages/loaders/src/bytes.js';
 import { crc32c } from '../../packages/loaders/src/formats/crc.js';
-import { bytesField, join, numberField, varint } from '../../packages/loaders/src/formats/protobuf/encode.js';
+import { bytesField, numberField, varint } from '../../packages/loaders/src/formats/protobuf/encode.js';
 import { masked } from '../../packages/loaders/src/formats/tf-checkpoint/table.js';
 import { count, statePickle, tensors, text, torchTensors, write } from './files.js';
 
@@ -18,7 +19,7 @@ export async function writeTorchLegacy(path: string): Promise<void> {
   const machine = [0x80, 2, 0x7d, 0x2e];
   const keys = [0x80, 2, 0x5d, 0x28, ...all.flatMap((_, key) => text(String(key))), 0x65, 0x2e];
   async function* chunks() {
-    yield join([Uint8Array.from([...magic, ...version, ...machine]), statePickle([0x4e]), Uint8Array.from(keys)]);
+    yield concat([Uint8Array.from([...magic, ...version, ...machine]), statePickle([0x4e]), Uint8Array.from(keys)]);
     for (const { shape, values } of all) {
       yield new Uint8Array(BigInt64Array.of(BigInt(count(shape))).buffer);
       yield new Uint8Array(values().buffer);
@@ -30,20 +31,20 @@ export async function writeTorchLegacy(path: string): Promise<void> {
 /** A TensorFlow checkpoint of the second version: `path` is its index, a table of one block (LevelDB's doc/table_format.md). */
 export async function writeCheckpoint(path: string): Promise<void> {
   const all = tensors().map((tensor) => ({ ...tensor, key: tensor.name.replace('.weight', '/weights').replace('.bias', '/biases') }));
-  const entries: [string, Uint8Array][] = [['', join([numberField(1, 1), bytesField(3, numberField(1, 1))])]];
+  const entries: [string, Uint8Array][] = [['', concat([numberField(1, 1), bytesField(3, numberField(1, 1))])]];
   let at = 0;
   for (const { key, shape } of all) {
-    const dims = join(shape.map((size) => bytesField(2, numberField(1, size))));
+    const dims = concat(shape.map((size) => bytesField(2, numberField(1, size))));
     const size = 4 * count(shape);
-    entries.push([key, join([numberField(1, 1), bytesField(2, dims), numberField(4, at), numberField(5, size)])]);
+    entries.push([key, concat([numberField(1, 1), bytesField(2, dims), numberField(4, at), numberField(5, size)])]);
     at += size;
   }
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const data = block(entries);
   const meta = block([]);
-  const handle = (start: number, length: number) => join([varint(start), varint(length)]);
+  const handle = (start: number, length: number) => concat([varint(start), varint(length)]);
   const index = block([['~', handle(0, data.length - 5)]]);
-  const places = join([handle(data.length, meta.length - 5), handle(data.length + meta.length, index.length - 5)]);
+  const places = concat([handle(data.length, meta.length - 5), handle(data.length + meta.length, index.length - 5)]);
   const footer = new Uint8Array(48);
   footer.set(places);
   footer.set([0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb], 40);
@@ -60,7 +61,7 @@ export async function writeCheckpoint(path: string): Promise<void> {
     {
       name: basename(path),
       async *chunks() {
-        yield join([data, meta, index, footer]);
+        yield concat([data, meta, index, footer]);
       },
     },
   ]);
@@ -70,9 +71,9 @@ export async function writeCheckpoint(path: string): Promise<void> {
 function block(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array {
   const encode = (key: string) => new TextEncoder().encode(key);
   const parts = entries.flatMap(([key, value]) => [varint(0), varint(key.length), varint(value.length), encode(key), value]);
-  const contents = join([...parts, Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0, 0)]);
+  const contents = concat([...parts, Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0, 0)]);
   const sum = new Uint8Array(Uint32Array.of(masked(crc32c(contents))).buffer);
-  return join([contents, sum]);
+  return concat([contents, sum]);
 }
 
 /** A MATLAB 5 file of compressed variables, `conv1_1_W` and so on (MAT-File Format, The MathWorks). */
@@ -94,7 +95,7 @@ export async function writeMatlab(path: string): Promise<void> {
     const sizes = new Uint8Array(Int32Array.from(shape.length === 1 ? [1, ...shape] : shape).buffer);
     const bytes = 4 * count(shape);
     const parts = [element(6, Uint8Array.of(7, 0, 0, 0, 0, 0, 0, 0)), element(5, sizes), element(1, variable)];
-    const inner = join([...parts, new Uint8Array(Uint32Array.of(7, bytes).buffer)]);
+    const inner = concat([...parts, new Uint8Array(Uint32Array.of(7, bytes).buffer)]);
     const outer = new Uint8Array(Uint32Array.of(14, inner.length + Math.ceil(bytes / 8) * 8).buffer);
     const deflate = createDeflate({ level: constants.Z_BEST_SPEED });
     deflate.write(outer);
