@@ -15,7 +15,7 @@ const WIDTHS = [
 ];
 const DENSE = [4096, 4096, 1000];
 
-export const GRAPH: FileGraph = { name: 'vgg16', input: { channels: 3, height: 224, width: 224 }, layers: layersOf() };
+const GRAPH: FileGraph = { name: 'vgg16', input: { channels: 3, height: 224, width: 224 }, layers: layersOf() };
 
 /** The layer table, as readers want it. */
 export const SPECS: readonly WeightSpec[] = GRAPH.layers.flatMap((layer): WeightSpec[] => {

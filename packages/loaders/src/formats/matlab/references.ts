@@ -11,6 +11,9 @@ import { MAX_STRUCTURE } from '../hdf5/limits.js';
 import { readSpace, readType, type Space } from '../hdf5/types.js';
 import { MAX_VALUES } from './limits.js';
 
+/** What a reference counts for in the metadata: its address, and the work of looking at it. */
+const REFERENCE_COST = 64;
+
 /** References to objects of the same file, by which MATLAB 7.3 writes cells. */
 export interface References {
   readonly shape: readonly number[];
@@ -32,7 +35,7 @@ export async function readReferences(file: Hdf5, messages: readonly Message[]): 
   if (!extent) return { shape: [0], addresses: [] };
   const count = countOf(extent.shape, file.who);
   if (count > MAX_VALUES) throw pastLimit(file.who, `at most ${MAX_VALUES} cells`, count);
-  charge(file, count * width);
+  charge(file, count * REFERENCE_COST);
   const data = cursor(await readBytes(file, messages, readLayout(layout, file), extent, count * width), file);
   return { shape: extent.shape, addresses: Array.from({ length: count }, () => data.address() || undefined) };
 }
