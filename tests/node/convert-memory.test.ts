@@ -20,8 +20,8 @@ const LARGEST = Math.max(...SIZES);
 const ALL = SIZES.reduce((sum, size) => sum + size, 0);
 /** Formats whose dense weights are in another order than ours: there each tensor has to be in memory once. */
 const REORDERED: ReadonlySet<string> = new Set(['onnx', 'caffemodel']);
-/** A piece to read and one to write for each tensor, of 1 MiB where it is that large: what was handed on is not left for the collector. */
-const PIECES = SIZES.reduce((sum, size) => sum + 2 * Math.min(MIB, size), 0);
+/** For each tensor a piece to read, of 1 MiB, and one to write, of 4 at most: what was handed on is not left for the collector. */
+const PIECES = SIZES.reduce((sum, size) => sum + Math.min(MIB, size) + Math.min(4 * MIB, size), 0);
 /** What is read of a file before its tensors, and kept from one read to the next. */
 const INDEX = MIB;
 
