@@ -1,3 +1,4 @@
+import { isVggError } from '@vgg/errors';
 import type { FileGraph, GraphLayer } from '../../graph.js';
 import { type Json, member, parseJson } from '../../json.js';
 
@@ -22,19 +23,22 @@ const MAX_LAYERS = 4096;
  * // { kind: 'conv', name: 'block1_conv1', out: 64, kernel: [3, 3], stride: 1, pad: 'same', ... }
  */
 export function graphOfKeras(config: Json | undefined): FileGraph | undefined {
+  const json = typeof config === 'string' ? parsed(config) : config;
+  const model = member(json, 'model_config') ?? json;
+  const found: ConfiguredLayer[] = [];
+  if (!unroll(model, 0, found)) return undefined;
+  const name = member(member(model, 'config'), 'name');
+  const input = inputOf(found);
+  return { ...(typeof name === 'string' && { name }), ...(input && { input }), layers: translate(found) };
+}
+
+/** Of text that is no JSON, or past the limits, the weights can be read all the same. */
+function parsed(text: string): Json | undefined {
   try {
-    const json =
-      typeof config === 'string'
-        ? parseJson(new TextEncoder().encode(config), { who: 'model_config', maxBytes: MAX_JSON, maxDepth: MAX_DEPTH })
-        : config;
-    const model = member(json, 'model_config') ?? json;
-    const found: ConfiguredLayer[] = [];
-    if (!unroll(model, 0, found)) return undefined;
-    const name = member(member(model, 'config'), 'name');
-    const input = inputOf(found);
-    return { ...(typeof name === 'string' && { name }), ...(input && { input }), layers: translate(found) };
-  } catch {
-    return undefined; // text that is no JSON, or past the limits: the weights can be read all the same
+    return parseJson(new TextEncoder().encode(text), { who: 'model_config', maxBytes: MAX_JSON, maxDepth: MAX_DEPTH });
+  } catch (error) {
+    if (isVggError(error)) return undefined;
+    throw error;
   }
 }
 
