@@ -122,7 +122,7 @@ export async function main([rounds = '7', only = '', build = 'auto']: string[]):
     }
   };
 
-  console.log(`node ${process.version}, build ${conv.build}, ${rounds} rounds; ms: median (least); heap in MiB by the first calls`);
+  console.log(`node ${process.version}, build ${conv.build}, ${rounds} rounds; ms: median (least)`);
   const header = ['stock', '(least)', 'ours', '(least)', 'ratio', 'GFLOP/s', 'GB/s', 'stock 1st', 'ours 1st', 'difference'];
   console.log(''.padEnd(40), ...header.map((name) => name.padStart(9)));
   for (const { name, make, operations } of CASES) {
