@@ -461,6 +461,25 @@ describe('bench', () => {
     expect(err).toMatch(/run 10 of 10: [\d.]+ ms/);
   });
 
+  test('a profile has every layer, its time and its kernel', async () => {
+    const { code, json } = await vgg(['bench', '--weights', weights, '--runs', '3', '--profile', ...WASM, '--json']);
+    expect(code).toBe(0);
+    const { peakGflops, layers } = json.profile as {
+      peakGflops: number;
+      layers: { kind: string; ms: number; kernel: string; gflops?: number }[];
+    };
+    expect(peakGflops).toBeGreaterThan(0);
+    for (const { kind, ms, kernel, gflops } of layers) {
+      expect(ms).toBeGreaterThan(0);
+      expect(gflops !== undefined).toBe(kind === 'conv' || kind === 'dense');
+      if (kind === 'conv') expect(kernel).toBe('vgg:FusedConv2D');
+      if (kind === 'dense') expect(kernel).toBe('vgg:_FusedMatMul');
+      if (kind === 'pool') expect(kernel).toBe('vgg:MaxPool');
+      if (kind === 'softmax') expect(kernel).toBe('tfjs');
+    }
+    expect(await vgg(['bench', '--weights', weights, '--profile', '--mode', 'forward-backward', ...WASM])).toMatchObject({ code: 2 });
+  });
+
   test('random weights of a plan, features at another size', async () => {
     await writeFile(at('tiny.json'), '{ "name": "tiny", "blocks": [[4], [8]], "size": 32 }');
     const { code, json, err } = await vgg([

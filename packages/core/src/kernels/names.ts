@@ -1,2 +1,5 @@
 /** Where registered, a `FusedConv2D` for a filter that is used once, so that preparing it must cost little. */
 export const ONE_OFF_CONVOLUTION = 'VggOneOffFusedConv2D';
+
+/** Where registered, a pool as tfjs's `AvgPool` takes it, of the root of the mean square. */
+export const L2_POOL = 'VggL2Pool';

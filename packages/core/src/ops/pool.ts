@@ -1,5 +1,19 @@
-import { div, equal, mul, sqrt, square, type Tensor, type Tensor4D, tensor, where, zerosLike } from '@tensorflow/tfjs-core';
+import {
+  div,
+  equal,
+  getBackend,
+  getKernel,
+  mul,
+  sqrt,
+  square,
+  type Tensor,
+  type Tensor4D,
+  tensor,
+  where,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
+import { L2_POOL } from '../kernels/names.js';
 import { pooledSize } from '../kernels/reference.js';
 import { differentiable, kernel } from './differentiable.js';
 import { hanningPool } from './hanning-pool.js';
@@ -100,7 +114,8 @@ function rootMeanSquare(x: Tensor4D, geometry: Geometry): Tensor4D {
   return differentiable({
     inputs: { x },
     forward: (save) => {
-      const y = sqrt(kernel('AvgPool', { x: square(x) }, geometry.attributes));
+      const own = getKernel(L2_POOL, getBackend());
+      const y = own ? kernel(L2_POOL, { x }, geometry.attributes) : sqrt(kernel('AvgPool', { x: square(x) }, geometry.attributes));
       save([x, y]);
       return y;
     },

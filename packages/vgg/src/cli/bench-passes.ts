@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Backend, type BackendName, openBackend, registerGradients } from '@vgg/core';
 import type { Layer, Network } from '../network/plan.js';
-import { activations, forward, requireOneBackend, steps } from '../run/forward.js';
+import { activations, forward, requireOneBackend, type Step, steps } from '../run/forward.js';
 import { place } from '../run/placement.js';
 import { type LayerWeights, tensorNames, type WeightStore } from '../weights/store.js';
 import type { Context } from './command.js';
@@ -19,7 +19,8 @@ interface PassOptions {
 
 /** What is measured: one run, with its result read back. */
 interface Pass {
-  run(): Promise<void>;
+  /** `watch` sees each step of a forward pass. */
+  run(watch?: (step: Step) => () => void): Promise<void>;
   dispose(): void;
 }
 
@@ -42,11 +43,12 @@ async function forwardPass({
   const taps = new Set([layers.at(-1)!.name]);
   const plan = steps(layers, taps, placements);
   return {
-    async run() {
+    async run(watch) {
       await forward(plan, values, shape, taps, {
         backend: async (name) => backends.get(name)!,
         weights: (layer, where) => store.get(layer, where),
         signal,
+        watch,
       });
     },
     dispose() {},

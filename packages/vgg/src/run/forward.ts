@@ -71,6 +71,8 @@ export interface ForwardContext {
   backend(name: BackendName): Promise<Backend>;
   weights(layer: Layer, backend: Backend): Promise<LayerWeights>;
   signal?: AbortSignal;
+  /** Called before each step; what it answers is called behind it. For profiles. */
+  watch?(step: Step): () => void;
 }
 
 /** How long passes may hold the event loop before others run and an AbortSignal is looked at, in ms. */
@@ -109,7 +111,13 @@ export async function forward(
       // Asked for last, so that a model that was disposed of meanwhile says so here.
       const weights = await context.weights(step.layer, backend);
       const input = current.tensor;
-      const output = backend.run(() => tf.tidy(() => runStep(step, input, weights)));
+      const seen = context.watch?.(step);
+      let output: tf.Tensor;
+      try {
+        output = backend.run(() => tf.tidy(() => runStep(step, input, weights)));
+      } finally {
+        seen?.();
+      }
       current = { backend, tensor: output };
       if (input !== output) input.dispose();
       if (taps.has(step.output)) {

@@ -1,5 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { simdOf } from './features.js';
+import type { LayerExports } from './layer-exports.js';
 import { unshareImport } from './memory-section.js';
 import type { WasmRuntime } from './runtime.js';
 
@@ -7,7 +8,7 @@ import type { WasmRuntime } from './runtime.js';
 export type Conv3x3Build = 'fixed' | 'relaxed';
 
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
-export interface Conv3x3Exports {
+export interface Conv3x3Exports extends LayerExports {
   writeConstants(at: number): void;
   packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
   transformFilter(

@@ -2,8 +2,9 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
-import { type Conv3x3Build, loadConv3x3 } from './conv3x3-module.js';
+import { type Conv3x3Build, type Conv3x3Exports, loadConv3x3 } from './conv3x3-module.js';
 import type { WasmRuntime } from './runtime.js';
+import { served } from './served.js';
 
 /** Options of {@link installConv3x3}. */
 export interface Conv3x3Options {
@@ -20,6 +21,8 @@ export interface Conv3x3 {
   /** What is served; everything else goes to the kernels of tfjs. */
   readonly coverage: string;
   readonly build: Conv3x3Build;
+  /** The module, which other layers run on too. */
+  readonly kernels: Conv3x3Exports;
   /** Bytes of the heap that the transformed filters take now. */
   filterBytes(): number;
   /** Gives tfjs its kernels back and frees everything. `backend.dispose()` does it too. */
@@ -67,7 +70,9 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
   const ours = stock.map((config) => {
     const kernelFunc: KernelFunc = (args) => {
       const call = engine.accept(args as unknown as ConvArguments);
-      return call ? engine.run(call) : config.kernelFunc(args);
+      if (!call) return config.kernelFunc(args);
+      served(config.kernelName);
+      return engine.run(call);
     };
     // A set-up function has run with the backend's own initialisation.
     return { ...config, kernelFunc };
@@ -95,7 +100,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     uninstall();
     dispose.call(backend);
   };
-  return { coverage: COVERAGE, build, filterBytes: () => engine.filterBytes, uninstall };
+  return { coverage: COVERAGE, build, kernels, filterBytes: () => engine.filterBytes, uninstall };
 }
 
 function swapKernel(config: KernelConfig): void {

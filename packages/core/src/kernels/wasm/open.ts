@@ -5,6 +5,7 @@ import { ONE_OFF_CONVOLUTION } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
 import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
+import { installLayers } from './layers.js';
 import type { WasmRuntime } from './runtime.js';
 
 /** An open backend and which of our own kernels serve on it, in words. */
@@ -42,8 +43,9 @@ function keepStockConvolution(): void {
 /** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
 async function installKernels(runtime: WasmRuntime): Promise<string> {
   try {
-    const { coverage, build } = await installConv3x3(runtime);
-    return `${coverage} (${build})`;
+    const { coverage, build, kernels } = await installConv3x3(runtime);
+    const layers = installLayers(runtime, kernels);
+    return `${coverage}; ${layers.coverage} (${build})`;
   } catch (error) {
     if (!isVggError(error, 'VGG_BACKEND')) throw error;
     return `none: ${messageOf(error)}`;

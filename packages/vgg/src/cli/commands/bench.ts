@@ -9,6 +9,7 @@ import { weightSpecs } from '../../weights/specs.js';
 import { WeightStore } from '../../weights/store.js';
 import { archOf } from '../arch.js';
 import { passes } from '../bench-passes.js';
+import { type Profile, profiler, profileTable } from '../bench-profile.js';
 import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { ARCH_DEFAULT, MODEL_FLAGS } from '../open-model.js';
@@ -40,15 +41,19 @@ export const bench = command({
       about: 'the convolutions, or the dense layers too',
       defaultText: 'all at the size the dense layers are made for, else features',
     },
+    profile: { type: 'boolean', about: 'as many forward passes again, timed layer by layer' },
   },
   examples: [
+    ['vgg bench --backend wasm --part all --profile', 'where the time of a forward pass goes'],
     ['vgg bench --arch vgg16 --runs 20', 'VGG-16 on one picture, with random weights'],
     ['vgg bench --batch 32 --warmup 10 --runs 100 --json', 'the protocol of the classical TensorFlow benchmark'],
   ],
-  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part }, context) {
+  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled }, context) {
     const { options, signal, warn } = context;
     const backend = await openBackend(options.backend ?? 'auto', { signal });
     if (backend.info.warning) warn(backend.info.warning);
+    if (profiled && mode !== 'forward') throw new UsageError(`vgg bench --profile: expected --mode forward, received ${mode}`);
+    const watcher = profiled ? profiler(backend) : undefined;
     const { network, store, name } = await open(arch, weights, context);
     try {
       const side = size ?? network.size;
@@ -57,6 +62,7 @@ export const bench = command({
       const values = await normal(batch * side * side * network.channels, 0.1, options.seed, signal);
       const pass = await passes[mode]({ network, layers, store, backend, values, shape: [batch, side, side, network.channels], context });
       const times: number[] = [];
+      let profile: Profile | undefined;
       try {
         for (let run = -warmup; run < runs; run++) {
           throwIfAborted(signal, 'bench');
@@ -65,6 +71,13 @@ export const bench = command({
           const time = performance.now() - start;
           if (run >= 0) times.push(time);
           if (run >= 0 && (run + 1) % EVERY === 0) warn(`run ${run + 1} of ${runs}: ${time.toFixed(1)} ms`);
+        }
+        if (watcher) {
+          for (let run = 0; run < runs; run++) {
+            throwIfAborted(signal, 'bench');
+            await pass.run(watcher.watch);
+          }
+          profile = watcher.result(summary, batch);
         }
       } finally {
         pass.dispose();
@@ -93,11 +106,12 @@ export const bench = command({
         peakMemoryBytes,
         heapBytes: backend.memory().heapBytes,
         times,
+        ...(profile && { profile }),
       };
       return {
         json,
-        text: () =>
-          facts([
+        text: () => {
+          const lines = facts([
             ['network', `${network.name}, ${json.part}, ${batch} x ${side} x ${side} x ${network.channels}, ${mode}, ${name} weights`],
             [
               'backend',
@@ -108,7 +122,9 @@ export const bench = command({
             ['least', `${min.toFixed(1)} ms`],
             ['speed', `${gflops.toFixed(1)} GFLOP/s, ${json.imagesPerSecond.toFixed(2)} pictures a second`],
             ['peak memory', bytes(peakMemoryBytes)],
-          ]),
+          ]);
+          return profile ? `${lines}\n\n${profileTable(profile)}` : lines;
+        },
       };
     } finally {
       await store.dispose();

@@ -1,7 +1,10 @@
-// The module of conv3x3.ts: 3x3 convolutions of stride 1 on the memory it imports. It brings no data and no stack of its own.
+// The module of our kernels, on the memory it imports. It brings no data and no stack of its own.
 
 export { convolveRows, rowBytes } from './direct';
 export { packFilter, transformFilter } from './filter';
 export { multiplyPanel } from './gemm';
+export { responseBytes, responsePixels, scalePixels, writeFactors } from './normalise';
+export { poolRows } from './pool';
+export { multiply, productBytes } from './product';
 export { writeConstants } from './transforms';
 export { convolveStrip, stripBytes } from './winograd';

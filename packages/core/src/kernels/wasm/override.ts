@@ -1,0 +1,53 @@
+import { getKernel, type KernelConfig, type KernelFunc, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
+import { VggError } from '@vgg/errors';
+import { served } from './served.js';
+
+/** What a kernel function of tfjs gets. */
+export type KernelArguments = Parameters<KernelFunc>[0];
+
+/** Computes the result where it can, in the place of tfjs's kernel of this name, which serves the rest. */
+export interface Override {
+  name: string;
+  serve(args: KernelArguments): TensorInfo | undefined;
+}
+
+/**
+ * Puts our kernels before those of tfjs's wasm backend. The answer takes them out again.
+ *
+ * @throws VggError `VGG_BACKEND` when tfjs has not registered one of them; nothing is changed then
+ */
+export function overrideKernels(overrides: readonly Override[]): () => void {
+  const stock = overrides.map(({ name }) => {
+    const config = getKernel(name, 'wasm');
+    if (config) return config;
+    throw new VggError(
+      'VGG_BACKEND',
+      `wasm: expected tfjs's ${name} on the wasm backend and it is not registered; import the backend first`,
+    );
+  });
+  const ours = overrides.map(({ name, serve }, i): KernelConfig => {
+    const { kernelFunc } = stock[i];
+    // A set-up function has run with the backend's own initialisation.
+    return {
+      ...stock[i],
+      kernelFunc: (args) => {
+        const result = serve(args);
+        // The kernel that was there before may be one of ours too, and says so itself.
+        if (result) served(name);
+        return result ?? kernelFunc(args);
+      },
+    };
+  });
+  ours.forEach(swapKernel);
+  return () => {
+    stock.forEach((config, i) => {
+      // Not when someone has put a kernel of their own before ours.
+      if (getKernel(config.kernelName, 'wasm')?.kernelFunc === ours[i].kernelFunc) swapKernel(config);
+    });
+  };
+}
+
+function swapKernel(config: KernelConfig): void {
+  unregisterKernel(config.kernelName, config.backendName);
+  registerKernel(config);
+}

@@ -1,0 +1,54 @@
+import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { LayerExports } from './layer-exports.js';
+import type { KernelArguments } from './override.js';
+import type { Workspace } from './workspace.js';
+
+/** The values of `kind` in assembly/pool.ts. */
+const KINDS = { max: 0, average: 1, l2: 2 } as const;
+
+interface PoolAttributes {
+  filterSize: [number, number] | number;
+  strides: [number, number] | number;
+  pad: Parameters<typeof backend_util.computePool2DInfo>[4];
+  dimRoundingMode?: 'floor' | 'round' | 'ceil';
+}
+
+/** A pool of tfjs's `MaxPool` and `AvgPool`, or their like for the root of the mean square; undefined where it is not ours. */
+export function pool(
+  workspace: Workspace,
+  kernels: LayerExports,
+  kind: keyof typeof KINDS,
+  { inputs, attrs, backend }: KernelArguments,
+): TensorInfo | undefined {
+  const { x } = inputs as { x: TensorInfo };
+  if (backend !== workspace.runtime.backend || x.dtype !== 'float32' || x.shape.length !== 4) return undefined;
+  const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as PoolAttributes;
+  const shape = x.shape as [number, number, number, number];
+  const info = backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad, dimRoundingMode);
+  const { inHeight, inWidth, inChannels, outHeight, outWidth, filterHeight, filterWidth, strideHeight, strideWidth, padInfo } = info;
+  if (info.outShape.some((size) => size < 1)) return undefined;
+  // Every window has a cell on the map.
+  if (padInfo.top >= filterHeight || (outHeight - 1) * strideHeight - padInfo.top >= inHeight) return undefined;
+  if (padInfo.left >= filterWidth || (outWidth - 1) * strideWidth - padInfo.left >= inWidth) return undefined;
+
+  const fieldsAt = workspace.scratch(64);
+  const output = workspace.makeOutput('pool', info.outShape);
+  workspace.write(fieldsAt, [
+    workspace.pointer(x),
+    workspace.pointer(output),
+    KINDS[kind],
+    inHeight,
+    inWidth,
+    inChannels,
+    outHeight,
+    outWidth,
+    filterHeight,
+    filterWidth,
+    strideHeight,
+    strideWidth,
+    padInfo.top,
+    padInfo.left,
+  ]);
+  kernels.poolRows(fieldsAt, 0, info.batchSize * outHeight);
+  return output;
+}
