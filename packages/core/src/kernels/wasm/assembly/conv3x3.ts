@@ -1,7 +1,8 @@
 // The module of conv3x3.ts: 3x3 convolutions of stride 1 on the memory it imports. It brings no data and no stack of its own.
 
-export { convolveRows, rowBytes } from './direct';
-export { packFilter, transformFilter } from './filter';
+export { rowBytes } from './direct';
+export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
+export { convolveRowsItem, convolveStripItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export { writeConstants } from './transforms';
-export { convolveStrip, stripBytes } from './winograd';
+export { inputBytes, panelBytes, stripBytes } from './winograd';
