@@ -3,6 +3,7 @@ export { type BackendWish, planBackends, type Step } from './choose.js';
 export { type AdapterLike, currentEnvironment, type Environment, type GpuLike } from './environment.js';
 export { registerGradients } from './gradients.js';
 export { KERNELS, type KernelRow } from './kernels/registry.js';
+export type { WorkerFactory, WorkerLike } from './kernels/wasm/threads/spawn.js';
 export { type BatchNormParameters, batchNorm } from './ops/batch-norm.js';
 export { type Conv2dOptions, conv2d } from './ops/conv2d.js';
 export { type DenseOptions, dense } from './ops/dense.js';

@@ -61,6 +61,7 @@ export async function openModel(
     layers: classifies && weights === undefined ? ['logits'] : layers,
     classes,
     backend: options.backend,
+    threads: options.threads,
     offline: offline || undefined,
     signal,
     onProgress,

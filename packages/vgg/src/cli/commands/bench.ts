@@ -47,7 +47,7 @@ export const bench = command({
   ],
   async run(_args, { arch, weights, batch, size, mode, runs, warmup, part }, context) {
     const { options, signal, warn } = context;
-    const backend = await openBackend(options.backend ?? 'auto', { signal });
+    const backend = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads, onWarning: warn });
     if (backend.info.warning) warn(backend.info.warning);
     const { network, store, name } = await open(arch, weights, context);
     try {
