@@ -68,6 +68,8 @@ type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels'] as const;
 const CONSTANTS_BYTES = 64;
 const FILTER_WORK_BYTES = 896;
+/** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
+const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
 const LINE = 64;
 
@@ -136,7 +138,7 @@ export class Conv3x3Engine {
     const columns = cutSide(info.outWidth, this.small);
     const panels = Math.ceil(info.outChannels / 8);
     const outputs = info.batchSize * info.outHeight * info.outWidth * info.outChannels;
-    const threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
+    let threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
     const fields: LayerFields = {
       input: backend.getMemoryOffset(x.dataId),
       output: 0,
@@ -170,7 +172,13 @@ export class Conv3x3Engine {
     const layer = this.head + CONSTANTS_BYTES;
     this.describe(layer, fields, LAYER_FIELDS);
 
-    const job = direct ? this.directJob(layer, fields, threads) : this.tileJob(layer, fields, threads);
+    const plan = () => (direct ? this.directJob(layer, fields, threads) : this.tileJob(layer, fields, threads));
+    let job = plan();
+    // Strips of very wide pictures are large.
+    while (threads > 1 && threads * job.stride > MOST_PRIVATE_BYTES) {
+      threads--;
+      job = plan();
+    }
     const biasBytes = aligned(panels * 32);
     fields.bias = this.scratchOf(biasBytes + job.sharedBytes + threads * job.stride);
     fields.strip = fields.bias + biasBytes;

@@ -194,6 +194,16 @@ describe('a pool of threads', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('a very wide picture: as many threads as there is room for', async () => {
+    const pool = await open(4);
+    const wide: Shape = [1, 4, 20_000, 64, 8];
+    pool.limit = 1;
+    const alone = outputs(wide);
+    pool.limit = 4;
+    expect(same(outputs(wide), alone)).toBe(true);
+    expect(bytes).toBeLessThan(300 * 2 ** 20);
+  });
+
   it('two modules, their kernels in turn', async () => {
     const pool = await open(3);
     const shape = SHAPES[1][1];

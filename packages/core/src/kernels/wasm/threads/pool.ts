@@ -23,7 +23,7 @@ import {
 import { spawn, type Thread, type WorkerFactory } from './spawn.js';
 
 /** The most threads of a pool. */
-export const MOST_THREADS = 64;
+const MOST_THREADS = 64;
 const LINE = 64;
 
 /** How long the caller looks for the others to finish before it sleeps, where it may. */
