@@ -55,4 +55,11 @@ const page: RollupOptions = {
   },
 };
 
-export default [library, page];
+/** The script of the threads, also as a file: for pages whose policy refuses the `blob:` address that it has by default. */
+const worker: RollupOptions = {
+  input: { worker: 'packages/core/src/kernels/wasm/threads/worker.ts' },
+  plugins: [resolveSource(), esbuild({ target: 'es2022', minify: true, tsconfig: 'tsconfig.json' })],
+  output: { dir: `${root}/dist`, format: 'iife' },
+};
+
+export default [library, page, worker];

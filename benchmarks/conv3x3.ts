@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Conv3x3Options, installConv3x3 } from '../packages/core/src/kernels/wasm/conv3x3.js';
 import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
+import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
 
 /** VGG-16's blocks: output channels of each convolution, a pool after each block. */
 const BLOCKS = [
@@ -20,15 +21,24 @@ interface Layer {
 }
 
 /**
- * Our 3x3 convolution against the one of tfjs on the same tensors, in interleaved rounds:
- * node benchmarks/run.mjs conv3x3 [size] [blocks] [rounds] [fixed|relaxed|auto] [fast|small]
+ * Our 3x3 convolution, on one thread and on several, against the one of tfjs on the same tensors, in interleaved rounds:
+ * node benchmarks/run.mjs conv3x3 [size] [blocks] [rounds] [fixed|relaxed|auto] [fast|small] [threads]
  */
-export async function main([size = '128', blocks = '3', rounds = '7', build = 'auto', filters = 'fast']: string[]): Promise<void> {
+export async function main([
+  size = '128',
+  blocks = '3',
+  rounds = '7',
+  build = 'auto',
+  filters = 'fast',
+  threads = '2',
+]: string[]): Promise<void> {
   const { runtime } = await instantiate({ simd: simdOf(WebAssembly) !== 'none', shared: true });
   tf.removeBackend('wasm');
   tf.registerBackend('wasm', () => runtime.backend, 2);
   await tf.setBackend('wasm');
-  const options: Conv3x3Options = { ...(build === 'auto' ? {} : { build: build as 'fixed' }), filters: filters as 'fast' };
+  const pool = new ThreadPool(runtime);
+  await pool.grow(Number(threads));
+  const options: Conv3x3Options = { pool, ...(build === 'auto' ? {} : { build: build as 'fixed' }), filters: filters as 'fast' };
 
   const layers: Layer[] = [];
   let channels = 3;
@@ -59,7 +69,8 @@ export async function main([size = '128', blocks = '3', rounds = '7', build = 'a
 
   const stock: number[][] = layers.map(() => []);
   const ours: number[][] = layers.map(() => []);
-  const whole: [number[], number[]] = [[], []];
+  const shared: number[][] = layers.map(() => []);
+  const whole: [number[], number[], number[]] = [[], [], []];
   let first = 0;
   let filterBytes = 0;
   let built = '';
@@ -73,18 +84,25 @@ export async function main([size = '128', blocks = '3', rounds = '7', build = 'a
       for (const [i, layer] of layers.entries()) measure(each[i], () => convolve(inputs[i], layer));
       measure(all, forward);
     };
+    const measureOurs = (): void => {
+      pool.limit = 1;
+      measureAll(ours, whole[1]);
+      pool.limit = Number(threads);
+      measureAll(shared, whole[2]);
+    };
     measureAll(stock, whole[0]);
     const conv = await installConv3x3(runtime, options);
+    pool.limit = Number(threads);
     const setup = time(() => {
       for (const [i, layer] of layers.entries()) convolve(inputs[i], layer).dispose();
     });
     if (round === -2) {
       first = setup;
       // The engine compiles the hot loops anew meanwhile.
-      for (let again = 0; again < 3; again++) measureAll(ours, whole[1]);
+      for (let again = 0; again < 3; again++) measureOurs();
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    measureAll(ours, whole[1]);
+    measureOurs();
     filterBytes = conv.filterBytes();
     built = conv.build;
     const output = forward();
@@ -93,32 +111,40 @@ export async function main([size = '128', blocks = '3', rounds = '7', build = 'a
     conv.uninstall();
   }
 
-  console.log(`node ${process.version}, ${size}x${size}, ${blocks} blocks, build ${built}, filters ${filters}, ${rounds} rounds, medians`);
-  console.log('layer      stock ms  ours ms   stock GFLOP/s  ours GFLOP/s');
+  const load = (await import('node:os')).loadavg()[0].toFixed(1);
+  console.log(
+    `node ${process.version}, ${size}x${size}, ${blocks} blocks, build ${built}, filters ${filters}, ${rounds} rounds, medians; load ${load}`,
+  );
+  console.log(`layer      stock ms  ours ms  ${pool.threads} threads  ratio   GFLOP/s: stock  ours  ${pool.threads} threads`);
   layers.forEach((layer, i) => {
     const [, height, width, ins] = inputs[i].shape;
     const flops = 2 * 9 * height * width * ins * layer.filter.shape[3];
-    const [a, b] = [median(stock[i]), median(ours[i])];
+    const [a, b, c] = [stock, ours, shared].map((times) => median(times[i]));
+    const speeds = [a, b, c].map((ms) => (flops / ms / 1e6).toFixed(1).padStart(9));
     console.log(
       [
         layer.name.padEnd(9),
         a.toFixed(2).padStart(9),
         b.toFixed(2).padStart(8),
-        (flops / a / 1e6).toFixed(1).padStart(13),
-        (flops / b / 1e6).toFixed(1).padStart(13),
+        c.toFixed(2).padStart(9),
+        (b / c).toFixed(2).padStart(7),
+        ...speeds,
       ].join(' '),
     );
   });
-  const sum = (times: number[][], of: (values: number[]) => number): string =>
-    times.reduce((total, each) => total + of(each), 0).toFixed(1);
+  const sum = (times: number[][], of: (values: number[]) => number): number => times.reduce((total, each) => total + of(each), 0);
   const best = (values: number[]): number => Math.min(...values);
-  console.log(
-    `convolutions: stock ${sum(stock, median)} ms (best ${sum(stock, best)}), ours ${sum(ours, median)} ms (best ${sum(ours, best)})`,
-  );
-  const [a, b] = whole;
-  console.log(
-    `with pools: stock ${median(a).toFixed(1)} ms (best ${best(a).toFixed(1)}), ours ${median(b).toFixed(1)} ms (best ${best(b).toFixed(1)})`,
-  );
+  const row = (name: string, of: (times: number[]) => number, sets: readonly number[][][]): void => {
+    const [a, b, c] = sets.map((times) => sum(times, of));
+    console.log(
+      `${name}: stock ${a.toFixed(1)} ms, ours ${b.toFixed(1)} ms, ${pool.threads} threads ${c.toFixed(1)} ms (${(b / c).toFixed(2)})`,
+    );
+  };
+  row('convolutions, medians', median, [stock, ours, shared]);
+  row('convolutions, best', best, [stock, ours, shared]);
+  const stacks = whole.map((times) => [times]);
+  row('with pools, medians', median, stacks);
+  row('with pools, best', best, stacks);
   let error = 0;
   let most = 0;
   expected.forEach((value, i) => {
@@ -128,6 +154,7 @@ export async function main([size = '128', blocks = '3', rounds = '7', build = 'a
   console.log(
     `first pass, with the transforms of the filters: ${first.toFixed(0)} ms; they take ${(filterBytes / 2 ** 20).toFixed(1)} MiB; difference to stock at the end: ${(error / most).toExponential(1)} of the maximum`,
   );
+  pool.close();
 }
 
 function time(work: () => void): number {

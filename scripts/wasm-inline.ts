@@ -10,24 +10,31 @@ const compiled = new Map<string, { source: string; base64: Promise<string> }>();
  * - `import bytes from 'wasm:PACKAGE/FILE.wasm'`: the file of a package.
  * - `import bytes from './x.ts?wasm'`: the AssemblyScript module x.ts, compiled here. It imports `env.memory`, shared (the loader clears
  *   the flag where the heap is not), and has SIMD; x.relaxed.ts has relaxed SIMD as well.
+ * - `import text from './x.ts?script'`: the TypeScript module x.ts with all that it imports, as the text of a script that a worker can run.
  */
 export function wasmInline() {
   const require = createRequire(import.meta.url);
   const file = '\0wasm:';
   const source = '\0assembly:';
+  const script = '\0script:';
   return {
     name: 'wasm-inline',
     enforce: 'pre' as const,
     resolveId(id: string, importer: string | undefined) {
       if (id.startsWith('wasm:')) return file + id.slice(5);
-      if (!id.endsWith('.ts?wasm')) return null;
+      const [, path, kind] = /^(.*)\.ts\?(wasm|script)$/.exec(id) ?? [];
       // Without the extension, or another plugin would take the text for TypeScript.
-      return source + resolve(dirname(importer ?? '.'), id.slice(0, -'.ts?wasm'.length));
+      return path === undefined ? null : (kind === 'wasm' ? source : script) + resolve(dirname(importer ?? '.'), path);
     },
     async load(this: { addWatchFile?(path: string): void } | undefined, id: string) {
       if (id.startsWith(file)) {
         const bytes = await readFile(require.resolve(id.slice(file.length)));
         return `export default ${JSON.stringify(bytes.toString('base64'))};`;
+      }
+      if (id.startsWith(script)) {
+        const { text, files } = await bundleScript(`${id.slice(script.length)}.ts`);
+        for (const path of files) this?.addWatchFile?.(path);
+        return `export default ${JSON.stringify(text)};`;
       }
       if (!id.startsWith(source)) return null;
       const entry = `${id.slice(source.length)}.ts`;
@@ -35,6 +42,21 @@ export function wasmInline() {
       return `export default ${JSON.stringify(base64)};`;
     },
   };
+}
+
+async function bundleScript(entry: string): Promise<{ text: string; files: string[] }> {
+  const { build } = await import('esbuild');
+  const { outputFiles, metafile } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    metafile: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    platform: 'neutral',
+  });
+  return { text: outputFiles[0].text, files: Object.keys(metafile.inputs).map((path) => resolve(path)) };
 }
 
 /**

@@ -23,7 +23,7 @@ const HEADERS = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
   // All that the library itself needs is 'wasm-unsafe-eval'. Weights may come from other hosts; pictures are shown from memory.
   'Content-Security-Policy':
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; connect-src 'self' https: http:",
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; img-src 'self' blob:; connect-src 'self' https: http:",
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-cache',
 };

@@ -14,6 +14,7 @@ interface PageResult {
   readonly error?: string;
   readonly backend: string;
   readonly sharedMemory: boolean;
+  readonly threads: number;
   readonly isolated: boolean;
   readonly relu2_2: number[];
 }
@@ -70,11 +71,11 @@ export function bundleTests(project: () => Project): void {
         expect((await readdir(folder(), { recursive: true })).filter((file) => /\.wasm$|\.node$|sharp/.test(file))).toEqual([]);
         const alone = await visit(folder());
         expectNumbers(alone);
-        expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false });
+        expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
         expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
-        const isolated = await visit(folder(), ISOLATED);
+        const isolated = await visit(folder(), ISOLATED, '?threads=3');
         expectNumbers(isolated);
-        expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true });
+        expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 3 });
       },
     );
   }
@@ -84,9 +85,14 @@ export function bundleTests(project: () => Project): void {
     await BUNDLERS['esbuild, split in chunks']!(project(), folder);
     const policy = { 'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:" };
     expectNumbers(await visit(folder, policy));
-    const isolated = await visit(folder, { ...ISOLATED, ...policy });
+    await copyFile(project().path('node_modules/vgg/dist/worker.js'), join(folder, 'worker.js'));
+    const isolated = await visit(folder, { ...ISOLATED, ...policy }, '?threads=2&worker=worker.js');
     expectNumbers(isolated);
-    expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true });
+    expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 2 });
+    // Without the script as a file the policy refuses threads: one computes, and a warning says why.
+    const refused = await visit(folder, { ...ISOLATED, ...policy }, '?threads=2');
+    expect(refused.result).toMatchObject({ isolated: true, threads: 1, relu2_2: isolated.result.relu2_2 });
+    expect(refused.complaints.join()).toContain('going on with one thread');
   });
 
   inChromium('wasmUrl: the WebAssembly as a file of the page', async () => {

@@ -3,14 +3,18 @@ import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { absent, type BackendWish, planBackends, resolveWish, type Step } from './choose.js';
 import { type Core, type CoreOptions, openCore } from './core.js';
 import { currentEnvironment, type Environment } from './environment.js';
+import type { ThreadPool } from './kernels/wasm/threads/pool.js';
 import { type AdapterReport, type BackendName, type BackendReport, probeBackend, probeBackends } from './probe.js';
 import { selfTest } from './self-test.js';
+import { wantedThreads } from './threads.js';
 
 /** What a {@link Backend} is, as plain data. */
 export interface BackendInfo {
   name: BackendName;
-  /** 1 for now: tfjs's kernels run on one thread. */
+  /** Threads that compute now, the calling one among them; fewer when some were lost. */
   threads: number;
+  /** wasm: why so many, and how to have more. */
+  threadsReason?: string;
   simd: 'none' | 'fixed' | 'relaxed';
   /** Why this backend, and why not those before it. */
   reason: string;
@@ -60,6 +64,11 @@ export interface Backend {
 }
 
 export interface OpenBackendOptions extends CoreOptions {
+  /**
+   * wasm: the most threads that compute for this opener, 1 to 64. Default: `VGG_THREADS`, in a page `?threads=`, else the number of
+   * cores, 8 at most. All openers share the same ones. A page must be isolated, else it has one (`info.threadsReason` says how).
+   */
+  threads?: number;
   signal?: AbortSignal;
   /** Stands in for what the engine offers; for tests. */
   environment?: Environment;
@@ -70,7 +79,7 @@ export interface OpenBackendOptions extends CoreOptions {
  * `info.steps` says why the others were not taken; a backend asked for by name is that one or an error.
  *
  * @throws VggError `VGG_BACKEND` when a named backend is not there, with the reason and what to do
- * @throws VggError `VGG_OPTION` when the wish names no backend
+ * @throws VggError `VGG_OPTION` when the wish names no backend, or `threads` is no whole number from 1 to 64
  * @example
  * const backend = await openBackend('auto');
  * backend.info.reason; // 'WASM with relaxed SIMD (webgpu: the optional package webgpu is not installed ...)'
@@ -79,6 +88,7 @@ export async function openBackend(wish: BackendWish = 'auto', options: OpenBacke
   throwIfAborted(options.signal, 'openBackend');
   const environment = options.environment ?? currentEnvironment();
   const resolved = resolveWish(wish, environment);
+  wantedThreads(options.threads, environment);
   const backend = resolved === 'auto' ? await openBest(environment, options) : await openNamed(resolved, wish, environment, options);
   throwIfAborted(options.signal, 'openBackend');
   return backend;
@@ -88,7 +98,8 @@ async function openNamed(name: BackendName, wish: BackendWish, environment: Envi
   const report = await probeBackend(name, environment);
   if (!report.available) throw absent(name, report.reason);
   const by = wish === 'auto' ? `asked for by ${environment.wishFrom}` : 'asked for by name';
-  return handle(await openCore(report, environment, options), report, `${report.reason}, ${by}`, [], options);
+  const core = await openCore(report, environment, options);
+  return handle(core, report, `${report.reason}, ${by}`, [], await openThreads(core, report, environment, options), options);
 }
 
 async function openBest(environment: Environment, options: OpenBackendOptions): Promise<Backend> {
@@ -98,7 +109,8 @@ async function openBest(environment: Environment, options: OpenBackendOptions): 
     try {
       const core = await openCore(report, environment, options);
       const before = steps.map((step) => `${step.name}: ${step.reason}`).join('; ');
-      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps, options);
+      const threads = await openThreads(core, report, environment, options);
+      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps, threads, options);
       if (report.name === 'webgpu') await selfTest(backend);
       return backend;
     } catch (error) {
@@ -110,15 +122,32 @@ async function openBest(environment: Environment, options: OpenBackendOptions): 
   throw new VggError('VGG_BACKEND', `openBackend: expected one of webgpu, wasm and cpu and none starts (${all})`);
 }
 
+/** What one opener may use of a core's threads. */
+interface Threads {
+  most: number;
+  why?: string;
+}
+
+/** Starts threads until there are as many as this opener wants. */
+async function openThreads(core: Core, report: BackendReport, environment: Environment, options: OpenBackendOptions): Promise<Threads> {
+  if (!core.pool) return { most: 1 };
+  if (!core.sharedMemory || report.simd === 'none') return { most: 1, why: report.threads?.reason };
+  const { threads: most, why } = wantedThreads(options.threads, environment);
+  await core.pool.grow(most);
+  return { most, why };
+}
+
 /** One opener's view of a shared core: its own reason, and its own place in the list of faults. */
 function handle(
   core: Core,
   report: BackendReport,
   reason: string,
   passedOver: Step[],
+  { most, why }: Threads,
   { maxBindingBytes = Number.POSITIVE_INFINITY }: CoreOptions,
 ): Backend {
-  const { name } = core;
+  const { name, pool } = core;
+  const threads = () => Math.min(most, pool?.threads ?? 1);
   const readFaults = core.faults.reader(name);
   const check = () => {
     core.collect();
@@ -128,7 +157,12 @@ function handle(
     name,
     info: {
       name,
-      threads: 1,
+      get threads() {
+        return threads();
+      },
+      get threadsReason() {
+        return threads() < most ? `${threads()} of the ${most} wished for could be had` : why;
+      },
       simd: report.simd ?? 'none',
       reason,
       steps: [...passedOver, { name, reason: `taken: ${report.reason}` }],
@@ -140,7 +174,7 @@ function handle(
       ...(core.kernels && { kernels: core.kernels }),
     },
     run: (fn) => {
-      const result = runOn(name, fn);
+      const result = withThreads(pool, most, () => runOn(name, fn));
       try {
         // On wasm a failed operator is known at once.
         check();
@@ -168,6 +202,18 @@ function handle(
       return { tensors: numTensors, bytes: numBytes, ...(heapBytes !== undefined && { heapBytes }) };
     },
   };
+}
+
+/** Runs a function with at most so many threads. */
+function withThreads<T>(pool: ThreadPool | undefined, most: number, fn: () => T): T {
+  if (!pool) return fn();
+  const { limit } = pool;
+  pool.limit = most;
+  try {
+    return fn();
+  } finally {
+    pool.limit = limit;
+  }
 }
 
 function runOn<T>(name: BackendName, fn: () => T): T {

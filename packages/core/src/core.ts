@@ -3,6 +3,8 @@ import { shareWork } from '@vgg/errors';
 import { absent } from './choose.js';
 import type { Environment } from './environment.js';
 import { Faults } from './faults.js';
+import type { ThreadPool } from './kernels/wasm/threads/pool.js';
+import type { WorkerFactory } from './kernels/wasm/threads/spawn.js';
 import type { BackendName, BackendReport } from './probe.js';
 
 /** Options of the start itself; a backend that runs already is not changed by them. */
@@ -13,6 +15,10 @@ export interface CoreOptions {
   wasmUrl?: string | URL;
   /** webgpu: bind no more than this at once although the adapter could. */
   maxBindingBytes?: number;
+  /** wasm: makes the worker of a thread, where a page's Content-Security-Policy refuses the default, a script of a `blob:` address. */
+  workerFactory?: WorkerFactory;
+  /** wasm: receives a sentence when threads cannot be started or are lost. Default: `console.warn`. */
+  onWarning?: (message: string) => void;
   signal?: AbortSignal;
 }
 
@@ -28,6 +34,8 @@ export interface Core {
   collect(): void;
   settle(): Promise<void>;
   heapBytes?(): number;
+  /** wasm: the threads, shared by all who open it. */
+  pool?: ThreadPool;
 }
 
 const cores = new Map<BackendName, Promise<Core>>();
@@ -65,17 +73,20 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
 
   async wasm(report, _environment, options) {
     const { openWasm } = await import('./kernels/wasm/open.js');
-    const { wasmBinary, wasmUrl, signal } = options;
-    const { runtime, complaints, kernels } = await openWasm({
+    const { wasmBinary, wasmUrl, signal, workerFactory, onWarning } = options;
+    const { runtime, complaints, kernels, pool } = await openWasm({
       simd: report.simd !== 'none',
       shared: report.sharedMemory === true,
       ...(wasmBinary && { wasmBinary }),
       ...(wasmUrl && { wasmUrl }),
       ...(signal && { signal }),
+      workerFactory,
+      onWarning,
     });
     const faults = new Faults();
     return {
       name: 'wasm',
+      pool,
       faults,
       sharedMemory: runtime.shared,
       kernels,

@@ -29,6 +29,8 @@ export interface Environment {
   readonly wish: string | undefined;
   /** Where `wish` was found, for the error's sentence. */
   readonly wishFrom: string;
+  /** A number of threads asked for from outside: the variable VGG_THREADS, or `?threads=` in the page's URL. */
+  readonly threads?: string | undefined;
 }
 
 interface Globals {
@@ -51,7 +53,7 @@ export function currentEnvironment(): Environment {
   // Electron's renderers and bundled `process` shims have a document: they are pages.
   const server = globals.process?.versions?.node !== undefined && globals.document === undefined;
   const sharedArrayBuffer = globals.SharedArrayBuffer !== undefined;
-  const query = server ? undefined : new URLSearchParams(globals.location?.search ?? '').get('backend');
+  const query = new URLSearchParams(server ? '' : (globals.location?.search ?? ''));
   return {
     gpu: () => findGpu(server),
     wasm: typeof WebAssembly === 'undefined' ? undefined : WebAssembly,
@@ -60,8 +62,9 @@ export function currentEnvironment(): Environment {
     sharedArrayBuffer,
     // Node has a navigator from version 21 on.
     cores: globals.navigator?.hardwareConcurrency ?? globals.process?.getBuiltinModule?.('node:os').availableParallelism() ?? 1,
-    wish: (server ? variable(globals, 'VGG_BACKEND') : query) || undefined,
+    wish: (server ? variable(globals, 'VGG_BACKEND') : query.get('backend')) || undefined,
     wishFrom: server ? 'the environment variable VGG_BACKEND' : "the page's URL parameter backend",
+    threads: (server ? variable(globals, 'VGG_THREADS') : query.get('threads')) || undefined,
   };
 }
 

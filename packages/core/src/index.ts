@@ -4,6 +4,7 @@ export { type AdapterLike, currentEnvironment, type Environment, type GpuLike } 
 export { registerGradients } from './gradients.js';
 export { KERNELS, type KernelRow } from './kernels/registry.js';
 export { listenServed } from './kernels/wasm/served.js';
+export type { WorkerFactory, WorkerLike } from './kernels/wasm/threads/spawn.js';
 export { type BatchNormParameters, batchNorm } from './ops/batch-norm.js';
 export { type Conv2dOptions, conv2d } from './ops/conv2d.js';
 export { type DenseOptions, dense } from './ops/dense.js';

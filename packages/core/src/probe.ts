@@ -2,6 +2,7 @@ import { messageOf } from '@vgg/errors';
 import { type AdapterLike, currentEnvironment, type Environment } from './environment.js';
 import { type Simd, simdOf } from './kernels/wasm/features.js';
 import { bestAdapter, featuresOf, limitsOf } from './kernels/webgpu/adapter.js';
+import { threadsPossible, wantedThreads } from './threads.js';
 
 /** The backends, in the order of preference. */
 export const BACKENDS = ['webgpu', 'wasm', 'cpu'] as const;
@@ -121,9 +122,9 @@ function isSoftware(adapter: AdapterLike): boolean {
 
 function probeWasm(environment: Environment): BackendReport {
   const simd = simdOf(environment.wasm);
-  const shared = environment.sharedArrayBuffer && environment.isolated;
-  const threads = { used: 1, available: environment.cores, possible: shared, reason: threadReason(environment) };
-  const report = { name: 'wasm' as const, simd, threads, sharedMemory: shared, isolated: environment.isolated };
+  const { possible, why } = threadsPossible(environment);
+  const threads = { available: environment.cores, possible, ...threadPlan(environment, possible && simd !== 'none', why) };
+  const report = { name: 'wasm' as const, simd, threads, sharedMemory: possible, isolated: environment.isolated };
   if (!environment.wasm)
     return { ...report, available: false, reason: 'this engine has no WebAssembly, or its Content-Security-Policy lacks wasm-unsafe-eval' };
   const words = {
@@ -134,12 +135,17 @@ function probeWasm(environment: Environment): BackendReport {
   return { ...report, available: true, reason: words[simd] };
 }
 
-function threadReason(environment: Environment): string {
-  const one = "tfjs's kernels run on one thread";
-  if (!environment.sharedArrayBuffer && environment.server) return `${one}, and this engine has no SharedArrayBuffer`;
-  if (environment.isolated && environment.sharedArrayBuffer) return `${one}; memory is shared, ready for kernels of more`;
-  return `${one}, and this page could not share memory: it needs the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`;
+function threadPlan(environment: Environment, possible: boolean, why: string): { used: number; reason: string } {
+  if (!possible) return { used: 1, reason: why || "one thread: tfjs's own kernels serve, for want of SIMD" };
+  try {
+    const wanted = wantedThreads(undefined, environment);
+    return { used: wanted.threads, reason: `${plural(wanted.threads)} ${wanted.why}` };
+  } catch (error) {
+    return { used: 1, reason: messageOf(error) };
+  }
 }
+
+const plural = (threads: number): string => (threads === 1 ? 'one thread' : `${threads} threads`);
 
 function probeCpu(): BackendReport {
   return { name: 'cpu', available: true, reason: 'plain JavaScript, about 25 seconds for one picture of 224 x 224 through VGG-16' };

@@ -8,3 +8,8 @@ declare module '*?wasm' {
   const base64: string;
   export default base64;
 }
+/** A TypeScript module and its imports, bundled by the build, as the text of a script. */
+declare module '*?script' {
+  const text: string;
+  export default text;
+}

@@ -1,4 +1,4 @@
-import { type BackendName, openBackend, registerGradients } from '@vgg/core';
+import { type BackendName, openBackend, registerGradients, type WorkerFactory } from '@vgg/core';
 import { abortable, throwIfAborted, type VggError } from '@vgg/errors';
 import type { FileGraph, TensorInfo, WeightFile } from '@vgg/loaders';
 import { carriedClasses } from './classes/carried.js';
@@ -20,6 +20,13 @@ export interface LoadOptions extends OpenWeightsOptions {
   wasmUrl?: string | URL;
   /** wasm: the bytes of that file. */
   wasmBinary?: ArrayBuffer | Uint8Array;
+  /**
+   * wasm: the most threads that compute for this model, 1 to 64. Default: the environment variable `VGG_THREADS`, in a page `?threads=`,
+   * else the number of cores, 8 at most. Models share their threads. In a page that is not isolated there is one.
+   */
+  threads?: number;
+  /** wasm: makes the worker of a thread, where a page's Content-Security-Policy does not allow `worker-src blob:`. */
+  workerFactory?: WorkerFactory;
   /** Taps whose weights are read now; the others are read when they are first asked for. */
   layers?: string | readonly string[];
   /** Names of the classes, instead of the published ImageNet ones: a file, or the names themselves. */
@@ -53,8 +60,9 @@ export async function load(arch?: string | PlanInput, options: LoadOptions = {})
 async function loadModel(arch: string | PlanInput | undefined, options: LoadOptions): Promise<Model> {
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
-  const { maxBindingBytes, wasmUrl, wasmBinary } = options;
-  const backend = await openBackend(options.backend ?? 'auto', { signal, maxBindingBytes, wasmUrl, wasmBinary });
+  const { maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning } = options;
+  const starting = { signal, maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning };
+  const backend = await openBackend(options.backend ?? 'auto', starting);
   registerGradients();
   const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(
     arch,

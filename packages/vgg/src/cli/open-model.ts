@@ -79,6 +79,7 @@ export async function openModel(
     classes,
     preprocessing: preprocessing === undefined ? undefined : parsePreprocessing(preprocessing),
     backend: options.backend,
+    threads: options.threads,
     offline: offline || undefined,
     signal,
     onProgress,

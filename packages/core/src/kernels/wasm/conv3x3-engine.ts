@@ -1,8 +1,9 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
-import type { Conv3x3Exports } from './conv3x3-module.js';
-import { BLOCK_PANELS, cutSide, isDirect, stripRows } from './conv3x3-plan.js';
+import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
+import { BLOCK_PANELS, cutSide, divide, isDirect, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
+import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
 
 /** What tfjs hands to a convolution kernel. */
 export interface ConvArguments {
@@ -18,6 +19,13 @@ export interface ConvCall {
   bias: TensorInfo | undefined;
   relu: boolean;
   info: ConvInfo;
+}
+/** How threads work on one convolution. */
+interface Job {
+  /** Bytes that all of them use, and those that each has for itself. */
+  sharedBytes: number;
+  stride: number;
+  run(task: Omit<Task, 'items'>): void;
 }
 interface Block {
   pointer: number;
@@ -48,10 +56,20 @@ const LAYER_FIELDS = [
   'points',
   'panels',
   'blockPanels',
+  'rowsPerItem',
+  'tilesPerItem',
+  'panelsPerItem',
+  'stripFrom',
+  'stripTo',
+  'strip',
 ] as const;
 type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
+/** Those of the class Filter in assembly/jobs.ts. */
+const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels'] as const;
 const CONSTANTS_BYTES = 64;
 const FILTER_WORK_BYTES = 896;
+/** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
+const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
 const LINE = 64;
 
@@ -62,7 +80,7 @@ export class Conv3x3Engine {
   /** Transformed filters by the filter's data, then by shape: tensors of one data can have several. */
   private readonly filters = new Map<DataId, Map<string, Block>>();
   private scratch: Block | undefined;
-  /** The constants, then the layer. */
+  /** The constants, then the layer, then the filter that is being transformed. */
   private readonly head: number;
   private readonly headBlock: number;
   private readonly points: number;
@@ -70,11 +88,13 @@ export class Conv3x3Engine {
   constructor(
     private readonly runtime: WasmRuntime,
     private readonly kernels: Conv3x3Exports,
+    private readonly pool: ThreadPool,
+    private readonly items: Record<ItemKernelName, PoolKernel>,
     /** Tiles of 4 alone. */
     private readonly small: boolean,
   ) {
     this.points = small ? 36 : 64;
-    this.headBlock = runtime.malloc(CONSTANTS_BYTES + LAYER_FIELDS.length * 4 + LINE);
+    this.headBlock = runtime.malloc(CONSTANTS_BYTES + (LAYER_FIELDS.length + FILTER_FIELDS.length) * 4 + LINE);
     this.head = aligned(this.headBlock);
     kernels.writeConstants(this.head);
   }
@@ -113,11 +133,12 @@ export class Conv3x3Engine {
 
   private convolve({ x, filter, bias, relu, info }: ConvCall): TensorInfo {
     const { backend, memory } = this.runtime;
-    const { kernels } = this;
     const direct = isDirect(info.inChannels);
     const rows = cutSide(info.outHeight, this.small);
     const columns = cutSide(info.outWidth, this.small);
     const panels = Math.ceil(info.outChannels / 8);
+    const outputs = info.batchSize * info.outHeight * info.outWidth * info.outChannels;
+    let threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
     const fields: LayerFields = {
       input: backend.getMemoryOffset(x.dataId),
       output: 0,
@@ -141,30 +162,85 @@ export class Conv3x3Engine {
       points: this.points,
       panels,
       blockPanels: BLOCK_PANELS,
+      rowsPerItem: 0,
+      tilesPerItem: 0,
+      panelsPerItem: 0,
+      stripFrom: 0,
+      stripTo: 0,
+      strip: 0,
     };
     const layer = this.head + CONSTANTS_BYTES;
-    this.describe(layer, fields);
+    this.describe(layer, fields, LAYER_FIELDS);
 
-    const allRows = info.batchSize * (direct ? info.outHeight : rows.six + rows.four);
-    const step = direct ? allRows : stripRows(allRows, columns.six + columns.four, info.inChannels);
-    const workBytes = direct ? kernels.rowBytes(layer) : kernels.stripBytes(layer, step);
+    const plan = () => (direct ? this.directJob(layer, fields, threads) : this.tileJob(layer, fields, threads));
+    let job = plan();
+    // Strips of very wide pictures are large.
+    while (threads > 1 && threads * job.stride > MOST_PRIVATE_BYTES) {
+      threads--;
+      job = plan();
+    }
     const biasBytes = aligned(panels * 32);
-    fields.bias = this.scratchOf(biasBytes + (workBytes >>> 0));
-    const work = fields.bias + biasBytes;
+    fields.bias = this.scratchOf(biasBytes + job.sharedBytes + threads * job.stride);
+    fields.strip = fields.bias + biasBytes;
     const output = this.makeOutput(info);
     fields.output = backend.getMemoryOffset(output.dataId);
-    this.describe(layer, fields);
+    this.describe(layer, fields, LAYER_FIELDS);
     const padded = new Float32Array(memory.buffer, fields.bias, panels * 8).fill(0);
     if (bias) padded.set(new Float32Array(memory.buffer, backend.getMemoryOffset(bias.dataId), info.outChannels));
-
-    const run = direct ? kernels.convolveRows : kernels.convolveStrip;
-    for (let from = 0; from < allRows; from += step) run(layer, work, from, Math.min(from + step, allRows));
+    job.run({ job: layer, work: fields.strip + job.sharedBytes, stride: job.stride, threads });
     return output;
   }
 
-  private describe(layer: number, fields: LayerFields): void {
-    const words = new Uint32Array(this.runtime.memory.buffer, layer, LAYER_FIELDS.length);
-    LAYER_FIELDS.forEach((name, i) => {
+  /** The product without a transform: a few output rows an item. */
+  private directJob(layer: number, fields: LayerFields, threads: number): Job {
+    const rows = fields.batch * fields.outHeight;
+    fields.rowsPerItem = threads === 1 ? rows : Math.ceil(rows / (6 * threads));
+    const items = Math.ceil(rows / fields.rowsPerItem);
+    return {
+      sharedBytes: 0,
+      stride: aligned(this.kernels.rowBytes(layer) >>> 0),
+      run: (task) => this.pool.run(this.items.convolveRowsItem, { ...task, items }),
+    };
+  }
+
+  private tileJob(layer: number, fields: LayerFields, threads: number): Job {
+    const { kernels, pool, items } = this;
+    const { panels } = fields;
+    const rows = fields.batch * (fields.rows6 + fields.rows4);
+    const perRow = fields.columns6 + fields.columns4;
+    const division = divide(rows, perRow, fields.inChannels, panels, threads);
+    fields.rowsPerItem = division.rows;
+    if (division.by === 'strips') {
+      const strips = Math.ceil(rows / division.rows);
+      return {
+        sharedBytes: 0,
+        stride: aligned(kernels.stripBytes(layer, division.rows) >>> 0),
+        run: (task) => pool.run(items.convolveStripItem, { ...task, items: strips }),
+      };
+    }
+    const { tilesPerItem, panelsPerItem } = division;
+    fields.tilesPerItem = tilesPerItem;
+    fields.panelsPerItem = panelsPerItem;
+    const tiles = division.rows * perRow;
+    return {
+      sharedBytes: aligned(kernels.inputBytes(layer, tiles) >>> 0),
+      stride: aligned(kernels.panelBytes(layer, tiles, panelsPerItem) >>> 0),
+      run: (task) => {
+        for (let from = 0; from < rows; from += division.rows) {
+          fields.stripFrom = from;
+          fields.stripTo = Math.min(from + division.rows, rows);
+          this.describe(layer, fields, LAYER_FIELDS);
+          const count = (fields.stripTo - from) * perRow;
+          pool.run(items.transformInputItem, { ...task, items: Math.ceil(count / tilesPerItem) });
+          pool.run(items.multiplyItem, { ...task, items: Math.ceil(panels / panelsPerItem) });
+        }
+      },
+    };
+  }
+
+  private describe<Name extends string>(at: number, fields: Record<Name, number>, names: readonly Name[]): void {
+    const words = new Uint32Array(this.runtime.memory.buffer, at, names.length);
+    names.forEach((name, i) => {
       words[i] = fields[name];
     });
   }
@@ -212,13 +288,19 @@ export class Conv3x3Engine {
     if (known) return aligned(known.pointer);
     const floats = Math.ceil(outChannels / 8) * 8 * (direct ? 9 * inChannels : this.points * Math.ceil(inChannels / 4) * 4);
     // The scratch comes first: when there is no room for it, nothing else is taken.
-    const work = direct ? 0 : this.scratchOf(FILTER_WORK_BYTES);
+    const { threads } = this.pool;
+    const work = direct ? 0 : this.scratchOf(threads * FILTER_WORK_BYTES);
     const block: Block = { pointer: 0, bytes: floats * 4 + LINE };
     block.pointer = this.runtime.malloc(block.bytes);
     const source = this.runtime.backend.getMemoryOffset(filter.dataId);
     const target = aligned(block.pointer);
     if (direct) this.kernels.packFilter(source, target, inChannels, outChannels);
-    else this.kernels.transformFilter(source, target, work, inChannels, outChannels, this.points, BLOCK_PANELS);
+    else {
+      const job = this.head + CONSTANTS_BYTES + LAYER_FIELDS.length * 4;
+      const fields = { input: source, output: target, inChannels, outChannels, points: this.points, blockPanels: BLOCK_PANELS };
+      this.describe(job, fields, FILTER_FIELDS);
+      this.pool.run(this.items.transformFilterItem, { job, work, stride: FILTER_WORK_BYTES, items: Math.ceil(outChannels / 8), threads });
+    }
     this.filterBytes += block.bytes;
     if (shapes) shapes.set(key, block);
     else this.filters.set(filter.dataId, new Map([[key, block]]));

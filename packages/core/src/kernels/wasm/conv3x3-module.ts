@@ -3,28 +3,31 @@ import { simdOf } from './features.js';
 import type { LayerExports } from './layer-exports.js';
 import { unshareImport } from './memory-section.js';
 import type { WasmRuntime } from './runtime.js';
+import type { ItemKernel } from './threads/layout.js';
 
 /** Which build of the kernels runs: `fixed` multiplies and adds, `relaxed` has fused multiply-add. */
 export type Conv3x3Build = 'fixed' | 'relaxed';
 
+/** The exports of assembly/conv3x3.ts that threads share. */
+export const ITEM_KERNELS = ['convolveRowsItem', 'convolveStripItem', 'transformInputItem', 'multiplyItem', 'transformFilterItem'] as const;
+export type ItemKernelName = (typeof ITEM_KERNELS)[number];
+
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
-export interface Conv3x3Exports extends LayerExports {
+export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, ItemKernel> {
   writeConstants(at: number): void;
   packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
-  transformFilter(
-    filter: number,
-    output: number,
-    work: number,
-    inChannels: number,
-    outChannels: number,
-    points: number,
-    blockPanels: number,
-  ): void;
-  stripBytes(layer: number, rows: number): number;
-  convolveStrip(layer: number, work: number, from: number, to: number): void;
   rowBytes(layer: number): number;
-  convolveRows(layer: number, work: number, from: number, to: number): void;
+  stripBytes(layer: number, rows: number): number;
+  panelBytes(layer: number, tiles: number, panels: number): number;
+  inputBytes(layer: number, tiles: number): number;
   multiplyPanel(a: number, b: number, c: number, rows: number, chunks: number, last: number, chunkStride: number): void;
+}
+
+/** A build on the backend's memory, and the module it is an instance of, for instances in other threads. */
+export interface LoadedConv3x3 {
+  build: Conv3x3Build;
+  kernels: Conv3x3Exports;
+  module: WebAssembly.Module;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface Conv3x3Exports extends LayerExports {
  *
  * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the build that is wished for
  */
-export async function loadConv3x3(runtime: WasmRuntime, wish?: Conv3x3Build): Promise<{ build: Conv3x3Build; kernels: Conv3x3Exports }> {
+export async function loadConv3x3(runtime: WasmRuntime, wish?: Conv3x3Build): Promise<LoadedConv3x3> {
   const simd = simdOf(WebAssembly);
   if (simd === 'none' || (wish === 'relaxed' && simd !== 'relaxed')) {
     const missing = simd === 'none' ? 'SIMD' : 'relaxed SIMD';
@@ -43,19 +46,19 @@ export async function loadConv3x3(runtime: WasmRuntime, wish?: Conv3x3Build): Pr
       `conv3x3: expected an engine with ${missing} and this one has none; update it, or choose another build`,
     );
   }
-  if (wish === 'fixed' || simd === 'fixed') return { build: 'fixed', kernels: await instantiateBuild(runtime, 'fixed') };
+  if (wish === 'fixed' || simd === 'fixed') return instantiateBuild(runtime, 'fixed');
   const relaxed = await instantiateBuild(runtime, 'relaxed');
-  if (wish === 'relaxed') return { build: 'relaxed', kernels: relaxed };
+  if (wish === 'relaxed') return relaxed;
   const fixed = await instantiateBuild(runtime, 'fixed');
-  return isFarBehind(runtime, relaxed, fixed) ? { build: 'fixed', kernels: fixed } : { build: 'relaxed', kernels: relaxed };
+  return isFarBehind(runtime, relaxed.kernels, fixed.kernels) ? fixed : relaxed;
 }
 
-async function instantiateBuild(runtime: WasmRuntime, build: Conv3x3Build): Promise<Conv3x3Exports> {
+async function instantiateBuild(runtime: WasmRuntime, build: Conv3x3Build): Promise<LoadedConv3x3> {
   const text = build === 'relaxed' ? await import('./assembly/conv3x3.relaxed.ts?wasm') : await import('./assembly/conv3x3.ts?wasm');
   const bytes = Uint8Array.from(atob(text.default), (character) => character.charCodeAt(0));
   if (!runtime.shared) unshareImport(bytes);
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: runtime.memory } });
-  return instance.exports as unknown as Conv3x3Exports;
+  const { instance, module } = await WebAssembly.instantiate(bytes, { env: { memory: runtime.memory } });
+  return { build, kernels: instance.exports as unknown as Conv3x3Exports, module };
 }
 
 /** How much slower the relaxed build must be to lose; a spilled register costs 1.6 times. */

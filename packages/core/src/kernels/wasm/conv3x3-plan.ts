@@ -43,3 +43,39 @@ export function stripRows(rows: number, tilesPerRow: number, inChannels: number)
   const strips = Math.min(rows, Math.max(1, Math.round((rows * tilesPerRow) / tiles)));
   return Math.ceil(rows / strips);
 }
+
+/** What a layer is divided into, so that threads can share it. Either strips that are whole in themselves ... */
+export interface Strips {
+  by: 'strips';
+  rows: number;
+}
+/** ... or, one strip after the other, first its tiles, whose transformed input all need, then its panels of output channels. */
+export interface Panels {
+  by: 'panels';
+  rows: number;
+  tilesPerItem: number;
+  panelsPerItem: number;
+}
+
+/** Below so many multiplications waking a thread takes longer than the work. */
+const LEAST_SHARED = 2e6;
+export function worthSharing(outputs: number, inChannels: number): boolean {
+  return outputs * inChannels * 9 >= LEAST_SHARED;
+}
+
+/**
+ * Divides `rows` tile rows of `tilesPerRow` tiles among threads. With few channels a thread takes strips of its own; with many, where a
+ * strip is the whole layer and its filter is what memory is slow with, the threads share the strip and each reads a part of the filter.
+ */
+export function divide(rows: number, tilesPerRow: number, inChannels: number, panels: number, threads: number): Strips | Panels {
+  const strip = stripRows(rows, tilesPerRow, inChannels);
+  if (threads === 1) return { by: 'strips', rows: strip };
+  // A few items for each thread, or the last one working keeps the others waiting.
+  const few = 3 * threads;
+  if (panels < threads || (inChannels <= 128 && Math.ceil(rows / strip) >= 2 * threads)) {
+    return { by: 'strips', rows: Math.min(strip, Math.max(1, Math.floor(rows / few))) };
+  }
+  const shared = stripRows(rows, tilesPerRow, Infinity);
+  const panelsPerItem = [8, 4, 2].find((each) => panels / each >= few) ?? 1;
+  return { by: 'panels', rows: shared, tilesPerItem: Math.ceil((shared * tilesPerRow) / (4 * threads)), panelsPerItem };
+}

@@ -2,9 +2,10 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
-import { type Conv3x3Build, type Conv3x3Exports, loadConv3x3 } from './conv3x3-module.js';
+import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, loadConv3x3 } from './conv3x3-module.js';
 import type { WasmRuntime } from './runtime.js';
 import { served } from './served.js';
+import { ThreadPool } from './threads/pool.js';
 
 /** Options of {@link installConv3x3}. */
 export interface Conv3x3Options {
@@ -14,6 +15,8 @@ export interface Conv3x3Options {
    * `fast` keeps 7.1 floats for each weight of a filter, `small` 4 with tiles of 4 alone, about a fifth slower. Default: `fast`.
    */
   filters?: 'fast' | 'small';
+  /** Threads on the runtime's memory. Default: the calling one alone. */
+  pool?: ThreadPool;
 }
 
 /** A running {@link installConv3x3}. */
@@ -40,7 +43,7 @@ const installed = new WeakMap<BackendWasm, Promise<Conv3x3>>();
  * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels. They work on tfjs's tensors in place.
  *
  * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter must not change in
- * place. Results are the same from run to run; their error is below 1e-5 of the largest output as a rule. An input that is not finite
+ * place. Results are the same from run to run, and to the bit whatever the number of threads is; their error is below 1e-5 of the largest output as a rule. An input that is not finite
  * gives an output that is not finite, or 0 behind a ReLU where the true output is -Infinity; it can spread to the others of its tile.
  *
  * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the wished-for build; `VGG_MEMORY` when the heap is full.
@@ -65,8 +68,10 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
       `conv3x3: expected tfjs's ${name} on the wasm backend and it is not registered; import the backend first`,
     );
   });
-  const { build, kernels } = await loadConv3x3(runtime, options.build);
-  const engine = new Conv3x3Engine(runtime, kernels, options.filters === 'small');
+  const { build, kernels, module } = await loadConv3x3(runtime, options.build);
+  const { pool = new ThreadPool(runtime) } = options;
+  const items = await pool.load(module, kernels, ITEM_KERNELS);
+  const engine = new Conv3x3Engine(runtime, kernels, pool, items, options.filters === 'small');
   const ours = stock.map((config) => {
     const kernelFunc: KernelFunc = (args) => {
       const call = engine.accept(args as unknown as ConvArguments);

@@ -7,10 +7,13 @@ import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
 import type { WasmRuntime } from './runtime.js';
+import { type PoolOptions, ThreadPool } from './threads/pool.js';
 
 /** An open backend and which of our own kernels serve on it, in words. */
 export interface OpenedWasm extends Instantiated {
   kernels: string;
+  /** Threads on the heap; it ends with the backend. None are started yet. */
+  pool: ThreadPool;
 }
 
 /**
@@ -19,7 +22,7 @@ export interface OpenedWasm extends Instantiated {
  *
  * @throws VggError `VGG_BACKEND` when the binary does not start
  */
-export async function openWasm(options: InstantiateOptions): Promise<OpenedWasm> {
+export async function openWasm(options: InstantiateOptions & PoolOptions): Promise<OpenedWasm> {
   const running = engine().registry.wasm as BackendWasm | undefined;
   const opened = running ? adopt(running) : await instantiateShared(options);
   if (!running) {
@@ -30,7 +33,19 @@ export async function openWasm(options: InstantiateOptions): Promise<OpenedWasm>
   }
   fillWasmKernels();
   keepStockConvolution();
-  return { ...opened, kernels: await installKernels(opened.runtime) };
+  const pool = openPool(opened.runtime, options);
+  return { ...opened, pool, kernels: await installKernels(opened.runtime, pool) };
+}
+
+function openPool(runtime: WasmRuntime, { workerFactory, onWarning, patience }: PoolOptions): ThreadPool {
+  const pool = new ThreadPool(runtime, { workerFactory, onWarning, patience });
+  const { backend } = runtime;
+  const { dispose } = backend;
+  backend.dispose = () => {
+    pool.close();
+    dispose.call(backend);
+  };
+  return pool;
 }
 
 /** tfjs's convolution under a name of ours: XNNPACK prepares a filter in a moment, and so suits one that is used once. */
@@ -41,9 +56,9 @@ function keepStockConvolution(): void {
 }
 
 /** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
-async function installKernels(runtime: WasmRuntime): Promise<string> {
+async function installKernels(runtime: WasmRuntime, pool: ThreadPool): Promise<string> {
   try {
-    const { coverage, build, kernels } = await installConv3x3(runtime);
+    const { coverage, build, kernels } = await installConv3x3(runtime, { pool });
     const layers = installLayers(runtime, kernels);
     return `${coverage}; ${layers.coverage} (${build})`;
   } catch (error) {

@@ -50,7 +50,7 @@ export const bench = command({
   ],
   async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled }, context) {
     const { options, signal, warn } = context;
-    const backend = await openBackend(options.backend ?? 'auto', { signal });
+    const backend = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads, onWarning: warn });
     if (backend.info.warning) warn(backend.info.warning);
     if (profiled && mode !== 'forward') throw new UsageError(`vgg bench --profile: expected --mode forward, received ${mode}`);
     const watcher = profiled ? profiler(backend) : undefined;

@@ -17,7 +17,7 @@ export const doctor = command({
   ],
   async run(_args, _values, { options, signal }) {
     const backends = await probeBackends();
-    const { info } = await openBackend(options.backend ?? 'auto', { signal }).catch((error: unknown) => {
+    const { info } = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads }).catch((error: unknown) => {
       throw Object.assign(error as Error, { details: { backends } });
     });
     const wasm = backends.find(({ name }) => name === 'wasm');
@@ -34,6 +34,7 @@ export const doctor = command({
         reason: info.reason,
         simd: wasm?.simd ?? 'none',
         threads: info.threads,
+        threadsReason: info.threadsReason,
         steps: info.steps,
         backends,
         ...machine,
@@ -43,7 +44,7 @@ export const doctor = command({
           facts([
             ['chosen', info.name],
             ['because', info.reason],
-            ['threads', String(info.threads)],
+            ['threads', info.threadsReason === undefined ? String(info.threads) : `${info.threads} (${info.threadsReason})`],
             ['node', `${machine.node} on ${machine.platform}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}`],
             ['weights cache', machine.cache],
           ]),

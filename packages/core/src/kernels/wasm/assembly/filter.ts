@@ -5,7 +5,7 @@ import { min, padded } from './layer';
 /**
  * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone): U = G g G^T in float64, rounded once.
  * Output: [block of panels][point][panel][padded channel][8], zeros where there is no channel.
- * `work`: 896 bytes, 64-byte aligned.
+ * `work`: 896 bytes, 64-byte aligned. Only the panels `from` to `to` (exclusive) are made.
  */
 export function transformFilter(
   filter: usize,
@@ -15,10 +15,12 @@ export function transformFilter(
   outChannels: i32,
   points: i32,
   blockPanels: i32,
+  from: i32,
+  to: i32,
 ): void {
   const panels = (outChannels + 7) / 8;
   const panelBytes = <usize>padded(inChannels) * 32;
-  for (let panel = 0; panel < panels; panel++) {
+  for (let panel = from; panel < to; panel++) {
     const block = panel - (panel % blockPanels);
     const stride = <usize>min(blockPanels, panels - block) * panelBytes;
     const first = output + <usize>(block * points) * panelBytes + <usize>(panel - block) * panelBytes;

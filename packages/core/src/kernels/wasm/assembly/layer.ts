@@ -35,6 +35,15 @@ export class Layer {
   /** Panels of eight output channels, and how many of them are computed between two output transforms. */
   panels: i32;
   blockPanels: i32;
+  /** What jobs.ts divides the layer into; the results do not depend on it. Rows of an item: of tiles, or of outputs for the direct kernel. */
+  rowsPerItem: i32;
+  tilesPerItem: i32;
+  /** A divisor of `blockPanels`. */
+  panelsPerItem: i32;
+  /** The strip that `transformInputItem` and `multiplyItem` work on: its tile rows, and its transformed input. */
+  stripFrom: i32;
+  stripTo: i32;
+  strip: usize;
 }
 
 // @ts-ignore: decorator

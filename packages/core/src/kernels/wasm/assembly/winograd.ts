@@ -44,42 +44,63 @@ function patchBytes(layer: Layer): usize {
   return <usize>padded(layer.inChannels) * 256;
 }
 
+/** Private memory before M, of every job. */
+// @ts-ignore: decorator
+@inline
+function headBytes(layer: Layer): usize {
+  return MIDDLE_BYTES + EDGE_BYTES + patchBytes(layer);
+}
+
+/** Bytes of the transformed input of a strip of `tiles` tiles. */
+export function inputBytes(layer: Layer, tiles: i32): usize {
+  return 64 * pointStrideV(tiles, chunksOf(layer));
+}
+
+/** Bytes of private memory that `convolvePanels` needs for a strip of `tiles` tiles; `transformInput` needs no more. */
+export function panelBytes(layer: Layer, tiles: i32, panels: i32): usize {
+  return headBytes(layer) + <usize>(64 * panels) * pointStrideM(tiles);
+}
+
 /** Bytes of private memory that `convolveStrip` needs for strips of `rows` tile rows. */
 export function stripBytes(layer: Layer, rows: i32): usize {
   const tiles = rows * (layer.columns6 + layer.columns4);
-  return (
-    MIDDLE_BYTES +
-    EDGE_BYTES +
-    patchBytes(layer) +
-    64 * pointStrideV(tiles, chunksOf(layer)) +
-    <usize>(64 * layer.blockPanels) * pointStrideM(tiles)
-  );
+  return panelBytes(layer, tiles, layer.blockPanels) + inputBytes(layer, tiles);
 }
 
 /** Computes the output of the tile rows `from` to `to` (exclusive). `work`: `stripBytes(layer, to - from)` bytes, 64-byte aligned. */
 export function convolveStrip(layer: Layer, work: usize, from: i32, to: i32): void {
+  const tiles = (to - from) * (layer.columns6 + layer.columns4);
+  const v = work + panelBytes(layer, tiles, layer.blockPanels);
+  transformInput(layer, work, v, from, to, 0, tiles);
+  for (let panel = 0; panel < layer.panels; panel += layer.blockPanels) {
+    convolvePanels(layer, work, v, from, to, panel, min(layer.blockPanels, layer.panels - panel));
+  }
+}
+
+/** The first part of a strip: the transformed input of its tiles `first` to `end` (exclusive), written to `v`. */
+export function transformInput(layer: Layer, work: usize, v: usize, from: i32, to: i32, first: i32, end: i32): void {
+  const tiles = (to - from) * (layer.columns6 + layer.columns4);
+  visitTiles(layer, work, v, tiles, from, to, -1, first, end);
+}
+
+/** The second part: the outputs of the `count` panels from `panel` on, which are of one block. */
+export function convolvePanels(layer: Layer, work: usize, v: usize, from: i32, to: i32, panel: i32, count: i32): void {
+  const m = work + headBytes(layer);
+  const tiles = (to - from) * (layer.columns6 + layer.columns4);
   let high = 0;
   for (let row = from; row < to; row++) if (row % (layer.rows6 + layer.rows4) < layer.rows6) high++;
   const low = to - from - high;
   const n64 = high * layer.columns4;
   const n66 = high * layer.columns6;
   const n46 = low * layer.columns6;
-  const tiles = (to - from) * (layer.columns6 + layer.columns4);
-  const v = work + MIDDLE_BYTES + EDGE_BYTES + patchBytes(layer);
-  const m = v + 64 * pointStrideV(tiles, chunksOf(layer));
-
-  visitTiles(layer, work, v, tiles, from, to, -1);
-  for (let panel = 0; panel < layer.panels; panel += layer.blockPanels) {
-    const count = min(layer.blockPanels, layer.panels - panel);
-    multiplyBlock(layer, v, m, panel, count, tiles, n64, n64 + n66, n64 + n66 + n46);
-    for (let i = 0; i < count; i++) {
-      visitTiles(layer, work, m + <usize>(i * 64) * pointStrideM(tiles), tiles, from, to, panel + i);
-    }
+  multiplyPanels(layer, v, m, panel, count, tiles, n64, n64 + n66, n64 + n66 + n46);
+  for (let i = 0; i < count; i++) {
+    visitTiles(layer, work, m + <usize>(i * 64) * pointStrideM(tiles), tiles, from, to, panel + i, 0, tiles);
   }
 }
 
 /** M = V * U of `count` panels. `first66`, `end66`, `end46`: the tile ranges that the points of the sixes read. */
-function multiplyBlock(
+function multiplyPanels(
   layer: Layer,
   v: usize,
   m: usize,
@@ -95,8 +116,10 @@ function multiplyBlock(
   const last = <usize>(channels - (chunks - 1) * CHUNK) * 4;
   const strideV = pointStrideV(tiles, chunks);
   const strideM = pointStrideM(tiles);
-  const panelBytes = <usize>channels * 32;
-  let u = layer.filter + <usize>(panel * layer.points) * panelBytes;
+  const bytes = <usize>channels * 32;
+  const block = panel - (panel % layer.blockPanels);
+  const strideU = <usize>min(layer.blockPanels, layer.panels - block) * bytes;
+  let u = layer.filter + <usize>(block * layer.points) * bytes + <usize>(panel - block) * bytes;
   for (let point = 0; point < 64; point++) {
     const y6 = ((point >> 3) + 1) >> 1 == 3;
     const x6 = ((point & 7) + 1) >> 1 == 3;
@@ -107,15 +130,28 @@ function multiplyBlock(
       const a = v + <usize>point * strideV + <usize>start * TILE_STRIDE;
       const c = m + <usize>point * strideM + <usize>start * 32;
       for (let i = 0; i < count; i++) {
-        multiplyPanel(a, u + <usize>i * panelBytes, c + <usize>(i * 64) * strideM, end - start, chunks, last, <usize>tiles * TILE_STRIDE);
+        multiplyPanel(a, u + <usize>i * bytes, c + <usize>(i * 64) * strideM, end - start, chunks, last, <usize>tiles * TILE_STRIDE);
       }
     }
-    u += <usize>count * panelBytes;
+    u += strideU;
   }
 }
 
-/** Runs the input transform (`panel` < 0; `data` is V) or the output transform of a panel (`data` is its M) over the tiles in order. */
-function visitTiles(layer: Layer, work: usize, data: usize, tiles: i32, from: i32, to: i32, panel: i32): void {
+/**
+ * Runs the input transform (`panel` < 0; `data` is V) or the output transform of a panel (`data` is its M) over the tiles in order,
+ * of which `first` to `end` (exclusive) are wanted.
+ */
+function visitTiles(
+  layer: Layer,
+  work: usize,
+  data: usize,
+  tiles: i32,
+  from: i32,
+  to: i32,
+  panel: i32,
+  first: i32,
+  end: i32,
+): void {
   const perImage = layer.rows6 + layer.rows4;
   let tile = 0;
   for (let kind = 0; kind < 4; kind++) {
@@ -128,11 +164,11 @@ function visitTiles(layer: Layer, work: usize, data: usize, tiles: i32, from: i3
       const r = row - image * perImage;
       if (r < layer.rows6 != high) continue;
       const y = high ? r * 6 : layer.rows6 * 6 + (r - layer.rows6) * 4;
-      for (let column = 0; column < columns; column++) {
+      for (let column = 0; column < columns; column++, tile++) {
+        if (tile < first || tile >= end) continue;
         const x = left + column * (wide ? 6 : 4);
         if (panel < 0) inputTile(layer, work, data, tiles, tile, image, y, x, high, wide);
         else outputTile(layer, work, data, tiles, tile, image, y, x, high, wide, panel);
-        tile++;
       }
     }
   }
