@@ -95,6 +95,12 @@ test('errors never show a stack, unless VGG_DEBUG asks for it', async () => {
   expect((await vgg(['info', 'no.h5'], { env: { VGG_DEBUG: '1' } })).err).toContain('    at ');
 });
 
+test('a set whose name is mistyped is told from a file and from an architecture', async () => {
+  const { code, err } = await vgg(['info', 'vgg16.torchvison']);
+  expect(code).toBe(1);
+  expect(err).toContain('no published set is called "vgg16.torchvison" (did you mean "vgg16.torchvision"?)');
+});
+
 test('options of every command may stand before it', async () => {
   expect((await vgg(['--json', '--seed', '3', 'info', 'A'])).json.architecture).toBe('vgg11');
 });

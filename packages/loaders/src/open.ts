@@ -59,6 +59,7 @@ function describeBytes(head: Uint8Array): string | undefined {
   const latin = latin1(head.subarray(0, 32));
   const known = SIGNATURES.find(([signature]) => latin.startsWith(signature));
   if (known) return known[1];
+  if (latin1(head.subarray(257, 262)) === 'ustar') return 'a tar archive; unpack it first';
   if (head.every((byte) => byte >= 0x20 || (byte >= 9 && byte <= 13))) {
     const text = new TextDecoder().decode(head).trim();
     if (/^<(!doctype|html)/i.test(text)) return 'a web page; is the address right?';

@@ -1,6 +1,7 @@
 import { isVggError } from '@vgg/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { concat } from '../src/bytes.js';
 import { bytesSource, canonicalise, decodeNpy, encodeNpy, openWeights, readCanonical, type Source } from '../src/index.js';
 import { attempt, mutate } from './fuzz/fuzz.js';
 import { SEEDS } from './fuzz/seeds.js';
@@ -121,6 +122,14 @@ describe('what is no weight file says what it is', () => {
     ['vgg.tar.bz2', text('BZh91AY&SY\x01\xff'), /received a bzip2 archive; unpack it first/],
     ['denied.pth', text('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /received XML, such as a server sends/],
   ])('%s', (name, bytes, sentence) => refuses(openWeights(bytesSource(bytes, name)), 'VGG_FORMAT', sentence));
+});
+
+test('a tar archive of an .h5 is an archive', async () => {
+  const header = new Uint8Array(512);
+  header.set(new TextEncoder().encode('model.h5'));
+  header.set(new TextEncoder().encode('ustar\0'), 257);
+  const tar = concat([header, await fixture('keras/keras-published.h5')]);
+  await refuses(openWeights(bytesSource(tar, 'model.tar')), 'VGG_FORMAT', /^model.tar: .*received a tar archive; unpack it first$/);
 });
 
 test('an .h5 that says it is longer than it is, is cut', async () => {

@@ -14,6 +14,8 @@ interface Family {
 }
 
 const HDF5 = '\x89HDF\r\n\x1a\n';
+/** By the mark of POSIX 1003.1 in its first header. */
+const isTar = (head: string) => head.slice(257, 262) === 'ustar';
 
 /**
  * Every format that can be read; a further one is a file here and a line in this list. Those that a signature tells come first, and then
@@ -22,8 +24,8 @@ const HDF5 = '\x89HDF\r\n\x1a\n';
 const FAMILIES: readonly Family[] = [
   {
     titles: ['Keras HDF5', 'MATLAB 7.3'],
-    mayBe: (head) => head.includes(HDF5),
-    // MATLAB puts a block of its own in front.
+    // MATLAB puts a block of its own in front; a tar archive does so too, and is none.
+    mayBe: (head) => head.includes(HDF5) && !isTar(head),
     load: async () =>
       Promise.all([import('./matlab/matlab73.js').then((it) => it.matlab73), import('./keras/h5.js').then((it) => it.kerasH5)]),
   },
@@ -46,7 +48,7 @@ const FAMILIES: readonly Family[] = [
   },
   {
     titles: ['PyTorch before 1.6', 'pickled NumPy arrays'],
-    mayBe: (head) => /^[\x80(]/.test(head) || head.slice(257, 262) === 'ustar',
+    mayBe: (head) => /^[\x80(]/.test(head) || isTar(head),
     load: async () =>
       Promise.all([
         import('./torch/legacy.js').then((it) => it.torchLegacy),

@@ -40,7 +40,7 @@ function blobName(blob: Blob): string {
 }
 
 /** The files that a person chose or dropped: which to open first, by how telling its name is. */
-const FIRST = [/^model\.json$/i, /\.json$/i, /\.(safetensors|h5|hdf5|keras|caffemodel|pth|pt|onnx|npz|npy|mat|pkl|index|ckpt)$/i];
+const FIRST = [/^model\.json$/i, /\.(safetensors|h5|hdf5|keras|caffemodel|pth|pt|onnx|npz|npy|mat|pkl|index|ckpt)$/i, /\.json$/i];
 
 /**
  * A source over a set of files (a FileList, a dropped folder): the manifest or the one weight file is read, and its siblings

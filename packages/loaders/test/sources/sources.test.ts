@@ -87,6 +87,7 @@ describe('a set of files', () => {
     expect(await source.sibling!('absent')).toBeUndefined();
     expect(await source.sibling!('../model.json')).toBeUndefined();
     expect(filesSource([file('a.txt'), file('vgg16.h5')]).name).toBe('vgg16.h5');
+    expect(filesSource([file('config.json'), file('model.safetensors')]).name).toBe('model.safetensors');
     expect(filesSource([file('anything')]).name).toBe('anything');
   });
 

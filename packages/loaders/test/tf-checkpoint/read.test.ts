@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tfCheckpoint } from '../../src/formats/tf-checkpoint/index.js';
-import { bytesSource, openWeights, type Source, type WeightFile } from '../../src/index.js';
+import { bytesSource, filesSource, openWeights, type Source, type WeightFile } from '../../src/index.js';
 import { counted, fixture, ramp, refuses } from '../helpers.js';
 
 const FORMATS = { formats: [tfCheckpoint] };
@@ -50,6 +50,14 @@ test.each([
   expect(Object.fromEntries([...file.tensors.values()].map((info) => [info.name, [info.dtype, info.shape]]))).toEqual(SLIM);
   await expectRamps(file);
   await expectRamps(await tfCheckpoint.open(await source(name), CHECKED));
+});
+
+test('opens from the files of its folder, as a page has them', async () => {
+  const names = ['checkpoint', 'saver.data-00000-of-00001', 'saver.index', 'saver.meta'];
+  const files = names.map(async (name) => new File([/saver\.[di]/.test(name) ? await fixture(`tf-checkpoint/${name}`) : ''], name));
+  const file = await openWeights(filesSource(await Promise.all(files)));
+  expect(file.format).toBe('tf-checkpoint');
+  await expectRamps(file);
 });
 
 test('150 variables in several blocks, in the order of their numbers', async () => {

@@ -77,10 +77,12 @@ async function isWeights(what: string): Promise<boolean> {
     )
   )
     return true;
-  const { findPublished } = await import('../../weights/published.js');
+  const { findPublished, publishedSet } = await import('../../weights/published.js');
   if (findPublished(what)) return true;
   // `weights.h5` is a file that is not there, not an architecture nobody knows.
   if (/[/\\]|\.(h5|hdf5|json|safetensors|bin|pth?|caffemodel|prototxt|onnx|np[yz]|mat|keras|index)$/i.test(what))
     throw new VggError('VGG_NOT_FOUND', `${what}: expected a weight file or a plan.json, received no such file`);
+  // No architecture has a dot in its name, and every set has.
+  if (what.includes('.')) publishedSet(what);
   return false;
 }
