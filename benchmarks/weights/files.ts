@@ -80,6 +80,38 @@ function draw(count: number, seed: number): Float32Array<ArrayBuffer> {
 
 export const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
 
+/**
+ * Files for benchmarks that compute: VGG-16, or as far as a layer, with weights of He's deviation (He et al. 2015, arXiv:1502.01852), so that
+ * activations keep their size, and biases of 0.
+ */
+export async function heFile(folder: string, id: string, last: string): Promise<string> {
+  const writer = WRITERS.find((each) => each.id === id)!;
+  const end = GRAPH.layers.findIndex(({ name }) => name === last) + 1;
+  const layers = GRAPH.layers.slice(0, end);
+  const wanted = SPECS.filter(({ name }) => layers.some((layer) => layer.name === name)).flatMap(canonicalTensors);
+  const values = (name: string, shape: readonly number[]) => {
+    if (shape.length === 1) return new Float32Array(shape[0]!);
+    const fanIn = count(shape) / shape.at(-1)!;
+    const factor = Math.sqrt(6 / fanIn) / 0.05; // of a uniform draw
+    return draw(count(shape), 1 + wanted.findIndex((each) => each.name === name)).map((value) => value * factor);
+  };
+  return kept(folder, `vgg16-he-${last}.${writer.endings[0]}`, (making, name) =>
+    write(
+      making,
+      writer.write({
+        name,
+        graph: { ...GRAPH, layers },
+        tensors: wanted.map((each) => ({
+          ...{ name: each.name, shape: each.shape, values: async () => values(each.name, each.shape) },
+          async *stream() {
+            yield values(each.name, each.shape);
+          },
+        })),
+      }),
+    ),
+  );
+}
+
 /** The tensors in canonical layout. */
 export function tensors(): TensorToWrite[] {
   return SPECS.flatMap(canonicalTensors).map(({ name, shape }, i) => ({

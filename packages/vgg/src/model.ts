@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, type BackendInfo, type BackendName, openBackend } from '@vgg/core';
+import { type Backend, type BackendInfo, type BackendMemory, type BackendName, openBackend } from '@vgg/core';
 import { abortable, throwIfAborted, VggError } from '@vgg/errors';
 import type { ClassName } from './classes/classes.js';
 import { type Classification, topClasses } from './classes/classify.js';
@@ -132,6 +132,28 @@ export class Model implements Embedder {
     const { layers: needed } = this.#taps([layers].flat());
     const { size } = this.network;
     await this.#ensure(needed, place(this.network, needed, 1, size, size, this.backend), options);
+  }
+
+  /**
+   * Reads the weights up to a layer and runs it once on zeros, so that the first picture takes no longer than the next: filters are
+   * brought into the form that the kernels want, and the engine has compiled what it runs.
+   *
+   * @param options.layer the tap; default {@link deepest}
+   * @param options.size pictures of size x size; default the network's own
+   * @example
+   * await model.warmUp({ layer: 'relu5_3' });
+   */
+  async warmUp(options: { layer?: string; size?: number; batch?: number } & ReadOptions = {}): Promise<void> {
+    this.#alive();
+    const { layer = this.deepest, size = this.network.size, batch = 1, signal } = options;
+    const { taps, layers } = this.#taps([layer]);
+    await this.#forward(layers, taps, new Float32Array(batch * size * size * this.network.channels), [batch, size, size], options);
+    throwIfAborted(signal, 'warmUp');
+  }
+
+  /** What the backend holds now, for all models on it. */
+  memory(): BackendMemory {
+    return this.#backend.memory();
   }
 
   /** Which layer runs where for a picture of this size: all on the model's backend, but for what a GPU's buffers cannot hold. */
@@ -351,6 +373,23 @@ export class Model implements Embedder {
     }
   }
 
+  /** `values` are [batch, height, width, channels]. */
+  async #forward(
+    layers: readonly Layer[],
+    taps: ReadonlySet<string>,
+    values: Float32Array,
+    [batch, height, width]: readonly [number, number, number],
+    { signal, onProgress }: ReadOptions,
+  ): ReturnType<typeof forward> {
+    const placements = place(this.network, layers, batch, height, width, this.backend);
+    await this.#ensure(layers, placements, { signal, onProgress });
+    return forward(steps(layers, taps, placements), values, [batch, height, width, this.network.channels], taps, {
+      backend: (name) => this.#open(name),
+      weights: (layer, backend) => this.#store.get(layer, backend),
+      signal,
+    });
+  }
+
   async #run(
     batch: readonly BatchItem[],
     layers: readonly Layer[],
@@ -362,14 +401,7 @@ export class Model implements Embedder {
     const { width, height } = good[0].prepared;
     const values = new Float32Array(good.length * height * width * 3);
     good.forEach((item, i) => void values.set(item.prepared.data, i * height * width * 3));
-    const placements = place(this.network, layers, good.length, height, width, this.backend);
-    await this.#ensure(layers, placements, { signal, onProgress });
-    const plan = steps(layers, taps, placements);
-    const maps = await forward(plan, values, [good.length, height, width, 3], taps, {
-      backend: (name) => this.#open(name),
-      weights: (layer, backend) => this.#store.get(layer, backend),
-      signal,
-    });
+    const maps = await this.#forward(layers, taps, values, [good.length, height, width], { signal, onProgress });
     return batch.map((item) => {
       if (!('prepared' in item)) return item as Extracted;
       const place = good.indexOf(item);

@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** The picture that all engines get: [batch, size, size, 3], RGB less its mean. */
+export function readInput({ inputPath }) {
+  const bytes = readFileSync(inputPath);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}
+
+/**
+ * Answers benchmarks/peers.ts over the channel of a forked process, one request at a time: `open` sets the engine up and runs it once, `run`
+ * is one measured forward with its result read, `output` writes that result to a file.
+ *
+ * @param open receives what the parent sent and gives `{ setUp, run }`: milliseconds of the set-up, and a forward that resolves with its
+ *   values as the engine orders them
+ */
+export function serve(open) {
+  let engine;
+  const answers = {
+    async open(options) {
+      engine = await open(options);
+      const first = await timed(engine.run);
+      return { setUp: engine.setUp, first, heap: engine.heapBytes?.(), details: engine.details };
+    },
+    run: async () => ({ ms: await timed(engine.run) }),
+    async output({ path }) {
+      const values = await engine.run();
+      writeFileSync(path, Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+      return {};
+    },
+    end: async () => ({ peak: process.resourceUsage().maxRSS * 1024 }),
+  };
+  process.on('message', async ({ what, ...options }) => {
+    try {
+      process.send(await answers[what](options));
+    } catch (error) {
+      process.send({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+    if (what === 'end') process.disconnect();
+  });
+}
+
+export async function timed(work) {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
