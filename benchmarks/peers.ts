@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openPage, type PageOptions } from './peers/page.js';
 import { heFile } from './weights/files.js';
 
 const HERE = fileURLToPath(new URL('peers/', import.meta.url));
@@ -59,6 +60,11 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
   };
   const picture = (batch: number) => join(folder, `picture-${batch}.bin`);
   for (const batch of [1, 8]) writeFileSync(picture(batch), pixels(batch));
+  const pixelsPath = join(folder, 'pixels.bin');
+  writeFileSync(
+    pixelsPath,
+    Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => (i * 31) & 255),
+  );
   const options = (layer: keyof typeof files, batch: number, threads: number) => ({
     ...{ weightsPath: files[layer].weights, modelPath: files[layer].model, inputPath: picture(batch) },
     ...{ layer, batch, threads, size: SIZE },
@@ -101,9 +107,31 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
     }
     console.log('\n| work | set-up, s | first forward / median | heap, MB | peak memory of the process, MB |\n|---|---|---|---|---|');
     console.log(`${setUps.join('\n')}\n`);
+    await comparePage(node, Number(rounds), { ...options('pool5', 1, 2), pixelsPath });
     console.log(
       `conv5_3 and that of onnxruntime-node differ by ${await difference(node, folder, options('conv5_3', 1, 2))} of the maximum.\n`,
     );
+  }
+}
+
+/** An isolated page of Chromium against Node, both from the bytes of a picture to a map. */
+async function comparePage(node: string, rounds: number, options: PageOptions): Promise<void> {
+  const engine = new Engined(node, 'vgg');
+  const page = await openPage(options);
+  try {
+    await engine.ask('open', options);
+    const times: [number[], number[]] = [[], []];
+    for (let round = -2; round < rounds; round++) {
+      const each = [await page.run(), (await engine.ask<{ ms: number }>('run')).ms];
+      if (round >= 0) each.forEach((ms, i) => void times[i]!.push(ms));
+    }
+    const [inPage, inNode] = times.map(median) as [number, number];
+    console.log(
+      `Chromium, isolated, ${page.threads} threads, from a picture's bytes to pool5: ${inPage.toFixed(1)} ms, Node ${inNode.toFixed(1)} ms, ratio ${(inPage / inNode).toFixed(2)}.`,
+    );
+  } finally {
+    engine.kill();
+    await page.close();
   }
 }
 

@@ -133,6 +133,22 @@ describeEachBackend('model', (backend) => {
     await new Promise((resolve) => setTimeout(resolve));
   });
 
+  it('is warmed up to a layer: its weights are read, and nothing but them is held afterwards', async () => {
+    const model = await open();
+    await model.warmUp({ layer: 'pool2', size: 32, batch: 2 });
+    const zeros = model.run(() => tf.zeros<tf.Rank.R4>([1, 32, 32, 3]));
+    model.activations(zeros, ['pool2']).pool2.dispose();
+    expect(() => model.activations(zeros, ['pool3'])).toThrow(expect.objectContaining({ code: 'VGG_WEIGHTS_MISSING' }));
+    zeros.dispose();
+    const { tensors } = model.memory();
+    await model.warmUp({ layer: 'pool2', size: 32 });
+    expect(model.memory().tensors).toBe(tensors);
+    await expect(model.warmUp({ layer: 'pool2', signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
+    await expect(model.warmUp({ layer: 'pol2' })).rejects.toMatchObject({ code: 'VGG_LAYER' });
+    model.dispose();
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+
   it('an abort stops an extraction and leaves nothing', async () => {
     const model = await open();
     await model.ready('pool3');
