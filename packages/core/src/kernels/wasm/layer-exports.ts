@@ -1,7 +1,14 @@
 import type { ItemKernel } from './threads/layout.js';
 
 /** The exports of assembly/layer-jobs.ts: layers cut into items that threads share. */
-export const LAYER_ITEM_KERNELS = ['multiplyBlockItem', 'poolRowsItem', 'responsePixelsItem', 'scalePixelsItem'] as const;
+export const LAYER_ITEM_KERNELS = [
+  'multiplyBlockItem',
+  'streamBlockItem',
+  'settleBlocksItem',
+  'poolRowsItem',
+  'responsePixelsItem',
+  'scalePixelsItem',
+] as const;
 export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
 
 /** What assembly/layer-jobs.ts, product.ts and normalise.ts export for the layers; pointers and counts are plain numbers. */

@@ -24,9 +24,10 @@ const FIELDS = [
   'pieceStride',
   'rowsPerItem',
   'panelsPerItem',
+  'sums',
 ] as const;
 type Field = (typeof FIELDS)[number];
-type ProductFields = Record<Exclude<Field, keyof Division>, number | boolean>;
+type ProductFields = Record<Exclude<Field, keyof Division | 'sums'>, number | boolean>;
 /** How a product is divided into items. */
 type Division = Record<'rowsPerItem' | 'panelsPerItem', number>;
 interface Size {
@@ -182,15 +183,16 @@ const STREAMED_ROWS = 6;
 const BLOCK_ROWS = 48;
 const BLOCK_PANELS = 16;
 
+/** Blocks of the depth that are summed from zero: DEPTH there. */
+const BLOCK_DEPTH = 256;
+
+const isStreamed = ({ rows, transposedB }: Size): boolean => rows <= STREAMED_ROWS && !transposedB;
+
 /** Divides a product: rows where there are many, so that each thread repacks little twice, else columns. */
-function divide({ rows, columns, transposedB }: Size, threads: number): Division {
+function divide({ rows, columns }: Size, threads: number): Division {
   const panels = Math.ceil(columns / 8);
   if (rows > STREAMED_ROWS && rows >= columns) return { rowsPerItem: itemSize(rows, threads, BLOCK_ROWS), panelsPerItem: panels };
-  const isStreamed = rows <= STREAMED_ROWS && !transposedB;
-  return {
-    rowsPerItem: rows,
-    panelsPerItem: itemSize(panels, threads, isStreamed || panels >= 4 * threads * BLOCK_PANELS ? BLOCK_PANELS : 1),
-  };
+  return { rowsPerItem: rows, panelsPerItem: itemSize(panels, threads, panels >= 4 * threads * BLOCK_PANELS ? BLOCK_PANELS : 1) };
 }
 
 /** Where the kernel finds the fields: the first lines of the memory that the call takes. */
@@ -217,7 +219,12 @@ function run(
   const spread = bias && columns > 1 && (bias.shape[0] ?? 1) === 1;
   const biasBytes = spread ? aligned(columns * 4) : 0;
   const stride = aligned(kernels.productBytes());
-  const job = workspace.scratch(FIELDS_BYTES + biasBytes + threads * stride);
+  // Threads share the depth where the right side is streamed and there is enough of it.
+  const depths = Math.ceil(depth / BLOCK_DEPTH);
+  const blocks = threads > 1 && isStreamed(size) && depths >= threads ? depths : 0;
+  const job = workspace.scratch(FIELDS_BYTES + biasBytes + threads * stride + blocks * rows * columns * 4);
+  const work = job + FIELDS_BYTES + biasBytes;
+  const sums = work + threads * stride;
   const output = workspace.makeOutput(who, shape);
   let biasAt = bias ? workspace.pointer(bias) : 0;
   if (spread) {
@@ -226,9 +233,13 @@ function run(
     workspace.floats(biasAt, columns).fill(value);
   }
   compute(output, biasAt, (fields) => {
-    const all = { ...fields, ...division };
+    const all = { ...fields, ...division, sums };
     workspace.write(job, FIELDS.map((name) => Number(all[name]))); // biome-ignore format: one thought
-    runner.run('multiplyBlockItem', { job, work: job + FIELDS_BYTES + biasBytes, stride, items, threads });
+    const task = { job, work, stride, threads };
+    if (blocks > 0) {
+      runner.run('streamBlockItem', { ...task, items: blocks });
+      runner.run('settleBlocksItem', { ...task, items });
+    } else runner.run('multiplyBlockItem', { ...task, items });
   });
   return output;
 }

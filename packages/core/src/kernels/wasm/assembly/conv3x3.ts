@@ -4,7 +4,14 @@ export { rowBytes } from './direct';
 export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
 export { convolveRowsItem, convolveStripItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
-export { multiplyBlockItem, poolRowsItem, responsePixelsItem, scalePixelsItem } from './layer-jobs';
+export {
+  multiplyBlockItem,
+  poolRowsItem,
+  responsePixelsItem,
+  scalePixelsItem,
+  settleBlocksItem,
+  streamBlockItem,
+} from './layer-jobs';
 export { responseBytes, writeFactors } from './normalise';
 export { productBytes } from './product';
 export { writeConstants } from './transforms';

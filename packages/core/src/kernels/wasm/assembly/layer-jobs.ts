@@ -4,12 +4,14 @@
 import { min } from './layer';
 import { responsePixels, scalePixels } from './normalise';
 import { Pool, poolRows } from './pool';
-import { multiply, Product } from './product';
+import { multiply, Product, settleBlocks, streamBlock } from './product';
 
 @unmanaged
 export class ProductJob extends Product {
   rowsPerItem: i32;
   panelsPerItem: i32;
+  /** Of streamed products: [blocks of the depth][rows][columns]. */
+  sums: usize;
 }
 
 /** A block of rows and panels of a product; blocks of the same panels follow each other. `work`: `productBytes()`. */
@@ -20,6 +22,17 @@ export function multiplyBlockItem(job: ProductJob, work: usize, item: i32): void
   const panel = column * job.panelsPerItem;
   const panels = (job.columns + 7) / 8;
   multiply(job, work, row, min(row + job.rowsPerItem, job.rows), panel, min(panel + job.panelsPerItem, panels));
+}
+
+/** One block of the depth of a product of few rows. `work`: `productBytes()`. */
+export function streamBlockItem(job: ProductJob, work: usize, item: i32): void {
+  streamBlock(job, work, job.sums, item);
+}
+
+/** A few columns of it, when all blocks are there. */
+export function settleBlocksItem(job: ProductJob, _work: usize, item: i32): void {
+  const from = item * job.panelsPerItem * 8;
+  settleBlocks(job, job.sums, from, min(from + job.panelsPerItem * 8, job.columns));
 }
 
 @unmanaged
