@@ -3,6 +3,7 @@ import { installConv3x3 } from '../packages/core/src/kernels/wasm/conv3x3.js';
 import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
 import { installLayers } from '../packages/core/src/kernels/wasm/layers.js';
+import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
 
 const SERVED = ['BatchMatMul', '_FusedMatMul', 'Conv2D', 'FusedConv2D', 'MaxPool', 'AvgPool', 'LRN', 'FusedBatchNorm'];
 
@@ -103,27 +104,35 @@ const CASES: Case[] = [
 
 /**
  * The layers of a network but for the 3x3 convolutions, ours against those of tfjs on the same tensors, in interleaved rounds:
- * node benchmarks/run.mjs layers [rounds] [part of a name] [fixed|relaxed|auto]
+ * node benchmarks/run.mjs layers [rounds] [part of a name] [fixed|relaxed|auto] [threads]
  */
-export async function main([rounds = '7', only = '', build = 'auto']: string[]): Promise<void> {
+export async function main([rounds = '7', only = '', build = 'auto', threads = '2']: string[]): Promise<void> {
   const { runtime } = await instantiate({ simd: simdOf(WebAssembly) !== 'none', shared: true });
   tf.removeBackend('wasm');
   tf.registerBackend('wasm', () => runtime.backend, 2);
   await tf.setBackend('wasm');
   const registered = () => SERVED.map((name) => tf.getKernel(name, 'wasm'));
   const stock = registered();
-  const conv = await installConv3x3(runtime, build === 'auto' ? {} : { build: build as 'fixed' });
-  installLayers(runtime, conv.kernels);
-  const sides = [stock, registered()];
-  const use = (kernels: tf.KernelConfig[]): void => {
+  const pool = new ThreadPool(runtime);
+  const conv = await installConv3x3(runtime, build === 'auto' ? { pool } : { build: build as 'fixed', pool });
+  installLayers(runtime, conv);
+  await pool.grow(Number(threads));
+  const ours = registered();
+  const sides = [
+    { kernels: stock, limit: 1 },
+    { kernels: ours, limit: 1 },
+    { kernels: ours, limit: Number(threads) },
+  ];
+  const use = ({ kernels, limit }: (typeof sides)[number]): void => {
+    pool.limit = limit;
     for (const config of kernels) {
       tf.unregisterKernel(config.kernelName, 'wasm');
       tf.registerKernel(config);
     }
   };
 
-  console.log(`node ${process.version}, build ${conv.build}, ${rounds} rounds; ms: median (least)`);
-  const header = ['stock', '(least)', 'ours', '(least)', 'ratio', 'GFLOP/s', 'GB/s', 'stock 1st', 'ours 1st', 'difference'];
+  console.log(`node ${process.version}, build ${conv.build}, ${rounds} rounds; ms: median (least); shared: by ${pool.threads} threads`);
+  const header = ['stock', '(least)', 'ours', '(least)', 'shared', '(least)', 'ratio', 'speed-up', 'GFLOP/s', 'GB/s', 'difference'];
   console.log(''.padEnd(40), ...header.map((name) => name.padStart(9)));
   for (const { name, make, operations } of CASES) {
     if (!name.includes(only)) continue;
@@ -131,36 +140,34 @@ export async function main([rounds = '7', only = '', build = 'auto']: string[]):
     const work = make();
     const bytes = tf.memory().numBytes;
     const outputs: tf.TypedArray[] = [];
-    const firsts: number[] = [];
-    const times: number[][] = [[], []];
+    const times: number[][] = [[], [], []];
     for (let round = -2; round < Number(rounds); round++) {
-      sides.forEach((kernels, side) => {
-        use(kernels);
+      sides.forEach((one, side) => {
+        use(one);
         const start = performance.now();
         const y = work();
         const ms = performance.now() - start;
         if (round >= 0) times[side].push(ms);
-        else if (round === -2) {
-          firsts[side] = ms;
-          outputs[side] = y.dataSync().slice();
-        }
+        else if (round === -2) outputs[side] = y.dataSync().slice();
         y.dispose();
       });
     }
-    const [a, b] = times.map(median);
+    if (outputs[2].some((value, i) => value !== outputs[1][i])) throw new Error(`${name}: the number of threads changes the result`);
+    const [a, b, c] = times.map(median);
     console.log(
       name.padEnd(40),
       ...[
         ...times.flatMap((each) => [median(each).toFixed(3), Math.min(...each).toFixed(3)]),
         (a / b).toFixed(2),
+        (b / c).toFixed(2),
         operations ? (operations / b / 1e6).toFixed(1) : '',
         (bytes / b / 1e6).toFixed(1),
-        ...firsts.map((ms) => ms.toFixed(1)),
         difference(outputs[0], outputs[1]).toExponential(1),
       ].map((text) => text.padStart(9)),
     );
     tf.engine().endScope();
   }
+  pool.close();
 }
 
 /** As a part of the largest value. */

@@ -15,6 +15,7 @@ interface PageResult {
   readonly backend: string;
   readonly sharedMemory: boolean;
   readonly threads: number;
+  readonly threadsReason: string;
   readonly isolated: boolean;
   readonly relu2_2: number[];
 }
@@ -72,6 +73,7 @@ export function bundleTests(project: () => Project): void {
         const alone = await visit(folder());
         expectNumbers(alone);
         expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
+        expect(alone.result.threadsReason).toContain('the headers Cross-Origin-Opener-Policy: same-origin and');
         expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
         const isolated = await visit(folder(), ISOLATED, '?threads=3');
         expectNumbers(isolated);

@@ -69,6 +69,18 @@ describe('a program with threads', () => {
     });
   });
 
+  it('ends in the middle of its work', async () => {
+    const code = (end: string) => `
+      const backend = await openBackend('wasm', { threads: 4 });
+      report(x(backend));
+      setTimeout(() => { ${end} }, 200);
+      const work = () => { x(backend); setImmediate(work); };
+      work();
+    `;
+    expect(await program(code('process.exit(0)'))).toEqual({ out: 288, err: '' });
+    await expect(program(code("process.kill(process.pid, 'SIGTERM')"))).rejects.toMatchObject({ signal: 'SIGTERM', stdout: '288\n' });
+  });
+
   it('takes the count of VGG_THREADS', async () => {
     const code = `report((await openBackend('wasm')).info);`;
     const { out } = await program(code, { VGG_THREADS: '3' });
@@ -86,6 +98,34 @@ describe('a program with threads', () => {
       report([value, workers(), backend.info.threads]);
     `;
     expect(await program(code)).toEqual({ out: [288, 0, 1], err: '' });
+  });
+
+  it('ends its threads in the middle of a job, from a worker of the program', async () => {
+    const inner = `
+      import { openBackend } from './core.mjs';
+      import * as tf from '@tensorflow/tfjs-core';
+      import { parentPort } from 'node:worker_threads';
+      const backend = await openBackend('wasm', { threads: 3 });
+      const [a, b] = [tf.ones([1, 200, 200, 64]), tf.ones([3, 3, 64, 64])];
+      parentPort.postMessage(backend.info.threads);
+      while (true) backend.run(() => tf.tidy(() => void tf.conv2d(a, b, 1, 'valid')));
+    `;
+    await writeFile(join(folder, 'inner.mjs'), inner);
+    const code = `
+      const { Worker } = await import('node:worker_threads');
+      const { existsSync, readdirSync } = await import('node:fs');
+      // Of the process, by the system's own account, where it keeps one.
+      const threads = () => (existsSync('/proc/self/task') ? readdirSync('/proc/self/task').length : 0);
+      const before = threads();
+      const worker = new Worker(new URL('./inner.mjs', import.meta.url));
+      const inside = await new Promise((resolve) => worker.once('message', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const most = threads() - before;
+      await worker.terminate();
+      for (let i = 0; i < 200 && threads() > before; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      report([inside, most >= 3 || before === 0, threads() - before]);
+    `;
+    expect(await program(code)).toEqual({ out: [3, true, 0], err: '' });
   });
 
   it('whose workers are forbidden computes on one thread, with a warning', async () => {

@@ -1,5 +1,6 @@
+import { openBackend } from '@vgg/core';
 import { describeEachBackend } from '@vgg/core/testing';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { noise, SMALL_PLAN, smallFile } from '../test/small-weights.js';
 import { load } from './load.js';
 
@@ -70,4 +71,52 @@ describeEachBackend('many calls', (backend) => {
     release();
     await expect.poll(() => closed).toBe(1);
   });
+});
+
+describe('threads', () => {
+  /** Wide enough that its layers are shared. */
+  const WIDE = { ...SMALL_PLAN, name: 'wide', blocks: [[24, 24], [48], [64, 64]], dense: [600] };
+  const wide = smallFile(WIDE);
+  const open = async (threads: number, weights?: Uint8Array) =>
+    load(undefined, { weights: weights ?? (await wide), backend: 'wasm', threads });
+  const disposed = () => new Promise((resolve) => setTimeout(resolve));
+
+  it('of two models are the same ones, and compute the same', async () => {
+    const [alone, two, three] = [await open(1), await open(2), await open(3)];
+    expect([alone, two, three].map((model) => model.backend.threads)).toEqual([1, 2, 3]);
+    const layers = ['pool1', 'pool3', 'prob'];
+    const expected = await alone.extract(picture, layers, { size: 32 });
+    const both = await Promise.all([two, three, two, three].map((model) => model.extract(picture, layers, { size: 32 })));
+    for (const maps of both) for (const layer of layers) expect(maps[layer].data).toEqual(expected[layer].data);
+    two.dispose();
+    await disposed();
+    expect((await three.extract(picture, 'prob', { size: 32 })).data).toEqual(expected.prob.data);
+    expect(three.backend.threads).toBe(3);
+    three.dispose();
+    alone.dispose();
+    await disposed();
+  });
+
+  it('leave memory flat after hundreds of calls, and after a model is disposed', async () => {
+    const backend = await openBackend('wasm', { threads: 3 });
+    const start = backend.memory();
+    const state = () => {
+      const { tensors, bytes, heapBytes } = backend.memory();
+      return { tensors, bytes, heapBytes };
+    };
+    let once: ReturnType<typeof state> | undefined;
+    for (let models = 0; models < 4; models++) {
+      const model = await open(3);
+      for (let i = 0; i < 5; i++) await model.extract(picture, ['relu1_1', 'prob'], { size: 32 });
+      const before = state();
+      // Each takes another model's place in the heap, to the byte.
+      once ??= before;
+      expect(before).toEqual(once);
+      for (let i = 0; i < 100; i++) await model.extract(picture, ['relu1_1', 'prob'], { size: 32 });
+      expect(state()).toEqual(before);
+      model.dispose();
+      await disposed();
+      expect([backend.memory().tensors, backend.memory().bytes]).toEqual([start.tensors, start.bytes]);
+    }
+  }, 120_000);
 });

@@ -13,9 +13,9 @@ async function main() {
   const workerFactory = script === null ? undefined : () => new Worker(script);
   const model = await load(undefined, { weights: new URL('small.safetensors', location.href), backend: 'wasm', wasmUrl, workerFactory });
   const map = await model.extract({ data, width: side, height: side, channels: 3 }, 'relu2_2');
-  const { name, sharedMemory, threads } = model.backend;
+  const { name, sharedMemory, threads, threadsReason } = model.backend;
   model.dispose();
-  return { backend: name, sharedMemory, threads, isolated: crossOriginIsolated, relu2_2: [...map.data] };
+  return { backend: name, sharedMemory, threads, threadsReason, isolated: crossOriginIsolated, relu2_2: [...map.data] };
 }
 
 main().then(

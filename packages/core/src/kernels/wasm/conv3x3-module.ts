@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { simdOf } from './features.js';
-import type { LayerExports } from './layer-exports.js';
+import { LAYER_ITEM_KERNELS, type LayerExports } from './layer-exports.js';
 import { unshareImport } from './memory-section.js';
 import type { WasmRuntime } from './runtime.js';
 import type { ItemKernel } from './threads/layout.js';
@@ -9,7 +9,14 @@ import type { ItemKernel } from './threads/layout.js';
 export type Conv3x3Build = 'fixed' | 'relaxed';
 
 /** The exports of assembly/conv3x3.ts that threads share. */
-export const ITEM_KERNELS = ['convolveRowsItem', 'convolveStripItem', 'transformInputItem', 'multiplyItem', 'transformFilterItem'] as const;
+export const ITEM_KERNELS = [
+  'convolveRowsItem',
+  'convolveStripItem',
+  'transformInputItem',
+  'multiplyItem',
+  'transformFilterItem',
+  ...LAYER_ITEM_KERNELS,
+] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
 
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */

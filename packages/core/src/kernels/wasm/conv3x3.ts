@@ -2,10 +2,10 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
-import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, loadConv3x3 } from './conv3x3-module.js';
+import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
 import type { WasmRuntime } from './runtime.js';
 import { served } from './served.js';
-import { ThreadPool } from './threads/pool.js';
+import { type PoolKernel, ThreadPool } from './threads/pool.js';
 
 /** Options of {@link installConv3x3}. */
 export interface Conv3x3Options {
@@ -24,8 +24,10 @@ export interface Conv3x3 {
   /** What is served; everything else goes to the kernels of tfjs. */
   readonly coverage: string;
   readonly build: Conv3x3Build;
-  /** The module, which other layers run on too. */
+  /** The module and the threads that know it, which other layers run on too. */
   readonly kernels: Conv3x3Exports;
+  readonly items: Record<ItemKernelName, PoolKernel>;
+  readonly pool: ThreadPool;
   /** Bytes of the heap that the transformed filters take now. */
   filterBytes(): number;
   /** Gives tfjs its kernels back and frees everything. `backend.dispose()` does it too. */
@@ -105,7 +107,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     uninstall();
     dispose.call(backend);
   };
-  return { coverage: COVERAGE, build, kernels, filterBytes: () => engine.filterBytes, uninstall };
+  return { coverage: COVERAGE, build, kernels, items, pool, filterBytes: () => engine.filterBytes, uninstall };
 }
 
 function swapKernel(config: KernelConfig): void {

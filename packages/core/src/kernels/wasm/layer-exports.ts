@@ -1,30 +1,21 @@
-/** What assembly/product.ts, pool.ts and normalise.ts export; pointers and counts are plain numbers, `from` and `to` (exclusive) a range. */
-export interface LayerExports {
+import type { ItemKernel } from './threads/layout.js';
+
+/** The exports of assembly/layer-jobs.ts: layers cut into items that threads share. */
+export const LAYER_ITEM_KERNELS = [
+  'multiplyBlockItem',
+  'streamBlockItem',
+  'settleBlocksItem',
+  'poolRowsItem',
+  'responsePixelsItem',
+  'scalePixelsItem',
+] as const;
+export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
+
+/** What assembly/layer-jobs.ts, product.ts and normalise.ts export for the layers; pointers and counts are plain numbers. */
+export interface LayerExports extends Record<LayerItemName, ItemKernel> {
+  /** Bytes of private memory that a thread needs for a product. */
   productBytes(): number;
-  multiply(product: number, work: number, fromRow: number, toRow: number, fromPanel: number, toPanel: number): void;
-  poolRows(pool: number, from: number, to: number): void;
+  /** The same for a local response normalisation. */
   responseBytes(channels: number, radius: number): number;
-  responsePixels(
-    input: number,
-    output: number,
-    work: number,
-    channels: number,
-    radius: number,
-    bias: number,
-    alpha: number,
-    quarters: number,
-    from: number,
-    to: number,
-  ): void;
   writeFactors(variance: number, scale: number, factors: number, channels: number, epsilon: number): void;
-  scalePixels(
-    input: number,
-    output: number,
-    mean: number,
-    factors: number,
-    offset: number,
-    channels: number,
-    from: number,
-    to: number,
-  ): void;
 }

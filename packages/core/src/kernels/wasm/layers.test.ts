@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Result, referenceBatchNorm, referenceConv2d, referenceDense, referenceLrn, referencePool } from '../reference.js';
 import { type Conv3x3, installConv3x3 } from './conv3x3.js';
-import type { Conv3x3Build, Conv3x3Exports } from './conv3x3-module.js';
+import type { Conv3x3Build } from './conv3x3-module.js';
 import { simdOf } from './features.js';
 import { instantiate } from './instantiate.js';
 import { installLayers, type Layers } from './layers.js';
@@ -47,7 +47,7 @@ async function open(shared: boolean, build?: Conv3x3Build): Promise<{ runtime: C
   tf.registerBackend('wasm', () => runtime.backend, 2);
   await tf.setBackend('wasm');
   const conv = await installConv3x3(runtime, build ? { build } : {});
-  return { runtime, conv, layers: installLayers(runtime, conv.kernels) };
+  return { runtime, conv, layers: installLayers(runtime, conv) };
 }
 
 let seed = 1;
@@ -294,19 +294,18 @@ function strided({ data, shape: [batch, height, width, channels] }: Result, stri
 describe('installLayers', () => {
   let runtime: CountingRuntime;
   let layers: Layers;
-  let kernels: Conv3x3Exports;
+  let conv: Conv3x3;
   const NAMES = ['BatchMatMul', '_FusedMatMul', 'MaxPool', 'AvgPool', 'LRN', 'FusedBatchNorm'];
   const stock = NAMES.map((name) => tf.getKernel(name, 'wasm').kernelFunc);
   const running = () => NAMES.map((name) => tf.getKernel(name, 'wasm').kernelFunc);
   beforeAll(async () => {
     const opened = await open(true);
-    ({ runtime, layers } = opened);
-    kernels = opened.conv.kernels;
+    ({ runtime, layers, conv } = opened);
   });
   afterAll(() => tf.removeBackend('wasm'));
 
   it('installs once, and leaves the 3x3 convolution to its own kernel', () => {
-    expect(installLayers(runtime, kernels)).toBe(layers);
+    expect(installLayers(runtime, conv)).toBe(layers);
     for (const [i, kernel] of running().entries()) expect(kernel).not.toBe(stock[i]);
     const names = ours(() => {
       const [x, filter] = [random<tf.Tensor4D>([1, 8, 8, 8]), random<tf.Tensor4D>([3, 3, 8, 8])];
@@ -424,24 +423,24 @@ describe('installLayers', () => {
         const a = random<tf.Tensor2D>([count, depth]);
         const b = random<tf.Tensor2D>([depth, columns]);
         const whole = tf.matMul(a, b).dataSync().slice();
-        const work = runtime.malloc(128 + 64 + kernels.productBytes());
+        const work = runtime.malloc(128 + 64 + conv.kernels.productBytes());
         const c = runtime.malloc(count * columns * 4);
         const at = Math.ceil(work / 64) * 64;
         const pointer = (t: tf.Tensor) => runtime.backend.getMemoryOffset(t.dataId);
         const fields = [pointer(a), pointer(b), c, 0, count, depth, columns, 0, 0, 0, 1, 1, depth, 0, 0, depth, 0];
-        new Uint32Array(runtime.memory.buffer, at, fields.length).set(fields);
-        for (const [fromRow, toRow] of [
-          [0, 2],
-          [2, count],
+        for (const [rowsPerItem, panelsPerItem] of [
+          [2, 3],
+          [count, 1],
+          [7, 10],
         ]) {
-          for (const [from, to] of [
-            [0, 3],
-            [3, 4],
-            [4, 10],
-          ])
-            kernels.multiply(at, at + 128, fromRow, toRow, from, to);
+          new Float32Array(runtime.memory.buffer, c, count * columns).fill(NaN);
+          new Uint32Array(runtime.memory.buffer, at, fields.length + 2).set([...fields, rowsPerItem, panelsPerItem]);
+          // From the last to the first: an item is on its own.
+          for (let item = Math.ceil(count / rowsPerItem) * Math.ceil(10 / panelsPerItem) - 1; item >= 0; item--) {
+            conv.kernels.multiplyBlockItem(at, at + 128, item);
+          }
+          expect(new Float32Array(runtime.memory.buffer, c, count * columns).slice()).toEqual(whole);
         }
-        expect(new Float32Array(runtime.memory.buffer, c, count * columns).slice()).toEqual(whole);
         runtime.free(c);
         runtime.free(work);
       });
@@ -506,7 +505,7 @@ describe('installLayers', () => {
     tf.removeBackend('wasm');
     tf.registerBackend('wasm', () => other.backend, 2);
     await tf.setBackend('wasm');
-    const opened = installLayers(other, conv.kernels);
+    const opened = installLayers(other, conv);
     const a = random<tf.Tensor2D>([30, 30]);
     const before = [tf.memory().numTensors, other.backend.numDataIds()];
     other.left = 0;

@@ -2,13 +2,12 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { getKernel, type KernelConfig, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { L2_POOL } from '../names.js';
-import type { LayerExports } from './layer-exports.js';
+import { type LayerModule, LayerRunner } from './layer-runner.js';
 import { batchNormalisation, localResponse } from './normalisations.js';
 import { type KernelArguments, overrideKernels } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
-import { Workspace } from './workspace.js';
 
 /** A running {@link installLayers}. */
 export interface Layers {
@@ -26,26 +25,27 @@ const installed = new WeakMap<BackendWasm, Layers>();
 
 /**
  * Serves the other layers of a network on tfjs's wasm backend with our own kernels: matrix products, convolutions without padding,
- * pools and normalisations. They work on tfjs's tensors in place and keep nothing of them. Install them after the 3x3 convolutions,
- * which are left to the kernel that was there before.
+ * pools and normalisations. They work on tfjs's tensors in place, keep nothing of them, and share what is long among threads; results
+ * are the same to the bit whatever the number of threads is. Install them after the 3x3 convolutions, which are left to the kernel that
+ * was there before.
  *
- * @param kernels the module of our kernels on the same memory
+ * @param module our kernels on the same memory, as {@link installConv3x3} gives them
  * @throws VggError `VGG_BACKEND` when tfjs's kernels are not registered. The kernels themselves throw `VGG_MEMORY` when the heap is
  *   full, and keep nothing then
  */
-export function installLayers(runtime: WasmRuntime, kernels: LayerExports): Layers {
+export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers {
   const { backend } = runtime;
   const running = installed.get(backend);
   if (running) return running;
-  const workspace = new Workspace(runtime);
+  const runner = new LayerRunner(runtime, module);
   const restore = overrideKernels([
-    ...productKernels(workspace, kernels),
-    { name: 'MaxPool', serve: (args) => pool(workspace, kernels, 'max', args) },
-    { name: 'AvgPool', serve: (args) => pool(workspace, kernels, 'average', args) },
-    { name: 'LRN', serve: (args) => localResponse(workspace, kernels, args) },
-    { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(workspace, kernels, args) },
+    ...productKernels(runner),
+    { name: 'MaxPool', serve: (args) => pool(runner, 'max', args) },
+    { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
+    { name: 'LRN', serve: (args) => localResponse(runner, args) },
+    { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
   ]);
-  const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(workspace, kernels, args) };
+  const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(runner, args) };
   if (getKernel(L2_POOL, 'wasm')) unregisterKernel(L2_POOL, 'wasm');
   registerKernel(root);
 
@@ -57,7 +57,7 @@ export function installLayers(runtime: WasmRuntime, kernels: LayerExports): Laye
       restore();
       if (getKernel(L2_POOL, 'wasm') === root) unregisterKernel(L2_POOL, 'wasm');
       backend.dispose = dispose;
-      workspace.dispose();
+      runner.workspace.dispose();
     },
   };
   backend.dispose = () => {
@@ -69,8 +69,8 @@ export function installLayers(runtime: WasmRuntime, kernels: LayerExports): Laye
 }
 
 /** There is no kernel of tfjs to fall back to: the operation asks for windows that ours takes. */
-function rootPool(workspace: Workspace, kernels: LayerExports, args: KernelArguments): TensorInfo {
-  const result = pool(workspace, kernels, 'l2', args);
+function rootPool(runner: LayerRunner, args: KernelArguments): TensorInfo {
+  const result = pool(runner, 'l2', args);
   if (result) return result;
   throw new VggError('VGG_SHAPE', `${L2_POOL}: expected float32 maps [N, H, W, C] and windows that each lie on the map at least in part`);
 }

@@ -58,9 +58,9 @@ function keepStockConvolution(): void {
 /** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
 async function installKernels(runtime: WasmRuntime, pool: ThreadPool): Promise<string> {
   try {
-    const { coverage, build, kernels } = await installConv3x3(runtime, { pool });
-    const layers = installLayers(runtime, kernels);
-    return `${coverage}; ${layers.coverage} (${build})`;
+    const conv = await installConv3x3(runtime, { pool });
+    const layers = installLayers(runtime, conv);
+    return `${conv.coverage}; ${layers.coverage} (${conv.build})`;
   } catch (error) {
     if (!isVggError(error, 'VGG_BACKEND')) throw error;
     return `none: ${messageOf(error)}`;

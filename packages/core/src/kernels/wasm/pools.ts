@@ -1,7 +1,6 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import type { LayerExports } from './layer-exports.js';
+import { itemSize, type LayerRunner } from './layer-runner.js';
 import type { KernelArguments } from './override.js';
-import type { Workspace } from './workspace.js';
 
 /** The values of `kind` in assembly/pool.ts. */
 const KINDS = { max: 0, average: 1, l2: 2 } as const;
@@ -14,13 +13,9 @@ interface PoolAttributes {
 }
 
 /** A pool of tfjs's `MaxPool` and `AvgPool`, or their like for the root of the mean square; undefined where it is not ours. */
-export function pool(
-  workspace: Workspace,
-  kernels: LayerExports,
-  kind: keyof typeof KINDS,
-  { inputs, attrs, backend }: KernelArguments,
-): TensorInfo | undefined {
+export function pool(runner: LayerRunner, kind: keyof typeof KINDS, { inputs, attrs, backend }: KernelArguments): TensorInfo | undefined {
   const { x } = inputs as { x: TensorInfo };
+  const { workspace } = runner;
   if (backend !== workspace.runtime.backend || x.dtype !== 'float32' || x.shape.length !== 4) return undefined;
   const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as PoolAttributes;
   const shape = x.shape as [number, number, number, number];
@@ -31,9 +26,12 @@ export function pool(
   if (padInfo.top >= filterHeight || (outHeight - 1) * strideHeight - padInfo.top >= inHeight) return undefined;
   if (padInfo.left >= filterWidth || (outWidth - 1) * strideWidth - padInfo.left >= inWidth) return undefined;
 
-  const fieldsAt = workspace.scratch(64);
+  const rows = info.batchSize * outHeight;
+  const threads = runner.threadsFor({ bytes: (info.batchSize * inHeight * inWidth + rows * outWidth) * inChannels * 4 });
+  const rowsPerItem = itemSize(rows, threads);
+  const job = workspace.scratch(64);
   const output = workspace.makeOutput('pool', info.outShape);
-  workspace.write(fieldsAt, [
+  workspace.write(job, [
     workspace.pointer(x),
     workspace.pointer(output),
     KINDS[kind],
@@ -48,7 +46,9 @@ export function pool(
     strideWidth,
     padInfo.top,
     padInfo.left,
+    rows,
+    rowsPerItem,
   ]);
-  kernels.poolRows(fieldsAt, 0, info.batchSize * outHeight);
+  runner.run('poolRowsItem', { job, work: 0, stride: 0, items: Math.ceil(rows / rowsPerItem), threads });
   return output;
 }

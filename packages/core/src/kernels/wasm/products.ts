@@ -1,9 +1,9 @@
 import { backend_util, type Conv2DAttrs, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
-import type { LayerExports } from './layer-exports.js';
+import { itemSize, type LayerRunner } from './layer-runner.js';
 import type { KernelArguments, Override } from './override.js';
-import type { Workspace } from './workspace.js';
+import { aligned } from './workspace.js';
 
-/** The fields of assembly/product.ts, in its order. */
+/** The fields of `ProductJob` in assembly/layer-jobs.ts, in its order. */
 const FIELDS = [
   'a',
   'b',
@@ -22,13 +22,19 @@ const FIELDS = [
   'pixelStride',
   'piece',
   'pieceStride',
+  'rowsPerItem',
+  'panelsPerItem',
+  'sums',
 ] as const;
-type ProductFields = Record<(typeof FIELDS)[number], number | boolean> & { rows: number; columns: number };
-
-/** Where products are computed, and by what. */
-interface Place {
-  workspace: Workspace;
-  kernels: LayerExports;
+type Field = (typeof FIELDS)[number];
+type ProductFields = Record<Exclude<Field, keyof Division | 'sums'>, number | boolean>;
+/** How a product is divided into items. */
+type Division = Record<'rowsPerItem' | 'panelsPerItem', number>;
+interface Size {
+  rows: number;
+  depth: number;
+  columns: number;
+  transposedB: boolean;
 }
 
 type Inputs = Record<'a' | 'b' | 'x' | 'filter' | 'bias' | 'preluActivationWeights', TensorInfo | undefined>;
@@ -46,36 +52,35 @@ const ACTIVATIONS: Record<string, string> = {
  * Matrix products of tfjs, plain and fused, and convolutions without padding, which are products of their windows and the filter.
  * The right side is read where it lies: nothing is kept between calls.
  */
-export function productKernels(workspace: Workspace, kernels: LayerExports): Override[] {
-  const place = { workspace, kernels };
+export function productKernels(runner: LayerRunner): Override[] {
   return [
-    { name: 'BatchMatMul', serve: (args) => matMul(place, args) },
-    { name: '_FusedMatMul', serve: (args) => fusedMatMul(place, args) },
-    { name: 'Conv2D', serve: (args) => convolve(place, args) },
-    { name: 'FusedConv2D', serve: (args) => convolve(place, args) },
+    { name: 'BatchMatMul', serve: (args) => matMul(runner, args) },
+    { name: '_FusedMatMul', serve: (args) => fusedMatMul(runner, args) },
+    { name: 'Conv2D', serve: (args) => convolve(runner, args) },
+    { name: 'FusedConv2D', serve: (args) => convolve(runner, args) },
   ];
 }
 
-function fusedMatMul(place: Place, args: KernelArguments): TensorInfo | undefined {
+function fusedMatMul(runner: LayerRunner, args: KernelArguments): TensorInfo | undefined {
   const { activation = 'linear', leakyreluAlpha } = args.attrs as { activation?: string; leakyreluAlpha?: number };
-  if (activation === 'linear' || activation === 'relu') return matMul(place, args, activation === 'relu');
+  if (activation === 'linear' || activation === 'relu') return matMul(runner, args, activation === 'relu');
   // tfjs's own is wrong with a transposition and a bias, whatever the activation: its activation is run behind our product.
   const kernel = ACTIVATIONS[activation] && getKernel(ACTIVATIONS[activation], 'wasm');
   if (!kernel) return undefined;
-  const product = matMul(place, args);
+  const product = matMul(runner, args);
   if (!product) return undefined;
   const { preluActivationWeights: alpha } = args.inputs as Inputs;
   try {
     const inputs = alpha ? { x: product, alpha } : { x: product };
     return kernel.kernelFunc({ inputs, backend: args.backend, attrs: { alpha: leakyreluAlpha } as never }) as TensorInfo;
   } finally {
-    place.workspace.runtime.backend.disposeData(product.dataId, true);
+    runner.workspace.runtime.backend.disposeData(product.dataId, true);
   }
 }
 
-function matMul(place: Place, { inputs, attrs, backend }: KernelArguments, relu = false): TensorInfo | undefined {
+function matMul(runner: LayerRunner, { inputs, attrs, backend }: KernelArguments, relu = false): TensorInfo | undefined {
   const { a, b, bias } = inputs as Inputs;
-  if (!a || !b || backend !== place.workspace.runtime.backend || a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
+  if (!a || !b || backend !== runner.workspace.runtime.backend || a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
   if (a.shape.length < 2 || b.shape.length < 2) return undefined;
   const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
   const [rows, depth] = transposeA ? a.shape.slice(-2).reverse() : a.shape.slice(-2);
@@ -90,18 +95,16 @@ function matMul(place: Place, { inputs, attrs, backend }: KernelArguments, relu 
 
   // Stacked on one right side, the left sides are one matrix.
   const joined = bBatch === 1 && !transposeA ? batch : 1;
-  const fields = {
-    ...plainRows(depth),
+  const size = {
     rows: rows * joined,
     depth,
     columns,
-    relu,
     // A matrix of one row or column lies in memory as its transpose does.
-    transposedA: transposeA && rows > 1 && depth > 1,
     transposedB: transposeB && columns > 1 && depth > 1,
   };
-  return run(place, 'matMul', [...batchShape, rows, columns], columns, bias, (output, biasAt, multiply) => {
-    const [aAt, bAt, cAt] = [a, b, output].map((tensor) => place.workspace.pointer(tensor));
+  const fields = { ...plainRows(depth), ...size, relu, transposedA: transposeA && rows > 1 && depth > 1 };
+  return run(runner, 'matMul', [...batchShape, rows, columns], size, bias, (output, biasAt, multiply) => {
+    const [aAt, bAt, cAt] = [a, b, output].map((tensor) => runner.workspace.pointer(tensor));
     for (let i = 0; i < batch / joined; i++) {
       multiply({
         ...fields,
@@ -114,7 +117,7 @@ function matMul(place: Place, { inputs, attrs, backend }: KernelArguments, relu 
   });
 }
 
-function convolve(place: Place, { inputs, attrs, backend }: KernelArguments): TensorInfo | undefined {
+function convolve(runner: LayerRunner, { inputs, attrs, backend }: KernelArguments): TensorInfo | undefined {
   const { x, filter, bias, preluActivationWeights } = inputs as Inputs;
   const {
     strides,
@@ -124,7 +127,7 @@ function convolve(place: Place, { inputs, attrs, backend }: KernelArguments): Te
     dimRoundingMode,
     activation = 'linear',
   } = attrs as unknown as Conv2DAttrs & { activation?: string };
-  if (!x || !filter || backend !== place.workspace.runtime.backend || preluActivationWeights || dataFormat === 'NCHW') return undefined;
+  if (!x || !filter || backend !== runner.workspace.runtime.backend || preluActivationWeights || dataFormat === 'NCHW') return undefined;
   if (x.dtype !== 'float32' || filter.dtype !== 'float32' || (activation !== 'linear' && activation !== 'relu')) return undefined;
   if (x.shape.length !== 4 || x.shape[3] !== filter.shape[2]) return undefined;
   const shape = x.shape as [number, number, number, number];
@@ -139,18 +142,21 @@ function convolve(place: Place, { inputs, attrs, backend }: KernelArguments): Te
 
   const line = inWidth * inChannels;
   const isWhole = filterWidth === inWidth;
-  return run(place, 'conv2d', info.outShape, outChannels, bias, (output, biasAt, multiply) =>
+  const size = {
+    rows: info.batchSize * outHeight * outWidth,
+    depth: filterHeight * filterWidth * inChannels,
+    columns: outChannels,
+    transposedB: false,
+  };
+  return run(runner, 'conv2d', info.outShape, size, bias, (output, biasAt, multiply) =>
     multiply({
-      a: place.workspace.pointer(x),
-      b: place.workspace.pointer(filter),
-      c: place.workspace.pointer(output),
+      ...size,
+      a: runner.workspace.pointer(x),
+      b: runner.workspace.pointer(filter),
+      c: runner.workspace.pointer(output),
       bias: biasAt,
-      rows: info.batchSize * outHeight * outWidth,
-      depth: filterHeight * filterWidth * inChannels,
-      columns: outChannels,
       relu: activation === 'relu',
       transposedA: false,
-      transposedB: false,
       outHeight,
       outWidth,
       imageStride: inHeight * line,
@@ -171,32 +177,69 @@ function plainRows(depth: number) {
   return { outHeight: 1, outWidth: 1, imageStride: depth, lineStride: 0, pixelStride: 0, piece: depth, pieceStride: 0 };
 }
 
-/** Where the kernel finds the fields: the first lines of the private memory. */
+/** Up to so many rows the kernel streams the right side: FEW_ROWS in assembly/product.ts. */
+const STREAMED_ROWS = 6;
+/** Rows and panels that the kernel takes at a time: ROWS and PANELS there. Items are whole blocks where that leaves enough of them. */
+const BLOCK_ROWS = 48;
+const BLOCK_PANELS = 16;
+
+/** Blocks of the depth that are summed from zero: DEPTH there. */
+const BLOCK_DEPTH = 256;
+
+const isStreamed = ({ rows, transposedB }: Size): boolean => rows <= STREAMED_ROWS && !transposedB;
+
+/** Divides a product: rows where there are many, so that each thread repacks little twice, else columns. */
+function divide({ rows, columns }: Size, threads: number): Division {
+  const panels = Math.ceil(columns / 8);
+  if (rows > STREAMED_ROWS && rows >= columns) return { rowsPerItem: itemSize(rows, threads, BLOCK_ROWS), panelsPerItem: panels };
+  return { rowsPerItem: rows, panelsPerItem: itemSize(panels, threads, panels >= 4 * threads * BLOCK_PANELS ? BLOCK_PANELS : 1) };
+}
+
+/** Where the kernel finds the fields: the first lines of the memory that the call takes. */
 const FIELDS_BYTES = 128;
 
 /** Makes the output and the private memory, and hands on where they are. Nothing is left behind where there is no room. */
 function run(
-  { workspace, kernels }: Place,
+  runner: LayerRunner,
   who: string,
   shape: number[],
-  columns: number,
+  size: Size,
   bias: TensorInfo | undefined,
   compute: (output: TensorInfo, biasAt: number, multiply: (fields: ProductFields) => void) => void,
 ): TensorInfo {
+  const { workspace, kernels } = runner;
+  const { rows, depth, columns } = size;
+  const threads = runner.threadsFor({
+    bytes: 4 * (rows * depth + depth * columns + rows * columns),
+    multiplications: rows * depth * columns,
+  });
+  const division = divide(size, threads);
+  const items = Math.ceil(rows / division.rowsPerItem) * Math.ceil(columns / (8 * division.panelsPerItem));
   // A single bias stands for all columns, as tfjs's operation allows.
   const spread = bias && columns > 1 && (bias.shape[0] ?? 1) === 1;
-  const biasBytes = spread ? Math.ceil(columns / 16) * 64 : 0;
-  const fieldsAt = workspace.scratch(FIELDS_BYTES + biasBytes + kernels.productBytes());
+  const biasBytes = spread ? aligned(columns * 4) : 0;
+  const stride = aligned(kernels.productBytes());
+  // Threads share the depth where the right side is streamed and there is enough of it.
+  const depths = Math.ceil(depth / BLOCK_DEPTH);
+  const blocks = threads > 1 && isStreamed(size) && depths >= threads ? depths : 0;
+  const job = workspace.scratch(FIELDS_BYTES + biasBytes + threads * stride + blocks * rows * columns * 4);
+  const work = job + FIELDS_BYTES + biasBytes;
+  const sums = work + threads * stride;
   const output = workspace.makeOutput(who, shape);
   let biasAt = bias ? workspace.pointer(bias) : 0;
   if (spread) {
     const value = workspace.floats(biasAt, 1)[0];
-    biasAt = fieldsAt + FIELDS_BYTES;
+    biasAt = job + FIELDS_BYTES;
     workspace.floats(biasAt, columns).fill(value);
   }
   compute(output, biasAt, (fields) => {
-    workspace.write(fieldsAt, FIELDS.map((name) => Number(fields[name]))); // biome-ignore format: one thought
-    kernels.multiply(fieldsAt, fieldsAt + FIELDS_BYTES + biasBytes, 0, fields.rows, 0, Math.ceil(fields.columns / 8));
+    const all = { ...fields, ...division, sums };
+    workspace.write(job, FIELDS.map((name) => Number(all[name]))); // biome-ignore format: one thought
+    const task = { job, work, stride, threads };
+    if (blocks > 0) {
+      runner.run('streamBlockItem', { ...task, items: blocks });
+      runner.run('settleBlocksItem', { ...task, items });
+    } else runner.run('multiplyBlockItem', { ...task, items });
   });
   return output;
 }

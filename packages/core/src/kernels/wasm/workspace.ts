@@ -5,7 +5,7 @@ import type { WasmRuntime } from './runtime.js';
 /** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
 const LINE = 64;
 
-/** The private memory of our kernels on one heap: one block, grown as needed, whose content lives until the next call. */
+/** The memory that our kernels on one heap work in: one block, grown as needed, whose content lives until the next call. */
 export class Workspace {
   private block = 0;
   private bytes = 0;
@@ -22,7 +22,7 @@ export class Workspace {
       this.block = this.runtime.malloc(bytes + LINE);
       this.bytes = bytes;
     }
-    return Math.ceil(this.block / LINE) * LINE;
+    return aligned(this.block);
   }
 
   /**
@@ -60,4 +60,9 @@ export class Workspace {
     if (this.bytes > 0) this.runtime.free(this.block);
     this.bytes = 0;
   }
+}
+
+/** The next multiple of a cache line. */
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / LINE) * LINE;
 }

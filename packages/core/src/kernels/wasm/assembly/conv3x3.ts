@@ -4,8 +4,15 @@ export { rowBytes } from './direct';
 export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
 export { convolveRowsItem, convolveStripItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
-export { responseBytes, responsePixels, scalePixels, writeFactors } from './normalise';
-export { poolRows } from './pool';
-export { multiply, productBytes } from './product';
+export {
+  multiplyBlockItem,
+  poolRowsItem,
+  responsePixelsItem,
+  scalePixelsItem,
+  settleBlocksItem,
+  streamBlockItem,
+} from './layer-jobs';
+export { responseBytes, writeFactors } from './normalise';
+export { productBytes } from './product';
 export { writeConstants } from './transforms';
 export { inputBytes, panelBytes, stripBytes } from './winograd';
