@@ -10,6 +10,7 @@ import type { Network, PlanInput } from './network/plan.js';
 import type { Preprocessing } from './pictures/preprocessing.js';
 import { isDenseTap, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
 import { WeightStore } from './weights/store.js';
+import type { StartWorker } from './worker/start.js';
 
 export interface LoadOptions extends OpenWeightsOptions {
   /** `auto` (the default) takes WebGPU, else WASM, else the CPU, unless the environment variable `VGG_BACKEND`, in a page `?backend=`, names one. */
@@ -27,6 +28,12 @@ export interface LoadOptions extends OpenWeightsOptions {
   threads?: number;
   /** wasm: makes the worker of a thread, where a page's Content-Security-Policy does not allow `worker-src blob:`. */
   workerFactory?: WorkerFactory;
+  /**
+   * In a page: the engine runs in a Web Worker, so that the page stays free. `true` with dist/browser; with a bundler a function that
+   * starts the package's script, which then belongs to the model. Functions (`fetch`, `workerFactory`) and `Source`s cannot be
+   * sent there, and the methods that take or give tensors (`activations`, `normalize`, `run`) are refused.
+   */
+  worker?: boolean | StartWorker;
   /** Taps whose weights are read now; the others are read when they are first asked for. */
   layers?: string | readonly string[];
   /** Names of the classes, instead of the published ImageNet ones: a file, or the names themselves. */
@@ -51,6 +58,9 @@ export interface LoadOptions extends OpenWeightsOptions {
  * await load('vgg16', { offline: true }); // the cache alone
  * await load('vgg16', { mirrors: ['https://files.example.org/vgg'], headers: { Authorization: token } }); // a host of one's own first
  * await load('vgg16', { fetch: throughProxy }); // any fetch
+ * @example
+ * await load('vgg16', { worker: true }); // vgg/browser: the engine in a Web Worker
+ * await load('vgg16', { worker: () => new Worker(new URL('vgg/worker', import.meta.url), { type: 'module' }) }); // with Vite or webpack
  */
 export async function load(arch?: string | PlanInput, options: LoadOptions = {}): Promise<Model> {
   throwIfAborted(options.signal, 'load');
@@ -58,6 +68,7 @@ export async function load(arch?: string | PlanInput, options: LoadOptions = {})
 }
 
 async function loadModel(arch: string | PlanInput | undefined, options: LoadOptions): Promise<Model> {
+  if (options.worker) return (await import('./worker/client.js')).loadInWorker(arch, options);
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
   const { maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning } = options;
