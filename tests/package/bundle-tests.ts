@@ -1,8 +1,8 @@
-import { copyFile, readdir } from 'node:fs/promises';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
 import { BUNDLERS } from './support/bundlers.ts';
 import type { Project } from './support/project.ts';
@@ -79,6 +79,33 @@ export function bundleTests(project: () => Project): void {
       },
     );
   }
+
+  describe('a model in a worker', () => {
+    /** The page as it is for bundlers that know a package's name in `new URL`, and with a script of its own for the others. */
+    const entries = async (own: boolean): Promise<string[]> => {
+      if (!own) return ['worker-page.js'];
+      const text = await readFile(project().path('worker-page.js'), 'utf8');
+      await writeFile(project().path('own-page.js'), text.replace("'vgg/worker'", "'./engine.js'"));
+      await writeFile(project().path('engine.js'), "import 'vgg/worker';\n");
+      return ['own-page.js', 'engine.js'];
+    };
+
+    inChromium.for([
+      ['Vite', false],
+      ['webpack 5', false],
+      ['esbuild, split in chunks', true],
+      ['Rollup', true],
+    ] as const)('%s, with a script of its own: %s', { timeout: 120_000 }, async ([name, own]) => {
+      const folder = project().path('built', `worker-${name.replace(/\W+/g, '-')}`);
+      expect(await BUNDLERS[name]!(project(), folder, await entries(own))).toEqual([]);
+      const alone = await visit(folder);
+      expectNumbers(alone);
+      expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
+      const isolated = await visit(folder, ISOLATED, '?threads=3');
+      expectNumbers(isolated);
+      expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 3 });
+    });
+  });
 
   inChromium("a page with script-src 'self' 'wasm-unsafe-eval' works on wasm", async () => {
     const folder = project().path('built', 'policy');

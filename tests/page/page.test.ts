@@ -174,7 +174,9 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     const facts = await section('weights').locator('.facts').textContent();
     expect(facts).toContain('small');
     expect(facts).toContain('complete');
-    expect(facts).toMatch(/Backendwasm: /);
+    expect(facts).toMatch(/Backendwasm(, \d+ threads)?: /);
+    // The engine is in a worker; its threads are workers of that one.
+    expect(page.workers().length).toBeGreaterThan(0);
 
     // What a layer sees.
     const features = section('features');
