@@ -1,10 +1,10 @@
-import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
-import { BUNDLERS } from './support/bundlers.ts';
+import { BUNDLERS, html } from './support/bundlers.ts';
 import type { Project } from './support/project.ts';
 import { reference, relativeError } from './support/small-vgg.ts';
 import { ISOLATED, serveFolder } from './support/static-server.ts';
@@ -104,6 +104,46 @@ export function bundleTests(project: () => Project): void {
       const isolated = await visit(folder, ISOLATED, '?threads=3');
       expectNumbers(isolated);
       expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 3 });
+    });
+  });
+
+  describe('a model in a worker, without a bundler', () => {
+    /** A page whose library is where `library` says, and what it gives as `worker`. */
+    const plain = async (name: string, library: string, worker: string): Promise<string> => {
+      const folder = project().path('built', name);
+      await mkdir(folder);
+      const text = await readFile(project().path('worker-page.js'), 'utf8');
+      const page = text.replace("from 'vgg'", `from '${library}'`).replace(/const worker = .*;/, `const worker = ${worker};`);
+      await writeFile(join(folder, 'page.js'), page);
+      await writeFile(join(folder, 'index.html'), html('page.js'));
+      await copyFile(project().path('small.safetensors'), join(folder, 'small.safetensors'));
+      return folder;
+    };
+    const library = () => project().path('node_modules/vgg/dist/browser');
+
+    inChromium('worker: true, the library on another origin', async () => {
+      const other = await serveFolder(library(), { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin' });
+      try {
+        const folder = await plain('elsewhere', `${other.origin}/vgg.js`, 'true');
+        expectNumbers(await visit(folder));
+        const isolated = await visit(folder, ISOLATED, '?threads=2');
+        expectNumbers(isolated);
+        expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 2 });
+        expect(other.asked).toContain('/worker.js');
+      } finally {
+        await other.close();
+      }
+    });
+
+    inChromium('under a policy without blob:, the script as a file', async () => {
+      const policy = { 'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:" };
+      const folder = await plain('strict', './vgg/vgg.js', "() => new Worker('vgg/worker.js', { type: 'module' })");
+      await cp(library(), join(folder, 'vgg'), { recursive: true });
+      expectNumbers(await visit(folder, policy));
+      const refused = await plain('refused', './vgg/vgg.js', 'true');
+      await cp(library(), join(refused, 'vgg'), { recursive: true });
+      const { result } = await visit(refused, policy);
+      expect(result.error).toMatch(/^VGG_BACKEND: load: expected the worker to run and it failed .*Content-Security-Policy/);
     });
   });
 

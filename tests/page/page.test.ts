@@ -306,6 +306,17 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     await load();
   });
 
+  test('another model takes the place of the first, and of its worker and threads', async () => {
+    await load();
+    const count = page.workers().length;
+    expect(count).toBeGreaterThan(0);
+    const first = page.workers()[0]!;
+    const ended = new Promise((resolve) => first.once('close', resolve));
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+    await ended;
+    await expect.poll(() => page.workers().length, WAIT).toBe(count);
+  });
+
   test('weights with a hole: layers past it are disabled, with the reason', async () => {
     await loadFiles('holes.safetensors');
     await section('weights').locator('.facts').waitFor();

@@ -45,7 +45,8 @@ export interface LoadOptions extends OpenWeightsOptions {
  * read, so a file whose later parts are missing serves every layer before the hole.
  *
  * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights
- * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`,
+ *   `VGG_OPTION` (a number of threads that is none, an option that cannot be sent to a `worker`)
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
  * model.backend.name; // 'wasm'

@@ -15,7 +15,8 @@ import type { Project } from './project.ts';
 export type Bundle = (project: Project, out: string, entries?: readonly string[]) => Promise<string[]>;
 
 const PAGE: readonly string[] = ['page.js'];
-const html = (script: string) =>
+/** A page with one script. */
+export const html = (script: string) =>
   `<!doctype html><meta charset="utf-8"><title>bundled</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
 
 /** A folder to serve: the page, and the weights beside it. No .wasm is copied. */

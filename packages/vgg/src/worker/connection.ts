@@ -1,5 +1,5 @@
 import type { BackendInfo } from '@vgg/core';
-import { abortable, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { abortable, messageOf, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { type ImageInputs, isOneImage } from '../pictures/images.js';
 import { VERSION } from '../version.js';
 import { receiveError, sendError } from './errors.js';
@@ -152,12 +152,11 @@ export class Connection {
     try {
       this.#worker.postMessage(message, parcel?.transfer ?? []);
     } catch (cause) {
+      const why = messageOf(cause);
       if (parcel && 'name' in parcel.image) {
-        throw new VggError('VGG_INPUT', `decode: ${parcel.image.name}: it cannot be sent to the worker (is it of another site?)`, {
-          cause,
-        });
+        const sentence = `decode: ${parcel.image.name}: expected pixels that can be sent to the worker, and they cannot (${why})`;
+        throw new VggError('VGG_INPUT', `${sentence}; load a picture of another site with crossOrigin`, { cause });
       }
-      const why = cause instanceof Error ? cause.message : String(cause);
       throw new VggError('VGG_OPTION', `model: an option cannot be sent to the worker (${why}); leave it out, or load without worker`, {
         cause,
       });
