@@ -2,6 +2,7 @@ import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promi
 import { basename, join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
+import { createServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
 import { BUNDLERS, html } from './support/bundlers.ts';
@@ -81,23 +82,9 @@ export function bundleTests(project: () => Project): void {
   }
 
   describe('a model in a worker', () => {
-    /** The page as it is for bundlers that know a package's name in `new URL`, and with a script of its own for the others. */
-    const entries = async (own: boolean): Promise<string[]> => {
-      if (!own) return ['worker-page.js'];
-      const text = await readFile(project().path('worker-page.js'), 'utf8');
-      await writeFile(project().path('own-page.js'), text.replace("'vgg/worker'", "'./engine.js'"));
-      await writeFile(project().path('engine.js'), "import 'vgg/worker';\n");
-      return ['own-page.js', 'engine.js'];
-    };
-
-    inChromium.for([
-      ['Vite', false],
-      ['webpack 5', false],
-      ['esbuild, split in chunks', true],
-      ['Rollup', true],
-    ] as const)('%s, with a script of its own: %s', { timeout: 120_000 }, async ([name, own]) => {
+    inChromium.for(['Vite', 'webpack 5', 'esbuild, split in chunks', 'Rollup'])('%s', { timeout: 120_000 }, async (name) => {
       const folder = project().path('built', `worker-${name.replace(/\W+/g, '-')}`);
-      expect(await BUNDLERS[name]!(project(), folder, await entries(own))).toEqual([]);
+      expect(await BUNDLERS[name]!(project(), folder, ['worker-page.js', 'engine.js'])).toEqual([]);
       const alone = await visit(folder);
       expectNumbers(alone);
       expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
@@ -105,6 +92,28 @@ export function bundleTests(project: () => Project): void {
       expectNumbers(isolated);
       expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 3 });
     });
+  });
+
+  inChromium("a model in a worker, with Vite's development server", { timeout: 60_000 }, async () => {
+    const root = project().path('developed');
+    await mkdir(root);
+    for (const name of ['worker-page.js', 'engine.js', 'small.safetensors']) await copyFile(project().path(name), join(root, name));
+    await writeFile(join(root, 'index.html'), html('./worker-page.js'));
+    const server = await createServer({ root, configFile: false, logLevel: 'silent', server: { port: 0 } });
+    const page = await browser.newPage();
+    try {
+      await server.listen();
+      await page.goto(server.resolvedUrls!.local[0]!);
+      // It finds the worker's dependencies while it serves, and loads the page again.
+      await expect
+        .poll(() => page.evaluate(() => (window as unknown as { result?: PageResult }).result?.relu2_2?.length), { timeout: 50_000 })
+        .toBe(reference().relu2_2.length);
+      const { relu2_2 } = await page.evaluate(() => (window as unknown as { result: PageResult }).result);
+      expect(relativeError(relu2_2, reference().relu2_2)).toBeLessThan(1e-4);
+    } finally {
+      await page.close();
+      await server.close();
+    }
   });
 
   describe('a model in a worker, without a bundler', () => {

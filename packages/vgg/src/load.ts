@@ -61,7 +61,8 @@ export interface LoadOptions extends OpenWeightsOptions {
  * await load('vgg16', { fetch: throughProxy }); // any fetch
  * @example
  * await load('vgg16', { worker: true }); // vgg/browser: the engine in a Web Worker
- * await load('vgg16', { worker: () => new Worker(new URL('vgg/worker', import.meta.url), { type: 'module' }) }); // with Vite or webpack
+ * // With a bundler, where engine.js is: import 'vgg/worker';
+ * await load('vgg16', { worker: () => new Worker(new URL('./engine.js', import.meta.url), { type: 'module' }) });
  */
 export async function load(arch?: string | PlanInput, options: LoadOptions = {}): Promise<Model> {
   throwIfAborted(options.signal, 'load');

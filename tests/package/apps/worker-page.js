@@ -7,7 +7,7 @@ async function main() {
   const data = new Uint8Array(side * side * 3);
   for (let y = 0, i = 0; y < side; y++)
     for (let x = 0; x < side; x++) for (let c = 0; c < 3; c++) data[i++] = (7 * y + 3 * x + 50 * c + ((x * y) % 11) * 5) % 256;
-  const worker = () => new Worker(new URL('vgg/worker', import.meta.url), { type: 'module' });
+  const worker = () => new Worker(new URL('./engine.js', import.meta.url), { type: 'module' });
   // A relative address is the page's, in the worker too.
   const model = await load(undefined, { weights: 'small.safetensors', backend: 'wasm', worker });
   const map = await model.extract({ data, width: side, height: side, channels: 3 }, 'relu2_2');

@@ -94,7 +94,8 @@ export const BUNDLERS: Record<string, Bundle> = {
     // Vite starts from a page of its own.
     await writeFile(project.path('index.html'), html(`./${entry}`));
     const warnings: string[] = [];
-    const note = (message: string) => void warnings.push(message);
+    // How long its plugins took depends on the machine.
+    const note = (message: string) => void (message.includes('PLUGIN_TIMINGS') || warnings.push(message));
     await vite({
       root: project.folder,
       configFile: false,

@@ -3,7 +3,7 @@ import { io } from '#io';
 import type { Global } from '../pictures/images.js';
 import { scriptAddress } from './address.js';
 
-/** Starts the worker of a model, from the module `vgg/worker`. */
+/** Starts the worker of a model, whose script imports the module `vgg/worker`. */
 export type StartWorker = () => Global<'Worker'>;
 
 /** A worker, and what is to be done once its script runs. */
@@ -27,7 +27,7 @@ export function startWorker(start: boolean | StartWorker): Started {
   if (address === undefined) {
     throw new VggError(
       'VGG_OPTION',
-      "load: expected as worker a function that starts one, received true, and in an application's own bundle the address of the script is not known; pass worker: () => new Worker(new URL('vgg/worker', import.meta.url), { type: 'module' })",
+      "load: expected as worker a function that starts one, received true, and in an application's own bundle the address of the script is not known; pass worker: () => new Worker(new URL('./engine.js', import.meta.url), { type: 'module' }), where engine.js is import 'vgg/worker'",
     );
   }
   const text = `import(${JSON.stringify(address)}).catch((error) => postMessage({ type: 'failed', message: String(error) }));`;

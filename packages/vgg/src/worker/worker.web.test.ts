@@ -367,7 +367,7 @@ describe('load', () => {
   test('true needs the ready-made bundle; a script that is none, or of another version, is said to be so', async () => {
     await expect(load(undefined, { weights: bytes, worker: true })).rejects.toMatchObject({
       code: 'VGG_OPTION',
-      message: expect.stringContaining("new URL('vgg/worker', import.meta.url)"),
+      message: expect.stringContaining("new URL('./engine.js', import.meta.url)"),
     });
     const script = (text: string) => () => new Worker(URL.createObjectURL(new Blob([text])));
     await expect(load(undefined, { weights: bytes, worker: script('throw new Error("broken")') })).rejects.toMatchObject({
