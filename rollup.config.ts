@@ -1,4 +1,5 @@
 import { isBuiltin } from 'node:module';
+import { resolve } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import type { Plugin, RollupOptions } from 'rollup';
@@ -10,6 +11,7 @@ const entries = {
   index: `${root}/src/index.ts`,
   core: `${root}/src/core.ts`,
   loaders: `${root}/src/loaders.ts`,
+  'engine-worker': `${root}/src/worker/entry.ts`,
   'io.node': `${root}/src/io/node.ts`,
   'io.web': `${root}/src/io/web.ts`,
 };
@@ -37,11 +39,22 @@ const withoutNode = (): Plugin => ({
   load: (id) => (id === '\0without-node' ? 'export default {};' : null),
 });
 
+/** The worker of `worker: true` as a file of the folder, and its address where worker/address.ts has none. */
+const workerAddress = (): Plugin => ({
+  name: 'worker-address',
+  load(id) {
+    if (id !== resolve(root, 'src/worker/address.ts')) return null;
+    const file = this.emitFile({ type: 'chunk', id: resolve(root, 'src/worker/entry.ts'), fileName: 'worker.js' });
+    return `export const scriptAddress = () => import.meta.ROLLUP_FILE_URL_${file};`;
+  },
+});
+
 /** One folder for a page without a bundler: everything inside, split so that a page loads only its backend. */
 const page: RollupOptions = {
   input: { vgg: `${root}/src/index.ts` },
   plugins: [
     withoutNode(),
+    workerAddress(),
     wasmInline(),
     nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }),
     commonjs(),

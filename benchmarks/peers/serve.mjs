@@ -19,7 +19,7 @@ export function serve(open) {
     async open(options) {
       engine = await open(options);
       const first = await timed(engine.run);
-      return { setUp: engine.setUp, first, heap: engine.heapBytes?.(), details: engine.details };
+      return { setUp: engine.setUp, first, heap: await engine.heapBytes?.(), details: engine.details };
     },
     run: async () => ({ ms: await timed(engine.run) }),
     async output({ path }) {

@@ -16,7 +16,7 @@ serve(async ({ weightsPath, threads, layer, batch, size, turbo, ...options }) =>
   });
   await model.warmUp({ layer, batch, size });
   const setUp = performance.now() - start;
-  const heapBytes = () => model.memory().heapBytes;
+  const heapBytes = async () => (await model.memory()).heapBytes;
   if (options.pixelsPath) {
     const data = new Uint8Array(readFileSync(options.pixelsPath));
     return { setUp, heapBytes, run: async () => (await model.extract({ data, width: size, height: size, channels: 3 }, layer)).data };

@@ -1,10 +1,11 @@
-import { copyFile, readdir } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { type Browser, chromium } from 'playwright';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createServer } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../../scripts/find-chromium.ts';
-import { BUNDLERS } from './support/bundlers.ts';
+import { BUNDLERS, html } from './support/bundlers.ts';
 import type { Project } from './support/project.ts';
 import { reference, relativeError } from './support/small-vgg.ts';
 import { ISOLATED, serveFolder } from './support/static-server.ts';
@@ -81,6 +82,81 @@ export function bundleTests(project: () => Project): void {
       },
     );
   }
+
+  describe('a model in a worker', () => {
+    inChromium.for(['Vite', 'webpack 5', 'esbuild, split in chunks', 'Rollup'])('%s', { timeout: 120_000 }, async (name) => {
+      const folder = project().path('built', `worker-${name.replace(/\W+/g, '-')}`);
+      expect(await BUNDLERS[name]!(project(), folder, ['worker-page.js', 'engine.js'])).toEqual([]);
+      const alone = await visit(folder);
+      expectNumbers(alone);
+      expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
+      const isolated = await visit(folder, ISOLATED, '?threads=3');
+      expectNumbers(isolated);
+      expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 3 });
+    });
+  });
+
+  inChromium("a model in a worker, with Vite's development server", { timeout: 60_000 }, async () => {
+    const root = project().path('developed');
+    await mkdir(root);
+    for (const name of ['worker-page.js', 'engine.js', 'small.safetensors']) await copyFile(project().path(name), join(root, name));
+    await writeFile(join(root, 'index.html'), html('./worker-page.js'));
+    const server = await createServer({ root, configFile: false, logLevel: 'silent', server: { port: 0 } });
+    const page = await browser.newPage();
+    try {
+      await server.listen();
+      await page.goto(server.resolvedUrls!.local[0]!);
+      // It finds the worker's dependencies while it serves, and loads the page again.
+      await expect
+        .poll(() => page.evaluate(() => (window as unknown as { result?: PageResult }).result?.relu2_2?.length), { timeout: 50_000 })
+        .toBe(reference().relu2_2.length);
+      const { relu2_2 } = await page.evaluate(() => (window as unknown as { result: PageResult }).result);
+      expect(relativeError(relu2_2, reference().relu2_2)).toBeLessThan(1e-4);
+    } finally {
+      await page.close();
+      await server.close();
+    }
+  });
+
+  describe('a model in a worker, without a bundler', () => {
+    /** A page whose library is where `library` says, and what it gives as `worker`. */
+    const plain = async (name: string, library: string, worker: string): Promise<string> => {
+      const folder = project().path('built', name);
+      await mkdir(folder);
+      const text = await readFile(project().path('worker-page.js'), 'utf8');
+      const page = text.replace("from 'vgg'", `from '${library}'`).replace(/const worker = .*;/, `const worker = ${worker};`);
+      await writeFile(join(folder, 'page.js'), page);
+      await writeFile(join(folder, 'index.html'), html('page.js'));
+      await copyFile(project().path('small.safetensors'), join(folder, 'small.safetensors'));
+      return folder;
+    };
+    const library = () => project().path('node_modules/vgg/dist/browser');
+
+    inChromium('worker: true, the library on another origin', async () => {
+      const other = await serveFolder(library(), { 'Access-Control-Allow-Origin': '*', 'Cross-Origin-Resource-Policy': 'cross-origin' });
+      try {
+        const folder = await plain('elsewhere', `${other.origin}/vgg.js`, 'true');
+        expectNumbers(await visit(folder));
+        const isolated = await visit(folder, ISOLATED, '?threads=2');
+        expectNumbers(isolated);
+        expect(isolated.result).toMatchObject({ isolated: true, sharedMemory: true, threads: 2 });
+        expect(other.asked).toContain('/worker.js');
+      } finally {
+        await other.close();
+      }
+    });
+
+    inChromium('under a policy without blob:, the script as a file', async () => {
+      const policy = { 'Content-Security-Policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:" };
+      const folder = await plain('strict', './vgg/vgg.js', "() => new Worker('vgg/worker.js', { type: 'module' })");
+      await cp(library(), join(folder, 'vgg'), { recursive: true });
+      expectNumbers(await visit(folder, policy));
+      const refused = await plain('refused', './vgg/vgg.js', 'true');
+      await cp(library(), join(refused, 'vgg'), { recursive: true });
+      const { result } = await visit(refused, policy);
+      expect(result.error).toMatch(/^VGG_BACKEND: load: expected the worker to run and it failed .*Content-Security-Policy/);
+    });
+  });
 
   inChromium("a page with script-src 'self' 'wasm-unsafe-eval' works on wasm", async () => {
     const folder = project().path('built', 'policy');

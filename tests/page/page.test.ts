@@ -174,7 +174,9 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     const facts = await section('weights').locator('.facts').textContent();
     expect(facts).toContain('small');
     expect(facts).toContain('complete');
-    expect(facts).toMatch(/Backendwasm: /);
+    expect(facts).toMatch(/Backendwasm(, \d+ threads)?: /);
+    // The engine is in a worker; its threads are workers of that one.
+    expect(page.workers().length).toBeGreaterThan(0);
 
     // What a layer sees.
     const features = section('features');
@@ -302,6 +304,17 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     await expect.poll(() => section('weights').locator('.task').textContent(), WAIT).toBe('Loading: cancelled.');
     await page.unroute('**/weights/*');
     await load();
+  });
+
+  test('another model takes the place of the first, and of its worker and threads', async () => {
+    await load();
+    const count = page.workers().length;
+    expect(count).toBeGreaterThan(0);
+    const first = page.workers()[0]!;
+    const ended = new Promise((resolve) => first.once('close', resolve));
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+    await ended;
+    await expect.poll(() => page.workers().length, WAIT).toBe(count);
   });
 
   test('weights with a hole: layers past it are disabled, with the reason', async () => {

@@ -53,6 +53,8 @@ export function weightsSection(section, { served, onModel }) {
         weights,
         backend: backend.value,
         preprocessing: preprocessing.value || undefined,
+        // The page stays free while the engine works.
+        worker: true,
         ...options,
       }),
     );

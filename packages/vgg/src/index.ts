@@ -1,6 +1,7 @@
 // Models: weights in, features and classes out.
 export { type Inspection, inspect, type LoadOptions, load } from './load.js';
 export { type ClassifyOptions, type ExtractOptions, type Extracted, Model, type WeightsInfo } from './model.js';
+export type { StartWorker } from './worker/start.js';
 export type { Classification } from './classes/classify.js';
 export type { Embedded, Embedder, EmbedOptions, Pooling } from './run/embedding.js';
 export type { Placement } from './run/placement.js';

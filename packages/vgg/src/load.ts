@@ -10,6 +10,7 @@ import type { Network, PlanInput } from './network/plan.js';
 import type { Preprocessing } from './pictures/preprocessing.js';
 import { isDenseTap, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
 import { WeightStore } from './weights/store.js';
+import type { StartWorker } from './worker/start.js';
 
 export interface LoadOptions extends OpenWeightsOptions {
   /** `auto` (the default) takes WebGPU, else WASM, else the CPU, unless the environment variable `VGG_BACKEND`, in a page `?backend=`, names one. */
@@ -27,6 +28,12 @@ export interface LoadOptions extends OpenWeightsOptions {
   threads?: number;
   /** wasm: makes the worker of a thread, where a page's Content-Security-Policy does not allow `worker-src blob:`. */
   workerFactory?: WorkerFactory;
+  /**
+   * In a page: the engine runs in a Web Worker, so that the page stays free. `true` with dist/browser; with a bundler a function that
+   * starts the package's script, which then belongs to the model. Functions (`fetch`, `workerFactory`) and `Source`s cannot be
+   * sent there, and the methods that take or give tensors (`activations`, `normalize`, `run`) are refused.
+   */
+  worker?: boolean | StartWorker;
   /** Taps whose weights are read now; the others are read when they are first asked for. */
   layers?: string | readonly string[];
   /** Names of the classes, instead of the published ImageNet ones: a file, or the names themselves. */
@@ -38,7 +45,8 @@ export interface LoadOptions extends OpenWeightsOptions {
  * read, so a file whose later parts are missing serves every layer before the hole.
  *
  * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights
- * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`,
+ *   `VGG_OPTION` (a number of threads that is none, an option that cannot be sent to a `worker`)
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
  * model.backend.name; // 'wasm'
@@ -51,6 +59,10 @@ export interface LoadOptions extends OpenWeightsOptions {
  * await load('vgg16', { offline: true }); // the cache alone
  * await load('vgg16', { mirrors: ['https://files.example.org/vgg'], headers: { Authorization: token } }); // a host of one's own first
  * await load('vgg16', { fetch: throughProxy }); // any fetch
+ * @example
+ * await load('vgg16', { worker: true }); // vgg/browser: the engine in a Web Worker
+ * // With a bundler, where engine.js is: import 'vgg/worker';
+ * await load('vgg16', { worker: () => new Worker(new URL('./engine.js', import.meta.url), { type: 'module' }) });
  */
 export async function load(arch?: string | PlanInput, options: LoadOptions = {}): Promise<Model> {
   throwIfAborted(options.signal, 'load');
@@ -58,6 +70,7 @@ export async function load(arch?: string | PlanInput, options: LoadOptions = {})
 }
 
 async function loadModel(arch: string | PlanInput | undefined, options: LoadOptions): Promise<Model> {
+  if (options.worker) return (await import('./worker/client.js')).loadInWorker(arch, options);
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
   const { maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning } = options;

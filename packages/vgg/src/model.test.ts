@@ -140,9 +140,9 @@ describeEachBackend('model', (backend) => {
     model.activations(zeros, ['pool2']).pool2.dispose();
     expect(() => model.activations(zeros, ['pool3'])).toThrow(expect.objectContaining({ code: 'VGG_WEIGHTS_MISSING' }));
     zeros.dispose();
-    const { tensors } = model.memory();
+    const { tensors } = await model.memory();
     await model.warmUp({ layer: 'pool2', size: 32 });
-    expect(model.memory().tensors).toBe(tensors);
+    expect((await model.memory()).tensors).toBe(tensors);
     await expect(model.warmUp({ layer: 'pool2', signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
     await expect(model.warmUp({ layer: 'pol2' })).rejects.toMatchObject({ code: 'VGG_LAYER' });
     model.dispose();

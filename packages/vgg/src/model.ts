@@ -152,7 +152,7 @@ export class Model implements Embedder {
   }
 
   /** What the backend holds now, for all models on it. */
-  memory(): BackendMemory {
+  async memory(): Promise<BackendMemory> {
     return this.#backend.memory();
   }
 

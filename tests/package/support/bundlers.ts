@@ -8,16 +8,21 @@ import { build as vite } from 'vite';
 import webpack from 'webpack';
 import type { Project } from './project.ts';
 
-/** Builds `page.js` of the project into `out` as somebody would who read nothing but the bundler's first page; answers its warnings. */
-export type Bundle = (project: Project, out: string) => Promise<string[]>;
+/**
+ * Builds a page of the project into `out` as somebody would who read nothing but the bundler's first page; answers its warnings.
+ * `entries` are the page's script, by default `page.js`, and for bundlers that do not find a worker by themselves its script.
+ */
+export type Bundle = (project: Project, out: string, entries?: readonly string[]) => Promise<string[]>;
 
-const HTML =
-  '<!doctype html><meta charset="utf-8"><title>bundled</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
+const PAGE: readonly string[] = ['page.js'];
+/** A page with one script. */
+export const html = (script: string) =>
+  `<!doctype html><meta charset="utf-8"><title>bundled</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
 
 /** A folder to serve: the page, and the weights beside it. No .wasm is copied. */
-async function pageFolder(project: Project, out: string, html = HTML): Promise<void> {
+async function pageFolder(project: Project, out: string, script = 'page.js'): Promise<void> {
   await mkdir(out, { recursive: true });
-  await writeFile(join(out, 'index.html'), html);
+  await writeFile(join(out, 'index.html'), html(script));
   await copyFile(project.path('small.safetensors'), join(out, 'small.safetensors'));
 }
 
@@ -35,10 +40,10 @@ export const BUNDLERS: Record<string, Bundle> = {
     return warnings.map(({ text }) => text);
   },
 
-  async 'esbuild, split in chunks'(project, out) {
-    await pageFolder(project, out);
+  async 'esbuild, split in chunks'(project, out, entries = PAGE) {
+    await pageFolder(project, out, entries[0]);
     const { warnings } = await esbuild({
-      entryPoints: [project.path('page.js')],
+      entryPoints: entries.map((name) => project.path(name)),
       outdir: out,
       bundle: true,
       splitting: true,
@@ -49,11 +54,11 @@ export const BUNDLERS: Record<string, Bundle> = {
     return warnings.map(({ text }) => text);
   },
 
-  async Rollup(project, out) {
-    await pageFolder(project, out);
+  async Rollup(project, out, entries = PAGE) {
+    await pageFolder(project, out, entries[0]);
     const warnings: string[] = [];
     const bundle = await rollup({
-      input: project.path('page.js'),
+      input: entries.map((name) => project.path(name)),
       plugins: [nodeResolve({ browser: true }), commonjs()],
       // tfjs's own modules: `this` at the top, and circles.
       onwarn: ({ code, message, id }) => {
@@ -66,12 +71,12 @@ export const BUNDLERS: Record<string, Bundle> = {
     return warnings;
   },
 
-  async 'webpack 5'(project, out) {
+  async 'webpack 5'(project, out, [entry] = PAGE) {
     await pageFolder(project, out);
     const stats = await new Promise<webpack.Stats>((resolve, reject) => {
       const compiler = webpack({
         mode: 'production',
-        entry: project.path('page.js'),
+        entry: project.path(entry!),
         context: project.folder,
         output: { path: out, filename: 'page.js' },
         performance: { hints: false },
@@ -85,11 +90,12 @@ export const BUNDLERS: Record<string, Bundle> = {
     return warnings.map(({ message }) => message);
   },
 
-  async Vite(project, out) {
+  async Vite(project, out, [entry] = PAGE) {
     // Vite starts from a page of its own.
-    await writeFile(project.path('index.html'), HTML.replace('src="page.js"', 'src="./page.js"'));
+    await writeFile(project.path('index.html'), html(`./${entry}`));
     const warnings: string[] = [];
-    const note = (message: string) => void warnings.push(message);
+    // How long its plugins took depends on the machine.
+    const note = (message: string) => void (message.includes('PLUGIN_TIMINGS') || warnings.push(message));
     await vite({
       root: project.folder,
       configFile: false,

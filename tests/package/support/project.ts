@@ -48,7 +48,7 @@ export async function installProject(): Promise<Project> {
       timeout: 150_000,
     });
     if (installed.status !== 0) throw new Error(`npm install failed: ${installed.stderr}`);
-    for (const name of ['smoke.mjs', 'required.cjs', 'silent.mjs', 'page.js', 'types.ts'])
+    for (const name of ['smoke.mjs', 'required.cjs', 'silent.mjs', 'page.js', 'worker-page.js', 'engine.js', 'types.ts'])
       await copyFile(join(apps, name), project.path(name));
     await writeFile(project.path('small.safetensors'), weightFile());
     const { data, width, height, channels } = picture();

@@ -16,7 +16,7 @@ export interface DecodeOptions {
 }
 
 /** The instance type of a global class where the platform's types have it, so that these types compile with and without DOM. */
-type Global<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Instance } } ? Instance : never;
+export type Global<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Instance } } ? Instance : never;
 
 /** A Node stream of encoded bytes (`process.stdin`, `createReadStream`); an object-mode stream is an iterable of pictures instead. */
 export interface ByteStream extends AsyncIterable<Uint8Array | string> {

@@ -8,7 +8,9 @@ import type { Picture } from '../../pictures/picture.js';
 import { fromRaw } from '../../pictures/raw.js';
 import { bitmapPixels } from './pixels.js';
 
-const KINDS = 'an img, canvas, video, ImageData, ImageBitmap, VideoFrame, Blob, URL, bytes, { data, width, height, channels } or tensor';
+/** What {@link decodeImage} takes, in words. */
+export const KINDS =
+  'an img, canvas, video, ImageData, ImageBitmap, VideoFrame, Blob, URL, bytes, { data, width, height, channels } or tensor';
 
 /** Neither the colour profile nor the alpha touches the colours. */
 const AS_STORED: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -40,6 +42,20 @@ export async function decodeImage(image: unknown, options: DecodeOptions = {}): 
   const picture = await decodeEncoded(encoded, name);
   throwIfAborted(options.signal, 'decode');
   return options.orientation ? orient(picture, encoded.orientation) : picture;
+}
+
+/**
+ * What a picture object of the page shows now, to be read elsewhere and closed there; undefined for anything else, ImageData too.
+ *
+ * @throws VggError `VGG_INPUT` as {@link decodeImage}
+ */
+export async function captureShown(image: unknown, name: string): Promise<ImageBitmap | VideoFrame | undefined> {
+  if (isA(image, 'HTMLImageElement') && !image.complete) await loaded(image, name);
+  const shown = shownSize(image, name);
+  if (shown === undefined) return undefined;
+  checkPixels(shown.width, shown.height, { name });
+  // A clone of a frame shares its pixels.
+  return isA(image, 'VideoFrame') ? image.clone() : snapshot(shown.source, name);
 }
 
 function isA<Name extends keyof Instances>(value: unknown, name: Name): value is Instances[Name] {
