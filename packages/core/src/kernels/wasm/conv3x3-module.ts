@@ -9,7 +9,7 @@ import type { ItemKernel } from './threads/layout.js';
 export type Conv3x3Build = 'fixed' | 'relaxed';
 
 /** The exports of assembly/conv3x3.ts that threads share. */
-export const ITEM_KERNELS = ['convolveRowsItem', 'convolveStripItem', 'transformInputItem', 'multiplyItem', 'transformFilterItem'] as const;
+export const ITEM_KERNELS = ['convolveRowsItem', 'convolveStripItem', 'convolveWindowsItem', 'transformInputItem', 'multiplyItem', 'transformFilterItem'] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
 
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
@@ -17,6 +17,7 @@ export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, Ite
   writeConstants(at: number): void;
   packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
   rowBytes(layer: number): number;
+  windowBytes(): number;
   stripBytes(layer: number, rows: number): number;
   panelBytes(layer: number, tiles: number, panels: number): number;
   inputBytes(layer: number, tiles: number): number;

@@ -3,7 +3,9 @@ import { VggError } from '@vgg/errors';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referenceConv2d } from '../reference.js';
-import { type Conv3x3, type Conv3x3Options, installConv3x3 } from './conv3x3.js';
+import { type Conv3x3, installConv3x3 } from './conv3x3.js';
+import { MEMORY_MODES } from './conv3x3-memory.js';
+import type { Conv3x3Build } from './conv3x3-module.js';
 import { cutSide, stripRows } from './conv3x3-plan.js';
 import { simdOf } from './features.js';
 import { instantiate } from './instantiate.js';
@@ -89,25 +91,23 @@ function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): num
 }
 
 const RELAXED = simdOf(WebAssembly) === 'relaxed';
-const VARIANTS: [string, boolean, Conv3x3Options][] = [
-  ['shared heap', true, { build: 'fixed' }],
-  ['heap of its own, small filters', false, { build: 'fixed', filters: 'small' }],
-  ...(RELAXED ? [['fused multiply-add', true, { build: 'relaxed' }] as [string, boolean, Conv3x3Options]] : []),
-];
+const BUILDS: Conv3x3Build[] = RELAXED ? ['fixed', 'relaxed'] : ['fixed'];
+const VARIANTS = BUILDS.flatMap((build, i) => MEMORY_MODES.map((mode, j) => ({ build, mode, shared: (i + j) % 2 === 0 })));
 
-describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: %s', (_, shared, options) => {
+describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: $build, $mode, shared heap $shared', ({ build, mode, shared }) => {
   let conv: Conv3x3;
   let runtime: CountingRuntime;
   beforeAll(async () => {
     runtime = await openRuntime(shared);
     await useBackend(runtime);
-    conv = await installConv3x3(runtime, options);
+    conv = await installConv3x3(runtime, { build });
+    conv.mode = mode;
   });
   afterAll(() => tf.removeBackend('wasm'));
 
   it('runs on the heap it was given', () => {
     expect(runtime.memory.buffer instanceof SharedArrayBuffer).toBe(shared);
-    expect(conv.build).toBe(options.build);
+    expect(conv.build).toBe(build);
   });
 
   it.each<Shape>([
@@ -126,6 +126,21 @@ describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: %s', (_
   ])('batch %i, %i x %i, %i to %i channels', (...shape) => {
     expect(errorOf(shape, { relu: true, bias: true })).toBeLessThan(LIMIT);
     expect(errorOf(shape, { fused: false })).toBeLessThan(LIMIT);
+  });
+
+  it.runIf(mode === 'small').each<Shape>([
+    [1, 1, 1, 400, 400],
+    [1, 6, 5, 391, 385],
+    [2, 5, 7, 257, 601],
+    [3, 14, 13, 300, 512],
+  ])('on the filter as it lies: batch %i, %i x %i, %i to %i channels', (...shape) => {
+    const before = conv.filterBytes();
+    for (const valid of [false, true]) {
+      if (valid && shape[1] < 3) continue;
+      expect(errorOf(shape, { relu: true, bias: true, valid })).toBeLessThan(2e-6);
+    }
+    expect(errorOf(shape, { fused: false })).toBeLessThan(2e-6);
+    expect(conv.filterBytes()).toBe(before);
   });
 
   it('any shape, with and without bias, relu and padding', () => {
@@ -200,7 +215,7 @@ describe('installConv3x3', () => {
   afterAll(() => tf.removeBackend('wasm'));
 
   it('installs once for a backend, and says what it covers', async () => {
-    expect(await installConv3x3(runtime, { filters: 'small' })).toBe(conv);
+    expect(await installConv3x3(runtime, { build: 'fixed' })).toBe(conv);
     expect(conv.coverage).toContain('3x3');
     expect(kernels()).not.toContain(stock[0]);
     expect(kernels()).not.toContain(stock[1]);

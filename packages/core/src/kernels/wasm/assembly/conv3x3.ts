@@ -3,9 +3,10 @@
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
-export { convolveRowsItem, convolveStripItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
+export { convolveRowsItem, convolveStripItem, convolveWindowsItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export { responseBytes, responsePixels, scalePixels, writeFactors } from './normalise';
 export { poolRows } from './pool';
 export { multiply, productBytes } from './product';
 export { writeConstants } from './transforms';
+export { windowBytes } from './windows';
 export { inputBytes, panelBytes, stripBytes } from './winograd';
