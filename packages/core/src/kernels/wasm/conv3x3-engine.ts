@@ -1,7 +1,7 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
-import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
 import { type FilterForm, filterBytes, filterForm, type MemoryMode, POINTS } from './conv3x3-memory.js';
+import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
 import { BLOCK_PANELS, cutSide, divide, divideWindows, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';

@@ -9,7 +9,14 @@ import type { ItemKernel } from './threads/layout.js';
 export type Conv3x3Build = 'fixed' | 'relaxed';
 
 /** The exports of assembly/conv3x3.ts that threads share. */
-export const ITEM_KERNELS = ['convolveRowsItem', 'convolveStripItem', 'convolveWindowsItem', 'transformInputItem', 'multiplyItem', 'transformFilterItem'] as const;
+export const ITEM_KERNELS = [
+  'convolveRowsItem',
+  'convolveStripItem',
+  'convolveWindowsItem',
+  'transformInputItem',
+  'multiplyItem',
+  'transformFilterItem',
+] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
 
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
