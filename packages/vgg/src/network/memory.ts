@@ -40,7 +40,7 @@ const PRODUCT_BYTES = 192 * 1024;
  * @throws VggError `VGG_SHAPE` if the picture does not get through the network
  * @example
  * planMemory(network('vgg16'), { top: false, memory: 'small' });
- * // { weights: 58858752, filters: 53484288, activations: 25690112, scratch: 2550000, total: 0 }
+ * // { weights: 58858752, filters: 53484288, activations: 25690112, scratch: 2546048, total: 140579200 }
  */
 export function planMemory(network: Network, options: MemoryPlanOptions = {}): MemoryPlan {
   const { size = {}, top = true } = options;

@@ -79,7 +79,7 @@ const LINE = 64;
 /** The memory of the kernels on one heap, and how they are called. */
 export class Conv3x3Engine {
   filterBytes = 0;
-  /** Where the outputs have ended at most. */
+  /** Where outputs have ended at most since filters were last freed: what a model leaves behind is for the next one. */
   private end = 0;
   /** What the next convolutions take for their filters. */
   mode: MemoryMode = 'fast';
@@ -274,6 +274,7 @@ export class Conv3x3Engine {
     for (const block of this.filters.get(dataId)?.values() ?? []) {
       this.runtime.free(block.pointer);
       this.filterBytes -= block.bytes;
+      this.end = 0;
     }
     this.filters.delete(dataId);
   }
