@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Conv3x3Options, installConv3x3 } from '../packages/core/src/kernels/wasm/conv3x3.js';
+import type { MemoryMode } from '../packages/core/src/kernels/wasm/conv3x3-memory.js';
 import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
 import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
@@ -22,14 +23,14 @@ interface Layer {
 
 /**
  * Our 3x3 convolution, on one thread and on several, against the one of tfjs on the same tensors, in interleaved rounds:
- * node benchmarks/run.mjs conv3x3 [size] [blocks] [rounds] [fixed|relaxed|auto] [fast|small] [threads]
+ * node benchmarks/run.mjs conv3x3 [size] [blocks] [rounds] [fixed|relaxed|auto] [fast|balanced|small] [threads]
  */
 export async function main([
   size = '128',
   blocks = '3',
   rounds = '7',
   build = 'auto',
-  filters = 'fast',
+  mode = 'fast',
   threads = '2',
 ]: string[]): Promise<void> {
   const { runtime } = await instantiate({ simd: simdOf(WebAssembly) !== 'none', shared: true });
@@ -38,7 +39,7 @@ export async function main([
   await tf.setBackend('wasm');
   const pool = new ThreadPool(runtime);
   await pool.grow(Number(threads));
-  const options: Conv3x3Options = { pool, ...(build === 'auto' ? {} : { build: build as 'fixed' }), filters: filters as 'fast' };
+  const options: Conv3x3Options = { pool, ...(build === 'auto' ? {} : { build: build as 'fixed' }) };
 
   const layers: Layer[] = [];
   let channels = 3;
@@ -92,6 +93,7 @@ export async function main([
     };
     measureAll(stock, whole[0]);
     const conv = await installConv3x3(runtime, options);
+    conv.mode = mode as MemoryMode;
     pool.limit = Number(threads);
     const setup = time(() => {
       for (const [i, layer] of layers.entries()) convolve(inputs[i], layer).dispose();
@@ -113,7 +115,7 @@ export async function main([
 
   const load = (await import('node:os')).loadavg()[0].toFixed(1);
   console.log(
-    `node ${process.version}, ${size}x${size}, ${blocks} blocks, build ${built}, filters ${filters}, ${rounds} rounds, medians; load ${load}`,
+    `node ${process.version}, ${size}x${size}, ${blocks} blocks, build ${built}, memory ${mode}, ${rounds} rounds, medians; load ${load}`,
   );
   console.log(`layer      stock ms  ours ms  ${pool.threads} threads  ratio   GFLOP/s: stock  ours  ${pool.threads} threads`);
   layers.forEach((layer, i) => {

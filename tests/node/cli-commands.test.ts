@@ -461,6 +461,21 @@ describe('bench', () => {
     expect(err).toMatch(/run 10 of 10: [\d.]+ ms/);
   });
 
+  test('VGG-16 takes the memory that was planned', { timeout: 120_000 }, async () => {
+    const small = ['--part', 'features', '--memory', 'small', '--threads', '1', '--runs', '1', '--warmup', '1'];
+    const { code, json } = await vgg(['bench', '--arch', 'vgg16', ...small, ...WASM, '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ memory: 'small', memoryPlan: { weights: 4 * 14_714_688 } });
+    const { total } = json.memoryPlan as { total: number };
+    expect(Math.abs((json.heapBytes as number) - total)).toBeLessThan(0.05 * total);
+    const { memory } = (await vgg(['info', 'vgg16', '--no-top', '--json'])).json as { memory: Record<string, unknown> };
+    expect(memory.small).toEqual(json.memoryPlan);
+    expect((await vgg(['info', 'vgg16', '--no-top'])).out).toMatch(
+      /^memory of the wasm backend: fast 506 MB, balanced 326 MB, small 141 MB$/m,
+    );
+    expect((await vgg(['doctor', ...WASM, '--memory', 'balanced'])).out).toMatch(/^memory +balanced \(asked for\)$/m);
+  });
+
   test('a profile has every layer, its time and its kernel', async () => {
     const { code, json } = await vgg(['bench', '--weights', weights, '--runs', '3', '--profile', ...WASM, '--json']);
     expect(code).toBe(0);

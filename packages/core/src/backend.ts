@@ -3,7 +3,9 @@ import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
 import { absent, type BackendWish, planBackends, resolveWish, type Step } from './choose.js';
 import { type Core, type CoreOptions, openCore } from './core.js';
 import { currentEnvironment, type Environment } from './environment.js';
+import type { MemoryMode } from './kernels/wasm/conv3x3-memory.js';
 import type { ThreadPool } from './kernels/wasm/threads/pool.js';
+import { wantedMemory } from './memory.js';
 import { type AdapterReport, type BackendName, type BackendReport, probeBackend, probeBackends } from './probe.js';
 import { selfTest } from './self-test.js';
 import { wantedThreads } from './threads.js';
@@ -15,6 +17,10 @@ export interface BackendInfo {
   threads: number;
   /** wasm: why so many, and how to have more. */
   threadsReason?: string;
+  /** wasm: how much memory this opener's convolutions may take to be fast. */
+  memory?: MemoryMode;
+  /** wasm: who chose it. */
+  memoryReason?: string;
   simd: 'none' | 'fixed' | 'relaxed';
   /** Why this backend, and why not those before it. */
   reason: string;
@@ -69,6 +75,12 @@ export interface OpenBackendOptions extends CoreOptions {
    * cores, 8 at most. All openers share the same ones. A page must be isolated, else it has one (`info.threadsReason` says how).
    */
   threads?: number;
+  /**
+   * wasm: how much memory the filters of this opener's 3x3 convolutions may take: `fast` keeps 7 numbers for each weight, `balanced` 4 where
+   * maps are small, `small` none of large filters. Default: `VGG_MEMORY`, in a page `?memory=`, else `fast`. What another opener of the same
+   * filters keeps stays as it is.
+   */
+  memory?: MemoryMode;
   signal?: AbortSignal;
   /** Stands in for what the engine offers; for tests. */
   environment?: Environment;
@@ -79,7 +91,7 @@ export interface OpenBackendOptions extends CoreOptions {
  * `info.steps` says why the others were not taken; a backend asked for by name is that one or an error.
  *
  * @throws VggError `VGG_BACKEND` when a named backend is not there, with the reason and what to do
- * @throws VggError `VGG_OPTION` when the wish names no backend, or `threads` is no whole number from 1 to 64
+ * @throws VggError `VGG_OPTION` when the wish names no backend, `threads` is no whole number from 1 to 64, or `memory` is no mode
  * @example
  * const backend = await openBackend('auto');
  * backend.info.reason; // 'WASM with relaxed SIMD (webgpu: the optional package webgpu is not installed ...)'
@@ -89,6 +101,7 @@ export async function openBackend(wish: BackendWish = 'auto', options: OpenBacke
   const environment = options.environment ?? currentEnvironment();
   const resolved = resolveWish(wish, environment);
   wantedThreads(options.threads, environment);
+  wantedMemory(options.memory, environment);
   const backend = resolved === 'auto' ? await openBest(environment, options) : await openNamed(resolved, wish, environment, options);
   throwIfAborted(options.signal, 'openBackend');
   return backend;
@@ -99,7 +112,7 @@ async function openNamed(name: BackendName, wish: BackendWish, environment: Envi
   if (!report.available) throw absent(name, report.reason);
   const by = wish === 'auto' ? `asked for by ${environment.wishFrom}` : 'asked for by name';
   const core = await openCore(report, environment, options);
-  return handle(core, report, `${report.reason}, ${by}`, [], await openThreads(core, report, environment, options), options);
+  return handle(core, report, `${report.reason}, ${by}`, [], await openThreads(core, report, environment, options), environment, options);
 }
 
 async function openBest(environment: Environment, options: OpenBackendOptions): Promise<Backend> {
@@ -110,7 +123,7 @@ async function openBest(environment: Environment, options: OpenBackendOptions): 
       const core = await openCore(report, environment, options);
       const before = steps.map((step) => `${step.name}: ${step.reason}`).join('; ');
       const threads = await openThreads(core, report, environment, options);
-      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps, threads, options);
+      const backend = handle(core, report, before ? `${report.reason} (${before})` : report.reason, steps, threads, environment, options);
       if (report.name === 'webgpu') await selfTest(backend);
       return backend;
     } catch (error) {
@@ -144,9 +157,11 @@ function handle(
   reason: string,
   passedOver: Step[],
   { most, why }: Threads,
-  { maxBindingBytes = Number.POSITIVE_INFINITY }: CoreOptions,
+  environment: Environment,
+  { maxBindingBytes = Number.POSITIVE_INFINITY, memory: asked }: OpenBackendOptions,
 ): Backend {
   const { name, pool } = core;
+  const chosen = core.memory && wantedMemory(asked, environment);
   const threads = () => Math.min(most, pool?.threads ?? 1);
   const readFaults = core.faults.reader(name);
   const check = () => {
@@ -163,6 +178,7 @@ function handle(
       get threadsReason() {
         return threads() < most ? `${threads()} of the ${most} wished for could be had` : why;
       },
+      ...(chosen && { memory: chosen.memory, memoryReason: chosen.why }),
       simd: report.simd ?? 'none',
       reason,
       steps: [...passedOver, { name, reason: `taken: ${report.reason}` }],
@@ -174,7 +190,7 @@ function handle(
       ...(core.kernels && { kernels: core.kernels }),
     },
     run: (fn) => {
-      const result = withThreads(pool, most, () => runOn(name, fn));
+      const result = withThreads(pool, most, () => withMemory(core.memory, chosen?.memory, () => runOn(name, fn)));
       try {
         // On wasm a failed operator is known at once.
         check();
@@ -213,6 +229,18 @@ function withThreads<T>(pool: ThreadPool | undefined, most: number, fn: () => T)
     return fn();
   } finally {
     pool.limit = limit;
+  }
+}
+
+/** Runs a function whose convolutions take so much memory. */
+function withMemory<T>(setting: { mode: MemoryMode } | undefined, mode: MemoryMode | undefined, fn: () => T): T {
+  if (!setting || !mode) return fn();
+  const former = setting.mode;
+  setting.mode = mode;
+  try {
+    return fn();
+  } finally {
+    setting.mode = former;
   }
 }
 

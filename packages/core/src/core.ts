@@ -3,6 +3,7 @@ import { shareWork } from '@vgg/errors';
 import { absent } from './choose.js';
 import type { Environment } from './environment.js';
 import { Faults } from './faults.js';
+import type { MemoryMode } from './kernels/wasm/conv3x3-memory.js';
 import type { ThreadPool } from './kernels/wasm/threads/pool.js';
 import type { WorkerFactory } from './kernels/wasm/threads/spawn.js';
 import type { BackendName, BackendReport } from './probe.js';
@@ -36,6 +37,8 @@ export interface Core {
   heapBytes?(): number;
   /** wasm: the threads, shared by all who open it. */
   pool?: ThreadPool;
+  /** wasm: the memory mode of what runs next; undefined where our convolutions do not run. */
+  memory?: { mode: MemoryMode };
 }
 
 const cores = new Map<BackendName, Promise<Core>>();
@@ -74,7 +77,7 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
   async wasm(report, _environment, options) {
     const { openWasm } = await import('./kernels/wasm/open.js');
     const { wasmBinary, wasmUrl, signal, workerFactory, onWarning } = options;
-    const { runtime, complaints, kernels, pool } = await openWasm({
+    const { runtime, complaints, kernels, pool, memory } = await openWasm({
       simd: report.simd !== 'none',
       shared: report.sharedMemory === true,
       ...(wasmBinary && { wasmBinary }),
@@ -87,6 +90,7 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
     return {
       name: 'wasm',
       pool,
+      memory,
       faults,
       sharedMemory: runtime.shared,
       kernels,

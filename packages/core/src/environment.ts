@@ -31,6 +31,8 @@ export interface Environment {
   readonly wishFrom: string;
   /** A number of threads asked for from outside: the variable VGG_THREADS, or `?threads=` in the page's URL. */
   readonly threads?: string | undefined;
+  /** A memory mode asked for from outside: the variable VGG_MEMORY, or `?memory=` in the page's URL. */
+  readonly memory?: string | undefined;
 }
 
 interface Globals {
@@ -65,6 +67,7 @@ export function currentEnvironment(): Environment {
     wish: (server ? variable(globals, 'VGG_BACKEND') : query.get('backend')) || undefined,
     wishFrom: server ? 'the environment variable VGG_BACKEND' : "the page's URL parameter backend",
     threads: (server ? variable(globals, 'VGG_THREADS') : query.get('threads')) || undefined,
+    memory: (server ? variable(globals, 'VGG_MEMORY') : query.get('memory')) || undefined,
   };
 }
 

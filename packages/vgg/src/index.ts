@@ -27,6 +27,7 @@ export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOption
 export type { Layer, Network, Padding, Plan, PlanInput, PlannedConv, PoolKind, Rounding } from './network/plan.js';
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './network/layers.js';
 export { compareStack, type Summary, type SummaryRow, summarize } from './network/summary.js';
+export { type MemoryPlan, type MemoryPlanOptions, planMemory } from './network/memory.js';
 export { formatSummary } from './network/format-summary.js';
 
 export type { FoldOptions } from './weights/fold.js';
@@ -52,5 +53,5 @@ export { type Prepared, type PrepareOptions, prepare } from './pictures/preproce
 export { FILTERS, type Filter, resize } from './pictures/resample.js';
 
 // Backends and errors.
-export { type BackendInfo, type BackendName, type BackendReport, probeBackends } from '@vgg/core';
+export { type BackendInfo, type BackendName, type BackendReport, type MemoryMode, probeBackends } from '@vgg/core';
 export { isVggError, type OnProgress, type Progress, VggError, type VggErrorCode } from '@vgg/errors';

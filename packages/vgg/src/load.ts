@@ -1,4 +1,13 @@
-import { type BackendName, openBackend, registerGradients, type WorkerFactory } from '@vgg/core';
+import {
+  type BackendInfo,
+  type BackendName,
+  currentEnvironment,
+  type MemoryMode,
+  openBackend,
+  registerGradients,
+  type WorkerFactory,
+  wantedMemory,
+} from '@vgg/core';
 import { abortable, throwIfAborted, type VggError } from '@vgg/errors';
 import type { FileGraph, TensorInfo, WeightFile } from '@vgg/loaders';
 import { carriedClasses } from './classes/carried.js';
@@ -6,6 +15,7 @@ import { type ClassName, classNames } from './classes/classes.js';
 import { parseClasses } from './classes/parse-classes.js';
 import type { SourceInput } from './io/io.js';
 import { Model } from './model.js';
+import { chooseMemory } from './network/memory.js';
 import type { Network, PlanInput } from './network/plan.js';
 import type { Preprocessing } from './pictures/preprocessing.js';
 import { isDenseTap, type OpenWeightsOptions, openAnyWeights, openNetworkWeights } from './weights/open-weights.js';
@@ -26,6 +36,14 @@ export interface LoadOptions extends OpenWeightsOptions {
    * else the number of cores, 8 at most. Models share their threads. In a page that is not isolated there is one.
    */
   threads?: number;
+  /**
+   * wasm: how much memory the model may take to be fast. The transformed filters of VGG-16's convolutions take 418 MB with `fast`, 239 MB with
+   * `balanced` and 53 MB with `small`, which is about half as fast. Default: the environment variable `VGG_MEMORY`, in a page `?memory=`, else
+   * `fast`, or what fits. {@link planMemory} tells beforehand.
+   */
+  memory?: MemoryMode;
+  /** wasm: bytes that the model is planned to take at most, as by {@link planMemory} for one picture; default 4 GiB, the most a heap can have. */
+  maxMemoryBytes?: number;
   /** wasm: makes the worker of a thread, where a page's Content-Security-Policy does not allow `worker-src blob:`. */
   workerFactory?: WorkerFactory;
   /**
@@ -45,8 +63,8 @@ export interface LoadOptions extends OpenWeightsOptions {
  * read, so a file whose later parts are missing serves every layer before the hole.
  *
  * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights
- * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_ABORTED`,
- *   `VGG_OPTION` (a number of threads that is none, an option that cannot be sent to a `worker`)
+ * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_MEMORY`,
+ *   `VGG_ABORTED`, `VGG_OPTION` (a number of threads that is none, an option that cannot be sent to a `worker`)
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
  * model.backend.name; // 'wasm'
@@ -73,9 +91,9 @@ async function loadModel(arch: string | PlanInput | undefined, options: LoadOpti
   if (options.worker) return (await import('./worker/client.js')).loadInWorker(arch, options);
   const { signal, onProgress } = options;
   const taps = options.layers === undefined ? [] : [options.layers].flat();
-  const { maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning } = options;
-  const starting = { signal, maxBindingBytes, wasmUrl, wasmBinary, threads, workerFactory, onWarning };
-  const backend = await openBackend(options.backend ?? 'auto', starting);
+  const { maxBindingBytes, wasmUrl, wasmBinary, threads, memory, workerFactory, onWarning } = options;
+  const starting = { signal, maxBindingBytes, wasmUrl, wasmBinary, threads, memory, workerFactory, onWarning };
+  let backend = await openBackend(options.backend ?? 'auto', starting);
   registerGradients();
   const { file, network, mapping, preprocessing, name, set, licence, source } = await openNetworkWeights(
     arch,
@@ -84,6 +102,8 @@ async function loadModel(arch: string | PlanInput | undefined, options: LoadOpti
   );
   const store = new WeightStore(file, mapping);
   try {
+    const fitting = fittingMemory(network, taps, backend.info, options);
+    if (fitting !== backend.info.memory) backend = await openBackend(backend.name, { ...starting, memory: fitting });
     const { signal: _, ...fetching } = options;
     const known = options.classes ?? carriedNames(file, network, name, options.onWarning);
     const names = () => classNames(known, network.classes, set, fetching);
@@ -99,6 +119,17 @@ async function loadModel(arch: string | PlanInput | undefined, options: LoadOpti
     await store.dispose();
     throw error;
   }
+}
+
+/** The memory mode in which the model fits the heap; undefined where there are no modes. Dense layers count where a tap needs them. */
+function fittingMemory(network: Network, taps: readonly string[], info: BackendInfo, options: LoadOptions): MemoryMode | undefined {
+  const { memory, threads } = info;
+  if (!memory) return undefined;
+  const { asked } = wantedMemory(options.memory, currentEnvironment());
+  const { maxMemoryBytes, onWarning } = options;
+  const fitting = chooseMemory(network, { memory, asked, threads, top: taps.some(isDenseTap), maxMemoryBytes });
+  if (fitting !== memory) onWarning?.(`load: memory ${memory} does not fit the heap, so memory ${fitting} is taken`);
+  return fitting;
 }
 
 /** Class names that the file carries; a list of another length than the outputs is left, with a warning. */

@@ -54,6 +54,12 @@ export const GLOBAL_FLAGS = {
     about: 'threads of the wasm backend',
     defaultText: '$VGG_THREADS, or the number of cores, at most 8',
   },
+  memory: {
+    type: 'choice',
+    choices: ['fast', 'balanced', 'small'],
+    about: 'how much memory the wasm backend may take to be fast',
+    defaultText: '$VGG_MEMORY, or fast',
+  },
   seed: { type: 'integer', value: 'N', about: 'seed of everything random', default: 0 },
   quiet: { type: 'boolean', short: 'q', about: 'no progress and no warnings' },
   help: { type: 'boolean', short: 'h', about: 'show this help' },

@@ -1,4 +1,6 @@
+import type { MemoryMode } from '@vgg/core';
 import { aliasesFor } from '../network/layers.js';
+import { megabytes, planMemory } from '../network/memory.js';
 import type { Network } from '../network/plan.js';
 import type { Summary } from '../network/summary.js';
 import { table } from './text.js';
@@ -32,6 +34,17 @@ export const describe = (
     aliases: aliases?.(name),
   })),
 });
+
+/** What the network takes of the wasm backend's heap, for one picture on one thread. */
+export const memoryPlans = (network: Network, size: Size) => {
+  const plan = (memory: MemoryMode) => planMemory(network, { size, memory });
+  return { fast: plan('fast'), balanced: plan('balanced'), small: plan('small') };
+};
+
+export function memoryLine(plans: ReturnType<typeof memoryPlans>): string {
+  const totals = Object.entries(plans).map(([mode, { total }]) => `${mode} ${megabytes(total)}`);
+  return `memory of the wasm backend: ${totals.join(', ')}`;
+}
 
 export const otherNames = (network: Network) => (layer: string) => aliasesFor(network, layer).slice(1);
 

@@ -80,6 +80,7 @@ export async function openModel(
     preprocessing: preprocessing === undefined ? undefined : parsePreprocessing(preprocessing),
     backend: options.backend,
     threads: options.threads,
+    memory: options.memory,
     offline: offline || undefined,
     signal,
     onProgress,

@@ -1,7 +1,8 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
+import { type FilterForm, filterBytes, filterForm, type MemoryMode, POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
-import { BLOCK_PANELS, cutSide, divide, isDirect, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divide, divideWindows, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
 
@@ -70,30 +71,31 @@ const CONSTANTS_BYTES = 64;
 const FILTER_WORK_BYTES = 896;
 /** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
 const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
+/** Holes that are looked at for a place behind them. */
+const MOST_HOLES = 64;
 /** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
 const LINE = 64;
 
 /** The memory of the kernels on one heap, and how they are called. */
 export class Conv3x3Engine {
   filterBytes = 0;
+  /** Where outputs have ended at most since filters were last freed: what a model leaves behind is for the next one. */
+  private end = 0;
+  /** What the next convolutions take for their filters. */
+  mode: MemoryMode = 'fast';
   private disposed = false;
-  /** Transformed filters by the filter's data, then by shape: tensors of one data can have several. */
+  /** Transformed filters by the filter's data, then by form and shape: tensors of one data can have several. */
   private readonly filters = new Map<DataId, Map<string, Block>>();
-  private scratch: Block | undefined;
   /** The constants, then the layer, then the filter that is being transformed. */
   private readonly head: number;
   private readonly headBlock: number;
-  private readonly points: number;
 
   constructor(
     private readonly runtime: WasmRuntime,
     private readonly kernels: Conv3x3Exports,
     private readonly pool: ThreadPool,
     private readonly items: Record<ItemKernelName, PoolKernel>,
-    /** Tiles of 4 alone. */
-    private readonly small: boolean,
   ) {
-    this.points = small ? 36 : 64;
     this.headBlock = runtime.malloc(CONSTANTS_BYTES + (LAYER_FIELDS.length + FILTER_FIELDS.length) * 4 + LINE);
     this.head = aligned(this.headBlock);
     kernels.writeConstants(this.head);
@@ -120,29 +122,18 @@ export class Conv3x3Engine {
    * Computes it into a new tensor.
    * @throws VggError `VGG_MEMORY` when the heap is full; what the call had taken is free again
    */
-  run(call: ConvCall): TensorInfo {
-    const made = !this.filters.has(call.filter.dataId);
-    try {
-      return this.convolve(call);
-    } catch (error) {
-      if (made) this.forget(call.filter.dataId);
-      this.freeScratch();
-      throw error;
-    }
-  }
-
-  private convolve({ x, filter, bias, relu, info }: ConvCall): TensorInfo {
-    const { backend, memory } = this.runtime;
-    const direct = isDirect(info.inChannels);
-    const rows = cutSide(info.outHeight, this.small);
-    const columns = cutSide(info.outWidth, this.small);
+  run({ x, filter, bias, relu, info }: ConvCall): TensorInfo {
+    const { backend } = this.runtime;
+    const form = filterForm(this.mode, info);
+    const rows = cutSide(info.outHeight, form === 'fours');
+    const columns = cutSide(info.outWidth, form === 'fours');
     const panels = Math.ceil(info.outChannels / 8);
     const outputs = info.batchSize * info.outHeight * info.outWidth * info.outChannels;
     let threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
     const fields: LayerFields = {
       input: backend.getMemoryOffset(x.dataId),
       output: 0,
-      filter: this.filterOf(filter, info, direct),
+      filter: 0,
       bias: 0,
       constants: this.head,
       batch: info.batchSize,
@@ -159,7 +150,7 @@ export class Conv3x3Engine {
       rows4: rows.four,
       columns6: columns.six,
       columns4: columns.four,
-      points: this.points,
+      points: form === 'fours' ? POINTS.fours : POINTS.sixes,
       panels,
       blockPanels: BLOCK_PANELS,
       rowsPerItem: 0,
@@ -172,7 +163,10 @@ export class Conv3x3Engine {
     const layer = this.head + CONSTANTS_BYTES;
     this.describe(layer, fields, LAYER_FIELDS);
 
-    const plan = () => (direct ? this.directJob(layer, fields, threads) : this.tileJob(layer, fields, threads));
+    const plan = () => {
+      if (form === 'panels') return this.rowJob(layer, fields, threads);
+      return form === 'none' ? this.windowJob(fields, threads) : this.tileJob(layer, fields, threads);
+    };
     let job = plan();
     // Strips of very wide pictures are large.
     while (threads > 1 && threads * job.stride > MOST_PRIVATE_BYTES) {
@@ -180,19 +174,35 @@ export class Conv3x3Engine {
       job = plan();
     }
     const biasBytes = aligned(panels * 32);
-    fields.bias = this.scratchOf(biasBytes + job.sharedBytes + threads * job.stride);
-    fields.strip = fields.bias + biasBytes;
+    const kept = this.filterBytes;
+    // The output first: the scratch, which goes again, then lies behind it and leaves no hole.
     const output = this.makeOutput(info);
-    fields.output = backend.getMemoryOffset(output.dataId);
-    this.describe(layer, fields, LAYER_FIELDS);
-    const padded = new Float32Array(memory.buffer, fields.bias, panels * 8).fill(0);
-    if (bias) padded.set(new Float32Array(memory.buffer, backend.getMemoryOffset(bias.dataId), info.outChannels));
-    job.run({ job: layer, work: fields.strip + job.sharedBytes, stride: job.stride, threads });
-    return output;
+    try {
+      fields.output = backend.getMemoryOffset(output.dataId);
+      fields.filter = this.filterOf(filter, info, form);
+      this.withScratch(biasBytes + job.sharedBytes + threads * job.stride, (scratch) => {
+        fields.bias = scratch;
+        fields.strip = scratch + biasBytes;
+        this.describe(layer, fields, LAYER_FIELDS);
+        this.writeBias(scratch, panels * 8, bias);
+        job.run({ job: layer, work: fields.strip + job.sharedBytes, stride: job.stride, threads });
+      });
+      return output;
+    } catch (error) {
+      backend.disposeData(output.dataId, true);
+      if (kept < this.filterBytes) this.forget(filter.dataId);
+      throw error;
+    }
   }
 
-  /** The product without a transform: a few output rows an item. */
-  private directJob(layer: number, fields: LayerFields, threads: number): Job {
+  private writeBias(at: number, length: number, bias: TensorInfo | undefined): void {
+    const { backend, memory } = this.runtime;
+    const padded = new Float32Array(memory.buffer, at, length).fill(0);
+    if (bias) padded.set(new Float32Array(memory.buffer, backend.getMemoryOffset(bias.dataId) >>> 0, bias.shape[0]));
+  }
+
+  /** The product on the panels of a filter of few channels: a few output rows an item. */
+  private rowJob(layer: number, fields: LayerFields, threads: number): Job {
     const rows = fields.batch * fields.outHeight;
     fields.rowsPerItem = threads === 1 ? rows : Math.ceil(rows / (6 * threads));
     const items = Math.ceil(rows / fields.rowsPerItem);
@@ -200,6 +210,20 @@ export class Conv3x3Engine {
       sharedBytes: 0,
       stride: aligned(this.kernels.rowBytes(layer) >>> 0),
       run: (task) => this.pool.run(this.items.convolveRowsItem, { ...task, items }),
+    };
+  }
+
+  /** The product on the filter as it lies. */
+  private windowJob(fields: LayerFields, threads: number): Job {
+    const pixels = fields.batch * fields.outHeight * fields.outWidth;
+    const { pixelsPerItem, panelsPerItem } = divideWindows(pixels, fields.panels, threads);
+    fields.rowsPerItem = pixelsPerItem;
+    fields.panelsPerItem = panelsPerItem;
+    const items = Math.ceil(pixels / pixelsPerItem) * Math.ceil(fields.panels / panelsPerItem);
+    return {
+      sharedBytes: 0,
+      stride: aligned(this.kernels.windowBytes() >>> 0),
+      run: (task) => this.pool.run(this.items.convolveWindowsItem, { ...task, items }),
     };
   }
 
@@ -250,6 +274,7 @@ export class Conv3x3Engine {
     for (const block of this.filters.get(dataId)?.values() ?? []) {
       this.runtime.free(block.pointer);
       this.filterBytes -= block.bytes;
+      this.end = 0;
     }
     this.filters.delete(dataId);
   }
@@ -257,22 +282,19 @@ export class Conv3x3Engine {
   dispose(): void {
     this.disposed = true;
     for (const dataId of [...this.filters.keys()]) this.forget(dataId);
-    this.freeScratch();
     this.runtime.free(this.headBlock);
-  }
-
-  private freeScratch(): void {
-    if (this.scratch) this.runtime.free(this.scratch.pointer);
-    this.scratch = undefined;
   }
 
   /** A new output tensor. The allocator of tfjs answers 0, or a place past the end, when the heap is full. */
   private makeOutput(info: ConvInfo): TensorInfo {
     const { backend, memory } = this.runtime;
     const output = backend.makeOutput(info.outShape, 'float32');
-    const pointer = backend.getMemoryOffset(output.dataId);
+    const pointer = backend.getMemoryOffset(output.dataId) >>> 0;
     const bytes = info.outShape.reduce((product, size) => product * size, 4);
-    if (pointer !== 0 && pointer + bytes <= memory.buffer.byteLength) return output;
+    if (pointer !== 0 && pointer + bytes <= memory.buffer.byteLength) {
+      this.end = Math.max(this.end, pointer + bytes);
+      return output;
+    }
     backend.disposeData(output.dataId, true);
     throw new VggError(
       'VGG_MEMORY',
@@ -280,40 +302,68 @@ export class Conv3x3Engine {
     );
   }
 
-  private filterOf(filter: TensorInfo, info: ConvInfo, direct: boolean): number {
-    const { inChannels, outChannels } = info;
-    const shapes = this.filters.get(filter.dataId);
-    const key = `${inChannels}x${outChannels}`;
-    const known = shapes?.get(key);
-    if (known) return aligned(known.pointer);
-    const floats = Math.ceil(outChannels / 8) * 8 * (direct ? 9 * inChannels : this.points * Math.ceil(inChannels / 4) * 4);
-    // The scratch comes first: when there is no room for it, nothing else is taken.
-    const { threads } = this.pool;
-    const work = direct ? 0 : this.scratchOf(threads * FILTER_WORK_BYTES);
-    const block: Block = { pointer: 0, bytes: floats * 4 + LINE };
-    block.pointer = this.runtime.malloc(block.bytes);
+  private filterOf(filter: TensorInfo, { inChannels, outChannels }: ConvInfo, form: FilterForm): number {
     const source = this.runtime.backend.getMemoryOffset(filter.dataId);
-    const target = aligned(block.pointer);
-    if (direct) this.kernels.packFilter(source, target, inChannels, outChannels);
-    else {
-      const job = this.head + CONSTANTS_BYTES + LAYER_FIELDS.length * 4;
-      const fields = { input: source, output: target, inChannels, outChannels, points: this.points, blockPanels: BLOCK_PANELS };
-      this.describe(job, fields, FILTER_FIELDS);
-      this.pool.run(this.items.transformFilterItem, { job, work, stride: FILTER_WORK_BYTES, items: Math.ceil(outChannels / 8), threads });
+    if (form === 'none') return source;
+    const kept = this.filters.get(filter.dataId);
+    const key = `${form} ${inChannels}x${outChannels}`;
+    const known = kept?.get(key);
+    if (known) return aligned(known.pointer);
+    const bytes = filterBytes(form, inChannels, outChannels) + LINE;
+    const block: Block = { pointer: this.lasting(bytes), bytes };
+    try {
+      const target = aligned(block.pointer);
+      if (form === 'panels') this.kernels.packFilter(source, target, inChannels, outChannels);
+      else this.transform({ input: source, output: target, inChannels, outChannels, points: POINTS[form], blockPanels: BLOCK_PANELS });
+      this.filterBytes += bytes;
+      if (kept) kept.set(key, block);
+      else this.filters.set(filter.dataId, new Map([[key, block]]));
+      return target;
+    } catch (error) {
+      this.runtime.free(block.pointer);
+      throw error;
     }
-    this.filterBytes += block.bytes;
-    if (shapes) shapes.set(key, block);
-    else this.filters.set(filter.dataId, new Map([[key, block]]));
-    return target;
   }
 
-  /** At least so many bytes that live until the next call; one block, grown as needed. */
-  private scratchOf(bytes: number): number {
-    if (!this.scratch || this.scratch.bytes < bytes) {
-      this.freeScratch();
-      this.scratch = { pointer: this.runtime.malloc(bytes + LINE), bytes };
+  private transform(fields: Record<(typeof FILTER_FIELDS)[number], number>): void {
+    const { pool, items } = this;
+    const { threads } = pool;
+    const job = this.head + CONSTANTS_BYTES + LAYER_FIELDS.length * 4;
+    this.describe(job, fields, FILTER_FIELDS);
+    this.withScratch(threads * FILTER_WORK_BYTES, (work) =>
+      pool.run(items.transformFilterItem, { job, work, stride: FILTER_WORK_BYTES, items: Math.ceil(fields.outChannels / 8), threads }),
+    );
+  }
+
+  /**
+   * Bytes that stay, behind the outputs where there is room. In a hole that an output has left they would send the next ones to the end
+   * of the heap, pass after pass, until it is a tenth larger than what lies in it.
+   */
+  private lasting(bytes: number): number {
+    const holes: number[] = [];
+    try {
+      while (true) {
+        const pointer = this.runtime.malloc(bytes);
+        if (pointer >= this.end || holes.length === MOST_HOLES) return pointer;
+        holes.push(pointer);
+      }
+    } catch (error) {
+      const hole = holes.pop();
+      if (hole === undefined) throw error;
+      return hole;
+    } finally {
+      holes.forEach(this.runtime.free);
     }
-    return aligned(this.scratch.pointer);
+  }
+
+  /** So many bytes for the time of a call. */
+  private withScratch(bytes: number, use: (pointer: number) => void): void {
+    const pointer = this.runtime.malloc(bytes + LINE);
+    try {
+      use(aligned(pointer));
+    } finally {
+      this.runtime.free(pointer);
+    }
   }
 }
 

@@ -12,6 +12,7 @@ export type Conv3x3Build = 'fixed' | 'relaxed';
 export const ITEM_KERNELS = [
   'convolveRowsItem',
   'convolveStripItem',
+  'convolveWindowsItem',
   'transformInputItem',
   'multiplyItem',
   'transformFilterItem',
@@ -24,6 +25,7 @@ export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, Ite
   writeConstants(at: number): void;
   packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
   rowBytes(layer: number): number;
+  windowBytes(): number;
   stripBytes(layer: number, rows: number): number;
   panelBytes(layer: number, tiles: number, panels: number): number;
   inputBytes(layer: number, tiles: number): number;
@@ -38,9 +40,8 @@ export interface LoadedConv3x3 {
 }
 
 /**
- * Instantiates the kernels on the backend's memory. Without a wish, the relaxed build is taken where the engine has it, unless a few
- * milliseconds of measuring show it far behind: on a processor without fused multiply-add its larger blocks do not fit the registers.
- * The two round differently, so the margin is wide: the same machine chooses the same build every time.
+ * Instantiates the kernels on the backend's memory. Without a wish, the relaxed build is taken where the engine has it and the processor
+ * fuses multiply-add. The two builds round differently: the same machine takes the same one every time.
  *
  * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the build that is wished for
  */
@@ -56,8 +57,7 @@ export async function loadConv3x3(runtime: WasmRuntime, wish?: Conv3x3Build): Pr
   if (wish === 'fixed' || simd === 'fixed') return instantiateBuild(runtime, 'fixed');
   const relaxed = await instantiateBuild(runtime, 'relaxed');
   if (wish === 'relaxed') return relaxed;
-  const fixed = await instantiateBuild(runtime, 'fixed');
-  return isFarBehind(runtime, relaxed.kernels, fixed.kernels) ? fixed : relaxed;
+  return isFused(runtime, relaxed.kernels) ? relaxed : instantiateBuild(runtime, 'fixed');
 }
 
 async function instantiateBuild(runtime: WasmRuntime, build: Conv3x3Build): Promise<LoadedConv3x3> {
@@ -68,29 +68,24 @@ async function instantiateBuild(runtime: WasmRuntime, build: Conv3x3Build): Prom
   return { build, kernels: instance.exports as unknown as Conv3x3Exports, module };
 }
 
-/** How much slower the relaxed build must be to lose; a spilled register costs 1.6 times. */
-const MARGIN = 1.3;
-const BUDGET_MS = 10;
-
-function isFarBehind(runtime: WasmRuntime, relaxed: Conv3x3Exports, fixed: Conv3x3Exports): boolean {
-  const [rows, chunks] = [36, 2];
-  const a = runtime.malloc(rows * chunks * 256 + chunks * 64 * 32 + rows * 32);
+/**
+ * Whether the processor multiplies and adds in one step: without it the larger blocks of the relaxed build do not fit the registers and
+ * take 1.6 times as long. The bits tell, where a clock would answer otherwise on a busy day: (1 + e)(1 + e) - (1 + 2e) is e * e when it is
+ * rounded once, and 0 when the product is rounded first.
+ */
+function isFused(runtime: WasmRuntime, relaxed: Conv3x3Exports): boolean {
+  const e = 2 ** -12;
+  const row = 256;
+  const at = runtime.malloc(row + 2 * 32 + 32);
   try {
-    const b = a + rows * chunks * 256;
-    const c = b + chunks * 64 * 32;
-    new Uint8Array(runtime.memory.buffer, a, c + rows * 32 - a).fill(0);
-    const best = [Infinity, Infinity];
-    const stop = performance.now() + BUDGET_MS;
-    // The best of many short looks: the engine compiles the hot loop anew while this runs.
-    while (performance.now() < stop) {
-      [relaxed, fixed].forEach((kernels, i) => {
-        const start = performance.now();
-        for (let n = 0; n < 8; n++) kernels.multiplyPanel(a, b, c, rows, chunks, 256, rows * 256);
-        best[i] = Math.min(best[i], performance.now() - start);
-      });
-    }
-    return best[0] > best[1] * MARGIN;
+    const heap = new Float32Array(runtime.memory.buffer, at, (row + 2 * 32 + 32) / 4).fill(0);
+    const [b, c] = [row / 4, row / 4 + 16];
+    heap.set([1, 1 + e]);
+    heap[b] = -(1 + 2 * e);
+    heap[b + 8] = 1 + e;
+    relaxed.multiplyPanel(at, at + row, at + row + 2 * 32, 1, 1, 8, row);
+    return heap[c] !== 0;
   } finally {
-    runtime.free(a);
+    runtime.free(at);
   }
 }

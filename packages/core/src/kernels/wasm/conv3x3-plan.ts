@@ -79,3 +79,25 @@ export function divide(rows: number, tilesPerRow: number, inChannels: number, pa
   const panelsPerItem = [8, 4, 2].find((each) => panels / each >= few) ?? 1;
   return { by: 'panels', rows: shared, tilesPerItem: Math.ceil((shared * tilesPerRow) / (4 * threads)), panelsPerItem };
 }
+
+/** A product on the filter as it lies: output pixels and panels of an item. */
+export interface Windows {
+  pixelsPerItem: number;
+  panelsPerItem: number;
+}
+
+/** Panels that are packed at once; fewer would gather the input anew too often. */
+const PACKED_PANELS = 16;
+/** Pixels below which packing the filter takes much of the time. */
+const LEAST_PIXELS = 192;
+
+/** Divides a product of so many output pixels and panels among threads. */
+export function divideWindows(pixels: number, panels: number, threads: number): Windows {
+  if (threads === 1) return { pixelsPerItem: pixels, panelsPerItem: panels };
+  const wanted = 3 * threads;
+  const blocks = Math.ceil(panels / PACKED_PANELS);
+  const ranges = Math.max(1, Math.min(Math.floor(pixels / LEAST_PIXELS), Math.ceil(wanted / blocks)));
+  const panelsPerItem = [16, 8, 4].find((each) => ranges * Math.ceil(panels / each) >= wanted) ?? 4;
+  // Whole groups of the 48 pixels that the kernel takes at once.
+  return { pixelsPerItem: Math.ceil(pixels / ranges / 48) * 48, panelsPerItem };
+}

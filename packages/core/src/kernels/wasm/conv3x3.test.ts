@@ -3,7 +3,9 @@ import { VggError } from '@vgg/errors';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referenceConv2d } from '../reference.js';
-import { type Conv3x3, type Conv3x3Options, installConv3x3 } from './conv3x3.js';
+import { type Conv3x3, installConv3x3 } from './conv3x3.js';
+import { MEMORY_MODES, planConvolution } from './conv3x3-memory.js';
+import type { Conv3x3Build } from './conv3x3-module.js';
 import { cutSide, stripRows } from './conv3x3-plan.js';
 import { simdOf } from './features.js';
 import { instantiate } from './instantiate.js';
@@ -89,25 +91,23 @@ function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): num
 }
 
 const RELAXED = simdOf(WebAssembly) === 'relaxed';
-const VARIANTS: [string, boolean, Conv3x3Options][] = [
-  ['shared heap', true, { build: 'fixed' }],
-  ['heap of its own, small filters', false, { build: 'fixed', filters: 'small' }],
-  ...(RELAXED ? [['fused multiply-add', true, { build: 'relaxed' }] as [string, boolean, Conv3x3Options]] : []),
-];
+const BUILDS: Conv3x3Build[] = RELAXED ? ['fixed', 'relaxed'] : ['fixed'];
+const VARIANTS = BUILDS.flatMap((build, i) => MEMORY_MODES.map((mode, j) => ({ build, mode, shared: (i + j) % 2 === 0 })));
 
-describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: %s', (_, shared, options) => {
+describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: $build, $mode, shared heap $shared', ({ build, mode, shared }) => {
   let conv: Conv3x3;
   let runtime: CountingRuntime;
   beforeAll(async () => {
     runtime = await openRuntime(shared);
     await useBackend(runtime);
-    conv = await installConv3x3(runtime, options);
+    conv = await installConv3x3(runtime, { build });
+    conv.mode = mode;
   });
   afterAll(() => tf.removeBackend('wasm'));
 
   it('runs on the heap it was given', () => {
     expect(runtime.memory.buffer instanceof SharedArrayBuffer).toBe(shared);
-    expect(conv.build).toBe(options.build);
+    expect(conv.build).toBe(build);
   });
 
   it.each<Shape>([
@@ -126,6 +126,21 @@ describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: %s', (_
   ])('batch %i, %i x %i, %i to %i channels', (...shape) => {
     expect(errorOf(shape, { relu: true, bias: true })).toBeLessThan(LIMIT);
     expect(errorOf(shape, { fused: false })).toBeLessThan(LIMIT);
+  });
+
+  it.runIf(mode === 'small').each<Shape>([
+    [1, 1, 1, 400, 400],
+    [1, 6, 5, 391, 385],
+    [2, 5, 7, 257, 601],
+    [3, 14, 13, 300, 512],
+  ])('on the filter as it lies: batch %i, %i x %i, %i to %i channels', (...shape) => {
+    const before = conv.filterBytes();
+    for (const valid of [false, true]) {
+      if (valid && shape[1] < 3) continue;
+      expect(errorOf(shape, { relu: true, bias: true, valid })).toBeLessThan(2e-6);
+    }
+    expect(errorOf(shape, { fused: false })).toBeLessThan(2e-6);
+    expect(conv.filterBytes()).toBe(before);
   });
 
   it('any shape, with and without bias, relu and padding', () => {
@@ -200,7 +215,7 @@ describe('installConv3x3', () => {
   afterAll(() => tf.removeBackend('wasm'));
 
   it('installs once for a backend, and says what it covers', async () => {
-    expect(await installConv3x3(runtime, { filters: 'small' })).toBe(conv);
+    expect(await installConv3x3(runtime, { build: 'fixed' })).toBe(conv);
     expect(conv.coverage).toContain('3x3');
     expect(kernels()).not.toContain(stock[0]);
     expect(kernels()).not.toContain(stock[1]);
@@ -351,9 +366,12 @@ describe('installConv3x3', () => {
     ]).toEqual(before);
   });
 
-  it('a full heap is an error that leaves nothing behind', () => {
-    const x = random([1, 40, 40, 70]);
-    const filter = random([3, 3, 70, 70]);
+  it.each(MEMORY_MODES)('a full heap is an error that leaves nothing behind: %s', (mode) => {
+    conv.mode = mode;
+    // In the small mode so many channels that the filter stays as it is.
+    const [channels, side] = mode === 'small' ? [400, 6] : [70, 40];
+    const x = random([1, side, side, channels]);
+    const filter = random([3, 3, channels, channels]);
     const before = [conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()];
     const bytes = taken(runtime);
     // One allocation more each time, until there are enough: the heap is full at every place once.
@@ -365,15 +383,65 @@ describe('installConv3x3', () => {
         y = tf.conv2d(x, filter, 1, 'same');
       } catch (error) {
         expect(error).toMatchObject({ name: 'VggError', code: 'VGG_MEMORY' });
-        expect(taken(runtime)).toBeLessThanOrEqual(bytes);
+        expect(taken(runtime)).toBe(bytes);
         expect([conv.filterBytes(), tf.memory().numTensors, runtime.backend.numDataIds()]).toEqual(before);
       }
       runtime.left = Infinity;
     }
-    expect(allocations).toBeGreaterThan(3);
+    expect(allocations).toBeGreaterThan(mode === 'small' ? 1 : 3);
     const expected = referenceConv2d({ data: x.dataSync(), shape: x.shape }, { data: filter.dataSync(), shape: filter.shape }, null);
     expect(difference(y.dataSync(), expected.data)).toBeLessThan(LIMIT);
     tf.dispose([x, filter, y]);
+    expect(taken(runtime)).toBe(bytes);
+    conv.mode = 'fast';
+  });
+
+  it('a filter that is used at two sizes and in all modes stays right', () => {
+    tf.tidy(() => {
+      const filter = random([3, 3, 24, 16]);
+      const maps = [random([1, 9, 9, 24]), random([1, 60, 9, 24])];
+      const first = maps.map((x) => tf.conv2d(x, filter, 1, 'same').dataSync().slice());
+      for (const mode of [...MEMORY_MODES, 'fast'] as const) {
+        conv.mode = mode;
+        maps.forEach((x, i) => {
+          const y = tf.conv2d(x, filter, 1, 'same').dataSync();
+          if (mode === 'fast') expect(y).toEqual(first[i]);
+          const { data } = referenceConv2d({ data: x.dataSync(), shape: x.shape }, { data: filter.dataSync(), shape: filter.shape }, null);
+          expect(difference(y, data)).toBeLessThan(LIMIT);
+        });
+      }
+    });
+    conv.mode = 'fast';
+  });
+
+  it.each(MEMORY_MODES)('takes what was planned: %s', (mode) => {
+    conv.mode = mode;
+    for (const [batchSize, height, width, inChannels, outChannels] of [
+      [1, 224, 224, 3, 8],
+      [1, 112, 112, 64, 16],
+      [2, 37, 61, 130, 9],
+      [1, 28, 28, 256, 24],
+      [1, 8, 8, 391, 390],
+    ]) {
+      const sizes: number[] = [];
+      const { malloc } = runtime;
+      tf.tidy(() => {
+        const x = tf.zeros([batchSize, height, width, inChannels]) as tf.Tensor4D;
+        const filter = tf.zeros([3, 3, inChannels, outChannels]) as tf.Tensor4D;
+        const before = conv.filterBytes();
+        runtime.malloc = (bytes) => {
+          sizes.push(bytes);
+          return malloc(bytes);
+        };
+        tf.conv2d(x, filter, 1, 'same');
+        runtime.malloc = malloc;
+        const plan = planConvolution(mode, { batchSize, inChannels, outHeight: height, outWidth: width, outChannels }, 1);
+        const kept = conv.filterBytes() - before;
+        expect(kept).toBe(plan.filter === 0 ? 0 : plan.filter + 64);
+        expect(sizes.at(-1)).toBe(plan.scratch + 64);
+      });
+    }
+    conv.mode = 'fast';
   });
 
   it('gives tfjs its kernels back when the backend goes, and frees everything', async () => {

@@ -2,6 +2,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
+import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
 import type { WasmRuntime } from './runtime.js';
 import { served } from './served.js';
@@ -11,10 +12,6 @@ import { type PoolKernel, ThreadPool } from './threads/pool.js';
 export interface Conv3x3Options {
   /** The build of the kernels; without it the faster one is found by measuring. */
   build?: Conv3x3Build;
-  /**
-   * `fast` keeps 7.1 floats for each weight of a filter, `small` 4 with tiles of 4 alone, about a fifth slower. Default: `fast`.
-   */
-  filters?: 'fast' | 'small';
   /** Threads on the runtime's memory. Default: the calling one alone. */
   pool?: ThreadPool;
 }
@@ -28,6 +25,8 @@ export interface Conv3x3 {
   readonly kernels: Conv3x3Exports;
   readonly items: Record<ItemKernelName, PoolKernel>;
   readonly pool: ThreadPool;
+  /** How much memory the filters of the next convolutions may take; `fast` at first. What is kept already stays. */
+  mode: MemoryMode;
   /** Bytes of the heap that the transformed filters take now. */
   filterBytes(): number;
   /** Gives tfjs its kernels back and frees everything. `backend.dispose()` does it too. */
@@ -42,7 +41,8 @@ const installed = new WeakMap<BackendWasm, Promise<Conv3x3>>();
 
 /**
  * Serves the 3x3 convolutions of tfjs's wasm backend with our own kernels: Winograd's minimal filtering with tiles of 6 and 4
- * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels. They work on tfjs's tensors in place.
+ * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels, and for large filters where memory is short ({@link Conv3x3.mode}). They work on
+ * tfjs's tensors in place.
  *
  * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter must not change in
  * place. Results are the same from run to run, and to the bit whatever the number of threads is; their error is below 1e-5 of the largest output as a rule. An input that is not finite
@@ -73,7 +73,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
   const { build, kernels, module } = await loadConv3x3(runtime, options.build);
   const { pool = new ThreadPool(runtime) } = options;
   const items = await pool.load(module, kernels, ITEM_KERNELS);
-  const engine = new Conv3x3Engine(runtime, kernels, pool, items, options.filters === 'small');
+  const engine = new Conv3x3Engine(runtime, kernels, pool, items);
   const ours = stock.map((config) => {
     const kernelFunc: KernelFunc = (args) => {
       const call = engine.accept(args as unknown as ConvArguments);
@@ -107,7 +107,21 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     uninstall();
     dispose.call(backend);
   };
-  return { coverage: COVERAGE, build, kernels, items, pool, filterBytes: () => engine.filterBytes, uninstall };
+  return {
+    coverage: COVERAGE,
+    build,
+    kernels,
+    items,
+    pool,
+    get mode() {
+      return engine.mode;
+    },
+    set mode(mode) {
+      engine.mode = mode;
+    },
+    filterBytes: () => engine.filterBytes,
+    uninstall,
+  };
 }
 
 function swapKernel(config: KernelConfig): void {

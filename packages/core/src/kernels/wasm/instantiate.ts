@@ -47,8 +47,7 @@ export async function instantiate(options: InstantiateOptions): Promise<Instanti
   throwIfAborted(options.signal, 'openBackend');
   const bytes = options.shared ? shareMemory(given) : given;
   const complaints: string[] = [];
-  const module = await start(bytes, complaints);
-  const memory = module.asm.memory as WebAssembly.Memory;
+  const { module, memory } = await start(bytes, complaints);
   const allocate = module.asm.malloc as (bytes: number) => number;
   const release = module.asm.free as (pointer: number) => void;
 
@@ -105,31 +104,69 @@ async function fetchBinary(url: string | URL, signal: AbortSignal | undefined): 
   );
 }
 
-async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Promise<TfjsModule> {
+/** A module, and its memory itself: the module has a stand-in for it. */
+interface Started {
+  module: TfjsModule;
+  memory: WebAssembly.Memory;
+}
+
+async function start(bytes: Uint8Array<ArrayBuffer>, complaints: string[]): Promise<Started> {
   // CommonJS seen from ESM: the function is the default export, or the default of the default, as the bundler likes.
   const imported = factoryModule as unknown as { default?: Factory | { default: Factory } };
   const inner = imported.default ?? (imported as unknown as Factory);
   const factory = typeof inner === 'function' ? inner : inner.default;
   try {
-    return await new Promise<TfjsModule>((resolve, reject) => {
+    return await new Promise<Started>((resolve, reject) => {
       const removeListeners = watchListeners();
+      let memory: WebAssembly.Memory;
       const starting = factory({
         print: () => {},
         printErr: (message: string) => complaints.push(message),
         onAbort: (what: unknown) => reject(new Error(String(what))),
         instantiateWasm: (imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) => {
-          WebAssembly.instantiate(bytes, imports).then(({ instance }) => done(instance), reject);
+          const growth = exactGrowth(imports);
+          WebAssembly.instantiate(bytes, imports).then(({ instance: { exports } }) => {
+            memory = exports.memory as WebAssembly.Memory;
+            done({ exports: { ...exports, memory: growth(memory) as WebAssembly.Memory } });
+          }, reject);
           return {};
         },
       });
       removeListeners();
-      starting.then(resolve, reject);
+      starting.then((module) => resolve({ module, memory }), reject);
     });
   } catch (error) {
     throw new VggError('VGG_BACKEND', `wasm: expected tfjs-backend-wasm's binary to start and it did not: ${messageOf(error)}`, {
       cause: error,
     });
   }
+}
+
+const PAGE = 65536;
+/** The heap grows by this more than it must, so that small tensors do not grow it one by one. */
+const SPARE = 2 ** 20;
+
+/**
+ * Emscripten makes a heap a fifth larger than it must be, up to 96 MiB at a time. This notes what is asked for, and gives the module a
+ * memory that grows by that and no more.
+ */
+function exactGrowth(imports: WebAssembly.Imports): (memory: WebAssembly.Memory) => Pick<WebAssembly.Memory, 'buffer' | 'grow'> {
+  const resize = imports.env?.emscripten_resize_heap;
+  let wanted = Number.POSITIVE_INFINITY;
+  if (typeof resize === 'function') {
+    imports.env.emscripten_resize_heap = (bytes: number) => {
+      wanted = bytes >>> 0;
+      return resize(bytes);
+    };
+  }
+  return (memory) => ({
+    get buffer() {
+      return memory.buffer;
+    },
+    grow(pages: number) {
+      return memory.grow(Math.min(pages, Math.ceil((wanted + SPARE - memory.buffer.byteLength) / PAGE)));
+    },
+  });
 }
 
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const;

@@ -3,6 +3,7 @@ import { engine, getKernel, registerBackend, registerKernel, removeBackend } fro
 import { isVggError, messageOf } from '@vgg/errors';
 import { ONE_OFF_CONVOLUTION } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
+import type { MemoryMode } from './conv3x3-memory.js';
 import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
@@ -12,6 +13,8 @@ import { type PoolOptions, ThreadPool } from './threads/pool.js';
 /** An open backend and which of our own kernels serve on it, in words. */
 export interface OpenedWasm extends Instantiated {
   kernels: string;
+  /** The memory mode of the convolutions that run next; undefined where ours do not run. */
+  memory?: { mode: MemoryMode };
   /** Threads on the heap; it ends with the backend. None are started yet. */
   pool: ThreadPool;
 }
@@ -34,7 +37,7 @@ export async function openWasm(options: InstantiateOptions & PoolOptions): Promi
   fillWasmKernels();
   keepStockConvolution();
   const pool = openPool(opened.runtime, options);
-  return { ...opened, pool, kernels: await installKernels(opened.runtime, pool) };
+  return { ...opened, pool, ...(await installKernels(opened.runtime, pool)) };
 }
 
 function openPool(runtime: WasmRuntime, { workerFactory, onWarning, patience }: PoolOptions): ThreadPool {
@@ -56,14 +59,14 @@ function keepStockConvolution(): void {
 }
 
 /** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
-async function installKernels(runtime: WasmRuntime, pool: ThreadPool): Promise<string> {
+async function installKernels(runtime: WasmRuntime, pool: ThreadPool): Promise<Pick<OpenedWasm, 'kernels' | 'memory'>> {
   try {
-    const conv = await installConv3x3(runtime, { pool });
-    const layers = installLayers(runtime, conv);
-    return `${conv.coverage}; ${layers.coverage} (${conv.build})`;
+    const convolutions = await installConv3x3(runtime, { pool });
+    const layers = installLayers(runtime, convolutions);
+    return { kernels: `${convolutions.coverage}; ${layers.coverage} (${convolutions.build})`, memory: convolutions };
   } catch (error) {
     if (!isVggError(error, 'VGG_BACKEND')) throw error;
-    return `none: ${messageOf(error)}`;
+    return { kernels: `none: ${messageOf(error)}` };
   }
 }
 

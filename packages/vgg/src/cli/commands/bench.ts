@@ -2,6 +2,7 @@ import { openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { canonicalise } from '@vgg/loaders';
 import { network as makeNetwork } from '../../network/architecture.js';
+import { describePlan, megabytes, planMemory } from '../../network/memory.js';
 import type { Layer, Network } from '../../network/plan.js';
 import { type Summary, summarize } from '../../network/summary.js';
 import { openNetworkWeights } from '../../weights/open-weights.js';
@@ -50,7 +51,12 @@ export const bench = command({
   ],
   async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled }, context) {
     const { options, signal, warn } = context;
-    const backend = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads, onWarning: warn });
+    const backend = await openBackend(options.backend ?? 'auto', {
+      signal,
+      threads: options.threads,
+      memory: options.memory,
+      onWarning: warn,
+    });
     if (backend.info.warning) warn(backend.info.warning);
     if (profiled && mode !== 'forward') throw new UsageError(`vgg bench --profile: expected --mode forward, received ${mode}`);
     const watcher = profiled ? profiler(backend) : undefined;
@@ -59,6 +65,8 @@ export const bench = command({
       const side = size ?? network.size;
       const layers = chosen(network, side, part, context);
       const summary = summarize({ ...network, layers }, { height: side, width: side });
+      const { memory, threads } = backend.info;
+      const plan = memory && mode === 'forward' ? planMemory({ ...network, layers }, { size: side, batch, memory, threads }) : undefined;
       const values = await normal(batch * side * side * network.channels, 0.1, options.seed, signal);
       const pass = await passes[mode]({ network, layers, store, backend, values, shape: [batch, side, side, network.channels], context });
       const times: number[] = [];
@@ -105,6 +113,8 @@ export const bench = command({
         imagesPerSecond: (1000 * batch) / mean,
         peakMemoryBytes,
         heapBytes: backend.memory().heapBytes,
+        memory,
+        memoryPlan: plan,
         times,
         ...(profile && { profile }),
       };
@@ -122,6 +132,9 @@ export const bench = command({
             ['least', `${min.toFixed(1)} ms`],
             ['speed', `${gflops.toFixed(1)} GFLOP/s, ${json.imagesPerSecond.toFixed(2)} pictures a second`],
             ['peak memory', bytes(peakMemoryBytes)],
+            ...(plan
+              ? [['WASM memory', `${memory}: planned ${describePlan(plan)}, the heap has ${megabytes(json.heapBytes ?? 0)}`] as const]
+              : []),
           ]);
           return profile ? `${lines}\n\n${profileTable(profile)}` : lines;
         },

@@ -17,9 +17,11 @@ export const doctor = command({
   ],
   async run(_args, _values, { options, signal }) {
     const backends = await probeBackends();
-    const { info } = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads }).catch((error: unknown) => {
-      throw Object.assign(error as Error, { details: { backends } });
-    });
+    const { info } = await openBackend(options.backend ?? 'auto', { signal, threads: options.threads, memory: options.memory }).catch(
+      (error: unknown) => {
+        throw Object.assign(error as Error, { details: { backends } });
+      },
+    );
     const wasm = backends.find(({ name }) => name === 'wasm');
     const machine = {
       node: process.version,
@@ -35,6 +37,8 @@ export const doctor = command({
         simd: wasm?.simd ?? 'none',
         threads: info.threads,
         threadsReason: info.threadsReason,
+        memory: info.memory,
+        memoryReason: info.memoryReason,
         steps: info.steps,
         backends,
         ...machine,
@@ -45,6 +49,7 @@ export const doctor = command({
             ['chosen', info.name],
             ['because', info.reason],
             ['threads', info.threadsReason === undefined ? String(info.threads) : `${info.threads} (${info.threadsReason})`],
+            ['memory', info.memory && `${info.memory} (${info.memoryReason})`],
             ['node', `${machine.node} on ${machine.platform}, ${machine.cores} cores, ${bytes(machine.memoryBytes)}`],
             ['weights cache', machine.cache],
           ]),

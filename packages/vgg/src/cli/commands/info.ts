@@ -8,7 +8,7 @@ import { type Summary, summarize } from '../../network/summary.js';
 import { ARCH_HELP, archOf, planIn } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
-import { aliasTable, describe, otherNames, type Size } from '../info-network.js';
+import { aliasTable, describe, memoryLine, memoryPlans, otherNames, type Size } from '../info-network.js';
 import { OFFLINE_FLAG } from '../open-model.js';
 
 /** What can be read, as a sentence has it. */
@@ -43,8 +43,9 @@ export const info = command({
     const found = network(plan ?? ((await archOf(what)) as string), values['no-top'] ? { top: false } : {});
     const summary = summarizeOr(found, size);
     return {
-      json: describe(found, summary, values.layers ? otherNames(found) : undefined),
-      text: () => [formatSummary(summary), ...(values.layers ? ['', aliasTable(found)] : [])].join('\n'),
+      json: { ...describe(found, summary, values.layers ? otherNames(found) : undefined), memory: memoryPlans(found, size) },
+      text: () =>
+        [formatSummary(summary), memoryLine(memoryPlans(found, size)), ...(values.layers ? ['', aliasTable(found)] : [])].join('\n'),
     };
   },
 });

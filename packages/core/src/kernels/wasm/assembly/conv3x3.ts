@@ -3,7 +3,7 @@
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
-export { convolveRowsItem, convolveStripItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
+export { convolveRowsItem, convolveStripItem, convolveWindowsItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export {
   multiplyBlockItem,
   poolRowsItem,
@@ -15,4 +15,5 @@ export {
 export { responseBytes, writeFactors } from './normalise';
 export { productBytes } from './product';
 export { writeConstants } from './transforms';
+export { windowBytes } from './windows';
 export { inputBytes, panelBytes, stripBytes } from './winograd';

@@ -4,12 +4,22 @@
 import { convolveRows } from './direct';
 import { transformFilter } from './filter';
 import { Layer, min } from './layer';
+import { convolveWindows } from './windows';
 import { convolvePanels, convolveStrip, transformInput } from './winograd';
 
 /** Output rows of the direct kernel. `work`: `rowBytes(layer)`. */
 export function convolveRowsItem(layer: Layer, work: usize, item: i32): void {
   const from = item * layer.rowsPerItem;
   convolveRows(layer, work, from, min(from + layer.rowsPerItem, layer.batch * layer.outHeight));
+}
+
+/** Some output pixels and panels of the product on the filter as it lies. `work`: `windowBytes()`. */
+export function convolveWindowsItem(layer: Layer, work: usize, item: i32): void {
+  const pixels = layer.batch * layer.outHeight * layer.outWidth;
+  const ranges = (pixels + layer.rowsPerItem - 1) / layer.rowsPerItem;
+  const from = (item % ranges) * layer.rowsPerItem;
+  const panel = (item / ranges) * layer.panelsPerItem;
+  convolveWindows(layer, work, from, min(from + layer.rowsPerItem, pixels), panel, min(panel + layer.panelsPerItem, layer.panels));
 }
 
 /** A strip from its input to its output. `work`: `stripBytes(layer, layer.rowsPerItem)`. */

@@ -7,7 +7,7 @@ export class Layer {
   input: usize;
   /** [batch][outHeight][outWidth][outChannels]. */
   output: usize;
-  /** What `transformFilter` or `packFilter` wrote. */
+  /** What `transformFilter` or `packFilter` wrote, or for `convolveWindows` the filter itself, [3][3][inChannels][outChannels]. */
   filter: usize;
   /** [panels][8], zeros past outChannels. */
   bias: usize;
@@ -35,10 +35,10 @@ export class Layer {
   /** Panels of eight output channels, and how many of them are computed between two output transforms. */
   panels: i32;
   blockPanels: i32;
-  /** What jobs.ts divides the layer into; the results do not depend on it. Rows of an item: of tiles, or of outputs for the direct kernel. */
+  /** What jobs.ts divides the layer into; the results do not depend on it. Rows of an item: of tiles, of outputs for the direct kernel, or single outputs for `convolveWindows`. */
   rowsPerItem: i32;
   tilesPerItem: i32;
-  /** A divisor of `blockPanels`. */
+  /** A divisor of `blockPanels`, where there are tiles. */
   panelsPerItem: i32;
   /** The strip that `transformInputItem` and `multiplyItem` work on: its tile rows, and its transformed input. */
   stripFrom: i32;

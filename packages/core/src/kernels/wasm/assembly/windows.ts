@@ -1,0 +1,129 @@
+// The convolution as one product of its 3x3 windows and the filter as it lies, [9 * inChannels][outChannels]: no second copy of the
+// filter is kept. A block of it at a time is repacked into private memory, and so are the inputs under a few output pixels.
+//
+// The depth is summed tap by tap in blocks of 256 channels, each from zero and in order: the same bits whatever the range.
+
+import { CHUNK, multiplyPanel, TILE_STRIDE } from './gemm';
+import { floorOf, Layer, min } from './layer';
+
+const DEPTH: i32 = 256;
+/** Output pixels at a time: a multiple of 4 and 6; with DEPTH that is 48 KiB. */
+const PIXELS: i32 = 48;
+/** Panels of eight output channels at a time: packed 128 KiB; 512 bytes of each row of the filter. */
+const PANELS: i32 = 16;
+
+const A_BYTES: usize = <usize>(PIXELS * DEPTH) * 4;
+/** Panels are a line further apart than they are long, so that they do not share the cache's sets. */
+const PANEL_BYTES: usize = <usize>DEPTH * 32 + 64;
+const B_BYTES: usize = <usize>PANELS * PANEL_BYTES;
+const C_BYTES: usize = <usize>PIXELS * 32;
+
+/** Bytes of private memory that `convolveWindows` needs. */
+export function windowBytes(): usize {
+  return A_BYTES + B_BYTES + C_BYTES + 64;
+}
+
+/**
+ * Computes the output pixels `from` to `to`, counted through rows and batch, of the panels `fromPanel` to `toPanel` (both exclusive).
+ * `work`: `windowBytes()` bytes, 64-byte aligned.
+ */
+export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, fromPanel: i32, toPanel: i32): void {
+  const packed = work + A_BYTES;
+  const c = packed + B_BYTES;
+  const channels = layer.inChannels;
+  for (let block = fromPanel; block < toPanel; block += PANELS) {
+    const panels = min(PANELS, toPanel - block);
+    for (let tap = 0; tap < 9; tap++) {
+      for (let k = 0; k < channels; k += DEPTH) {
+        const depth = min(DEPTH, channels - k);
+        const chunks = (depth + CHUNK - 1) / CHUNK;
+        const last = <usize>(depth - (chunks - 1) * CHUNK) * 4;
+        packPanels(layer, packed, block, panels, tap * channels + k, depth);
+        for (let pixel = from; pixel < to; pixel += PIXELS) {
+          const count = min(PIXELS, to - pixel);
+          gatherTap(layer, work, pixel, count, tap, k, depth);
+          for (let panel = 0; panel < panels; panel++) {
+            multiplyPanel(work, packed + <usize>panel * PANEL_BYTES, c, count, chunks, last, <usize>count * TILE_STRIDE);
+            sum(layer, c, pixel, count, block + panel, tap == 0 && k == 0, tap == 8 && k + depth == channels);
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Rows `k` on of the filter as panels [panel][row][8]; past the last output channel is what nobody reads. */
+function packPanels(layer: Layer, packed: usize, block: i32, panels: i32, k: i32, depth: i32): void {
+  const row = <usize>layer.outChannels * 4;
+  const whole = min(panels, layer.outChannels / 8 - block);
+  const rest = layer.outChannels & 7;
+  let source = layer.filter + <usize>k * row + <usize>block * 32;
+  for (let i = 0; i < depth; i++) {
+    let s = source;
+    let d = packed + <usize>i * 32;
+    for (let panel = 0; panel < whole; panel++) {
+      v128.store(d, v128.load(s));
+      v128.store(d, v128.load(s, 16), 16);
+      s += 32;
+      d += PANEL_BYTES;
+    }
+    if (whole < panels) for (let j = 0; j < rest; j++) store<f32>(d + <usize>j * 4, load<f32>(s + <usize>j * 4));
+    source += row;
+  }
+}
+
+/** What one tap sees under the output pixels, as `multiplyPanel` reads it: [chunk][pixel][64]; zeros beyond the border. */
+function gatherTap(layer: Layer, a: usize, pixel: i32, count: i32, tap: i32, k: i32, depth: i32): void {
+  const area = layer.outHeight * layer.outWidth;
+  const up = tap / 3 - layer.padTop;
+  const across = (tap % 3) - layer.padLeft;
+  const chunkStride = <usize>count * TILE_STRIDE;
+  for (let i = 0; i < count; i++) {
+    const image = (pixel + i) / area;
+    const inImage = pixel + i - image * area;
+    const line = inImage / layer.outWidth;
+    const y = line + up;
+    const x = inImage - line * layer.outWidth + across;
+    const inside = y >= 0 && y < layer.height && x >= 0 && x < layer.width;
+    let s = layer.input + <usize>(((image * layer.height + y) * layer.width + x) * layer.inChannels + k) * 4;
+    let d = a;
+    for (let left = depth; left > 0; left -= CHUNK) {
+      const bytes = <usize>min(left, CHUNK) * 4;
+      if (inside) memory.copy(d, s, bytes);
+      else memory.fill(d, 0, bytes);
+      s += TILE_STRIDE;
+      d += chunkStride;
+    }
+    a += TILE_STRIDE;
+  }
+}
+
+/** Adds one panel of products to the output; the bias and the floor come with the last of them. */
+function sum(layer: Layer, c: usize, pixel: i32, count: i32, panel: i32, first: bool, last: bool): void {
+  const width = <usize>min(8, layer.outChannels - panel * 8) * 4;
+  const stride = <usize>layer.outChannels * 4;
+  let target = layer.output + <usize>pixel * stride + <usize>panel * 32;
+  const edge = c + C_BYTES;
+  const zero = f32x4.splat(0);
+  const floor = last ? floorOf(layer) : f32x4.splat(-Infinity);
+  const low = last ? v128.load(layer.bias + <usize>panel * 32) : zero;
+  const high = last ? v128.load(layer.bias + <usize>panel * 32, 16) : zero;
+  for (let i = 0; i < count; i++) {
+    let at = target;
+    if (width < 32) {
+      memory.copy(edge, target, width);
+      at = edge;
+    }
+    let x = v128.load(c);
+    let y = v128.load(c, 16);
+    if (!first) {
+      x = f32x4.add(v128.load(at), x);
+      y = f32x4.add(v128.load(at, 16), y);
+    }
+    v128.store(at, f32x4.pmax(f32x4.add(x, low), floor));
+    v128.store(at, f32x4.pmax(f32x4.add(y, high), floor), 16);
+    if (width < 32) memory.copy(target, edge, width);
+    c += 32;
+    target += stride;
+  }
+}

@@ -1,0 +1,99 @@
+import { BLOCK_PANELS, cutSide, divide, isDirect, worthSharing } from './conv3x3-plan.js';
+
+/** How much memory the kernels may take to be fast. */
+export const MEMORY_MODES = ['fast', 'balanced', 'small'] as const;
+export type MemoryMode = (typeof MEMORY_MODES)[number];
+
+/**
+ * What is kept of a filter beside the filter itself: it at 64 points for tiles of 6 and 4 (`sixes`), at 36 for tiles of 4 alone
+ * (`fours`), its panels for inputs of few channels (`panels`), or nothing, and it is read as it lies (`none`).
+ */
+export type FilterForm = 'sixes' | 'fours' | 'panels' | 'none';
+
+/** The sizes of one 3x3 convolution of stride 1. */
+export interface ConvolutionSizes {
+  batchSize: number;
+  inChannels: number;
+  outHeight: number;
+  outWidth: number;
+  outChannels: number;
+}
+
+/** Up to this side `balanced` computes with tiles of 4 alone: the deep layers of a VGG, which have most of the weights. */
+const SMALL_SIDE = 56;
+/** What `small` keeps of one filter at most. */
+const SIXES_BYTES = 9 * 2 ** 20;
+const FOURS_BYTES = 20 * 2 ** 20;
+
+/** The form that a mode takes for a convolution. */
+export function filterForm(mode: MemoryMode, { inChannels, outChannels, outHeight, outWidth }: ConvolutionSizes): FilterForm {
+  if (isDirect(inChannels)) return 'panels';
+  if (mode === 'fast') return 'sixes';
+  if (mode === 'balanced') return Math.max(outHeight, outWidth) <= SMALL_SIDE ? 'fours' : 'sixes';
+  if (filterBytes('sixes', inChannels, outChannels) <= SIXES_BYTES) return 'sixes';
+  return filterBytes('fours', inChannels, outChannels) <= FOURS_BYTES ? 'fours' : 'none';
+}
+
+/** Points of the transform, for tiles. */
+export const POINTS = { sixes: 64, fours: 36 } as const;
+
+/** Bytes that a form of a filter takes. */
+export function filterBytes(form: FilterForm, inChannels: number, outChannels: number): number {
+  const panels = Math.ceil(outChannels / 8) * 32;
+  if (form === 'none') return 0;
+  return panels * (form === 'panels' ? 9 * inChannels : POINTS[form] * Math.ceil(inChannels / 4) * 4);
+}
+
+/** What one convolution takes in the heap beside its input, its filter and its output. */
+export interface ConvolutionMemory {
+  /** For what is kept of the filter, until the filter is disposed. */
+  filter: number;
+  /** While it runs. */
+  scratch: number;
+}
+
+/**
+ * What a 3x3 convolution of stride 1 takes on the wasm backend, in bytes: the same arithmetic as the kernels'.
+ *
+ * @example
+ * planConvolution('fast', { batchSize: 1, inChannels: 512, outHeight: 14, outWidth: 14, outChannels: 512 }, 1).filter; // 67108864
+ */
+export function planConvolution(mode: MemoryMode, sizes: ConvolutionSizes, threads: number): ConvolutionMemory {
+  const { batchSize, inChannels, outHeight, outWidth, outChannels } = sizes;
+  const form = filterForm(mode, sizes);
+  const sharing = worthSharing(batchSize * outHeight * outWidth * outChannels, inChannels) ? threads : 1;
+  const bias = lines(Math.ceil(outChannels / 8) * 32);
+  return {
+    filter: filterBytes(form, inChannels, outChannels),
+    scratch: bias + (form === 'sixes' || form === 'fours' ? tileBytes(form, sizes, sharing) : sharing * lineBytes(form, sizes)),
+  };
+}
+
+/** Private memory of one thread in assembly/direct.ts and windows.ts. */
+function lineBytes(form: FilterForm, { inChannels, outWidth }: ConvolutionSizes): number {
+  if (form === 'none') return lines(WINDOW_BYTES);
+  return lines(48 * 288 + 3 * (((outWidth + 2) * inChannels * 4 + 79) & ~63));
+}
+
+/** `windowBytes` of assembly/windows.ts. */
+const WINDOW_BYTES = 48 * 1024 + 16 * (256 * 32 + 64) + 48 * 32 + 64;
+
+/** Memory of all threads in assembly/winograd.ts. */
+function tileBytes(form: 'sixes' | 'fours', sizes: ConvolutionSizes, threads: number): number {
+  const { batchSize, inChannels, outHeight, outWidth, outChannels } = sizes;
+  const [rowCut, columnCut] = [outHeight, outWidth].map((side) => cutSide(side, form === 'fours'));
+  const rows = batchSize * (rowCut.six + rowCut.four);
+  const perRow = columnCut.six + columnCut.four;
+  const division = divide(rows, perRow, inChannels, Math.ceil(outChannels / 8), threads);
+  const channels = Math.ceil(inChannels / 4) * 4;
+  const tiles = division.rows * perRow;
+  const input = 64 * (tiles * Math.ceil(channels / 64) * 256 + 64);
+  const panels = (count: number) => 1024 + 1152 + channels * 256 + 64 * count * (tiles * 32 + 64);
+  if (division.by === 'strips') return threads * lines(panels(BLOCK_PANELS) + input);
+  return lines(input) + threads * lines(panels(division.panelsPerItem));
+}
+
+/** Rounded up to whole cache lines. */
+function lines(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
