@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { readInput } from './serve.mjs';
+import { readPixels } from './serve.mjs';
 
 /** A session of onnxruntime, of either package, whose result comes channels last as ours. */
 export async function openSession(ort, { modelPath, batch, size, ...options }, settings) {
   const start = performance.now();
   const session = await ort.InferenceSession.create(modelPath ?? readFileSync(options.bytesPath), settings);
   const setUp = performance.now() - start;
-  const values = readInput(options);
+  const values = readPixels(options);
   const input = new Float32Array(values.length);
   const pixels = size * size;
   for (let n = 0; n < batch; n++)

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,27 +27,12 @@ export async function openPage({ weightsPath, pixelsPath, ...options }: PageOpti
   symlinkSync(BUNDLE, join(folder, 'browser'));
   copyFileSync(weightsPath, join(folder, 'assets/weights.safetensors'));
   copyFileSync(pixelsPath, join(folder, 'assets/pixels.bin'));
-  writeFileSync(join(folder, 'index.html'), '<!doctype html><title>vgg</title>');
+  copyFileSync(fileURLToPath(new URL('page.html', import.meta.url)), join(folder, 'index.html'));
   const server = await serveFolder(folder, ISOLATED);
   const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
   const page = await browser.newPage();
   await page.goto(server.origin);
-  await page.evaluate(async ({ layer, threads, size }) => {
-    const { load } = await import(/* @vite-ignore */ `${location.origin}/browser/vgg.js`);
-    const data = new Uint8Array(await (await fetch('/assets/pixels.bin')).arrayBuffer());
-    const model = await load('vgg16', {
-      weights: '/assets/weights.safetensors',
-      backend: 'wasm',
-      threads,
-      layers: layer,
-      preprocessing: 'none',
-    });
-    await model.warmUp({ layer, size });
-    Object.assign(globalThis, {
-      run: () => model.extract({ data, width: size, height: size, channels: 3 }, layer),
-      threads: model.backend.threads,
-    });
-  }, options);
+  await page.evaluate((given) => (globalThis as unknown as { open(given: object): Promise<void> }).open(given), options);
   return {
     threads: await page.evaluate(() => (globalThis as unknown as { threads: number }).threads),
     run: () =>

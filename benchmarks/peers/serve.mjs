@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** The picture that all engines get: [batch, size, size, 3], RGB less its mean. */
-export function readInput({ inputPath }) {
-  const bytes = readFileSync(inputPath);
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+/** The pictures that all engines get: [batch, size, size, 3], RGB. */
+export function readPixels({ pixelsPath }) {
+  return new Uint8Array(readFileSync(pixelsPath));
 }
 
 /**

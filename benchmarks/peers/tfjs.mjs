@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { readInput, serve } from './serve.mjs';
+import { readPixels, serve } from './serve.mjs';
 import { readSafetensors } from './weights.mjs';
 
 const BLOCKS = [2, 2, 3, 3, 3];
@@ -24,8 +24,8 @@ serve(async ({ weightsPath, layer, batch, size, ...options }) => {
       return { filter: tf.tensor4d(filter.values, filter.shape), bias: tf.tensor1d(bias.values) };
     }),
   );
-  const values = readInput(options);
-  const x = tf.tensor4d(values, [batch, size, size, 3]);
+  const values = readPixels(options);
+  const x = tf.tensor4d(Float32Array.from(values), [batch, size, size, 3]);
   const forward = () =>
     tf.tidy(() =>
       layers.reduce((input, block) => {
