@@ -86,6 +86,7 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
         for (const engine of engines) opened.set(engine.name, await engine.process.ask<Opened>('open', options(layer, batch, threads)));
         for (let round = -2; round < Number(rounds); round++) {
           for (const engine of engines) {
+            await pause();
             const { ms } = await engine.process.ask<{ ms: number }>('run');
             if (round >= 0) engine.times.push(ms);
           }
@@ -122,7 +123,10 @@ async function comparePage(node: string, rounds: number, options: PageOptions): 
     await engine.ask('open', options);
     const times: [number[], number[]] = [[], []];
     for (let round = -2; round < rounds; round++) {
-      const each = [await page.run(), (await engine.ask<{ ms: number }>('run')).ms];
+      await pause();
+      const each = [await page.run()];
+      await pause();
+      each.push((await engine.ask<{ ms: number }>('run')).ms);
       if (round >= 0) each.forEach((ms, i) => void times[i]!.push(ms));
     }
     const [inPage, inNode] = times.map(median) as [number, number];
@@ -206,6 +210,9 @@ function installPeers(): void {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
+
+/** Threads look for work for a while when there is none any more; those of one engine must not do so while the next is measured. */
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 200));
 
 /** Noise, by the generator of Numerical Recipes. */
 function pixels(batch: number): Uint8Array {
