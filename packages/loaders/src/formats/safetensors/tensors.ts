@@ -3,7 +3,7 @@ import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { TensorInfo } from '../../format.js';
 import { dequantizeInt8 } from '../../quantize.js';
 import { shown } from '../../refusals.js';
-import type { OpenOptions, ReadOptions, Source } from '../../source.js';
+import type { OpenOptions, RangeOptions, ReadOptions, Source } from '../../source.js';
 import { contiguousTensor, PIECE, type StoredTensor } from '../tensors.js';
 import { wholeRows } from './write.js';
 
@@ -26,9 +26,9 @@ export function spanTensor(
   const scales = scale && spanTensor(source, scale, { scale: undefined, sha256 });
   const isChecked = sha256 !== undefined && span.sha256 !== undefined;
   if (!isChecked && !scales) return contiguousTensor(span.info, source, span.offset);
-  const bare = (options: ReadOptions) =>
+  const bare = (options: RangeOptions) =>
     pieces(source, span, scales ? (span.info.shape.at(-1) ?? 1) : 1, isChecked ? sha256 : undefined, options);
-  const applied = async function* (options: ReadOptions) {
+  const applied = async function* (options: RangeOptions) {
     const factors = await scales?.read?.(options);
     for await (const bytes of bare(options)) {
       yield factors
@@ -41,7 +41,7 @@ export function spanTensor(
     for (let attempt = 0; ; attempt++) {
       try {
         let at = 0;
-        for await (const values of applied(options)) {
+        for await (const values of applied({ ...options, fresh: attempt > 0 })) {
           out.set(values, at);
           at += values.length;
         }
@@ -69,7 +69,7 @@ async function* pieces(
   { info, offset, sha256: expected }: Span,
   channels: number,
   sha256: OpenOptions['sha256'],
-  options: ReadOptions,
+  options: RangeOptions,
 ): AsyncGenerator<Uint8Array> {
   const width = DTYPE_BYTES[info.dtype];
   const total = countOf(info.shape, source.name) * width;
