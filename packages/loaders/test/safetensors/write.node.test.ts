@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { safetensorsWriter } from '../../src/formats/safetensors/write.js';
 import { findWriter, WRITERS } from '../../src/formats/writers.js';
-import { bytesSource, openWeights, type StoredType } from '../../src/index.js';
+import { bytesSource, cachedSource, openWeights, type StoredType } from '../../src/index.js';
 import { dequantizeInt8, quantizeInt8 } from '../../src/quantize.js';
 import { counted, refuses } from '../helpers.js';
 import { random } from '../random.js';
@@ -132,6 +132,17 @@ describe('a file that tells its hashes', () => {
     const again = source.offsets.filter((offset) => offset === data + data_offsets[0]);
     expect(again).toHaveLength(2);
     expect(new Set(source.offsets).size).toBeGreaterThanOrEqual(source.offsets.length - 2); // the scale of an int8 tensor, too
+  });
+
+  test('a wrong byte that a cache has kept is asked for past it', async () => {
+    const bytes = await write('float32');
+    const { source, arm } = corrupt(bytes, bytes.length - 1);
+    const file = await openWeights(cachedSource(source, { block: 64 }), { sha256 });
+    arm(1);
+    expect(await file.read('fc6.bias')).toEqual(await TENSORS[3]!.values());
+    const reads = source.reads;
+    expect(await file.read('fc6.bias')).toEqual(await TENSORS[3]!.values());
+    expect(source.reads).toBeGreaterThan(reads); // the blocks with the wrong byte are gone
   });
 
   test('twice wrong is refused, whole or as a stream', async () => {

@@ -86,7 +86,7 @@ export function checkedShards({ sha256, who, block: blockSize = BLOCK }: CheckOp
         kept.delete(key); // to its end: the Map's order is the order of use
         kept.set(key, known);
       }
-      // Room is made before, not after, so that there are never more.
+      // Room is made before, not after: a new one is never a third in memory.
       while (!known && kept.size >= KEPT) kept.delete(kept.keys().next().value!);
       return shareWork(kept, key, () => fillChecked(new Uint8Array(length), index, options), { signal: options.signal, who });
     }
