@@ -13,7 +13,7 @@ export type { FileGraph, GraphLayer } from './graph.js';
 export { detectNaming } from './names/naming.js';
 export { type OpenWeightsOptions, openWeights } from './open.js';
 export { dequantizeInt8, quantizeInt8 } from './quantize.js';
-export type { OpenOptions, ReadOptions, RunningHash, Source } from './source.js';
+export type { OpenOptions, RangeOptions, ReadOptions, RunningHash, Source } from './source.js';
 export { blobSource, filesSource } from './sources/blob.js';
 export { bytesSource } from './sources/bytes.js';
 export { cachedSource } from './sources/cached.js';
