@@ -12,6 +12,7 @@ export { findWriter, WRITERS } from './formats/writers.js';
 export type { FileGraph, GraphLayer } from './graph.js';
 export { detectNaming } from './names/naming.js';
 export { type OpenWeightsOptions, openWeights } from './open.js';
+export { dequantizeInt4, type Int4Values, quantizeInt4 } from './palette.js';
 export { dequantizeInt8, quantizeInt8 } from './quantize.js';
 export type { OpenOptions, RangeOptions, ReadOptions, RunningHash, Source } from './source.js';
 export { blobSource, filesSource } from './sources/blob.js';

@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
-import type { OutputFile, TensorToWrite, WriteRequest, Writer } from '../../writer.js';
+import { type OutputFile, singleType, type TensorToWrite, type WriteRequest, type Writer } from '../../writer.js';
 import { kerasModel } from '../keras/model.js';
 import { KERAS_BACKEND, KERAS_VERSION } from '../keras/write.js';
 import { tensorBytes } from '../tensor-bytes.js';
@@ -23,9 +23,8 @@ export const tfjsWriter: Writer = {
 };
 
 function writeTfjs(request: WriteRequest): OutputFile[] {
-  const { name, dtype = 'float32', metadata, graph, sha256, signal } = request;
-  if (dtype === 'int8')
-    throw new VggError('VGG_OPTION', 'tfjs: expected dtype float32 or float16, received int8; write safetensors for it');
+  const { name, metadata, graph, sha256, signal } = request;
+  const dtype = singleType(request, ['float32', 'float16'], 'tfjs');
   const grouped = graph?.layers.find((layer) => layer.kind === 'conv' && layer.groups !== 1);
   if (grouped)
     throw new VggError('VGG_OPTION', `tfjs: expected convolutions without groups, received "${grouped.name}"; write safetensors`);
