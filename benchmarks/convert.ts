@@ -67,7 +67,7 @@ export async function main([rounds = '1', folder = join(tmpdir(), 'vgg-big-files
     };
 
     const original = await bigFile(folder, 'safetensors');
-    for (const dtype of [undefined, 'float16', 'int8']) toSafetensors('safetensors', original, dtype);
+    for (const dtype of [undefined, 'float16', 'int8', 'int4']) toSafetensors('safetensors', original, dtype);
     for (const { id, endings } of WRITERS.filter((writer) => writer.id !== 'safetensors')) {
       const own = make(id);
       const path = join(own, id === 'tfjs' ? 'model.json' : `vgg16.${endings[0]}`);

@@ -128,6 +128,18 @@ describe('convert and verify', () => {
     expect((await vgg(['convert', weights, at('int8.safetensors'), '--dtype', 'int8', '--no-check', '--json'])).json).not.toHaveProperty(
       'errors',
     );
+    const dtype = 'int8,conv1_1=float32,fc=int4';
+    const mixed = await vgg(['convert', weights, at('mixed.safetensors'), '--dtype', dtype, ...WASM, '--json']);
+    expect(mixed).toMatchObject({
+      code: 0,
+      json: { dtype, errors: expect.arrayContaining([{ layer: 'relu1_1', relative: 0, cosine: 1 }]) },
+    });
+    const { tensors } = (await vgg(['info', at('mixed.safetensors'), '--json'])).json;
+    expect(tensors).toContainEqual({ name: 'fc6.weight', shape: [256, 20], dtype: 'int4' });
+    expect((await vgg(['verify', weights, at('mixed.safetensors'), ...WASM, '--json'])).json.firstDifference).toMatchObject({
+      layer: 'conv1_2',
+      cause: 'int8',
+    });
     const bytes = await readFile(at('same.safetensors'));
     bytes[bytes.length - 1]! ^= 1;
     await writeFile(at('flipped.safetensors'), bytes);

@@ -63,6 +63,27 @@ describe.skipIf(!existsSync(weights))('real weights (../shared/data)', () => {
     expect(firstDifference).toMatchObject({ layer: 'conv1_1', cause: dtype });
   });
 
+  test('int4 costs more than int8, and beside it, where few weights are, stays at a cosine of .999', async () => {
+    const convert = async (dtype: string) => {
+      const path = join(folder, 'int4.safetensors');
+      const { code, json } = await vgg(['convert', weights, path, '--layers', 'pool3', '--dtype', dtype, ...WASM, '--json']);
+      expect(code).toBe(0);
+      return json as { bytes: number; errors: { layer: string; cosine: number }[] };
+    };
+    const whole = await convert('int4');
+    // Half a byte for each of 1,734,336 weights, 16 values for each of 1,152 channels, and the biases.
+    const least = 1_734_336 / 2 + 4 * 17 * 1152;
+    expect(whole.bytes).toBeGreaterThan(least);
+    expect(whole.bytes).toBeLessThan(least + 20_000);
+    for (const { layer, cosine } of whole.errors) expect({ layer, isNear: cosine > 0.995 && cosine < 1 }).toEqual({ layer, isNear: true });
+    expect(whole.errors.find(({ layer }) => layer === 'pool3')!.cosine).toBeLessThan(0.999);
+    for (const { layer, cosine } of (await convert('int8,conv1_2=int4,conv2_2=int4')).errors) {
+      expect({ layer, isNear: cosine >= 0.999 }).toEqual({ layer, isNear: true });
+    }
+    const { firstDifference } = (await vgg(['verify', weights, join(folder, 'int4.safetensors'), ...WASM, '--json'])).json;
+    expect(firstDifference).toMatchObject({ layer: 'conv1_1', cause: 'int8' });
+  });
+
   test('extract: the deepest tap, and past it the missing tensors by name', async () => {
     const { code, json, err } = await vgg(['extract', cat, '--weights', weights, '--size', '64', '--pool', 'average', ...WASM, '--json']);
     expect(code).toBe(0);

@@ -62,8 +62,9 @@ test.each(WRITERS.flatMap((from) => WRITERS.map((to): [string, string, Writer, W
 
 test.each<[StoredType, boolean]>([
   ['float16', false],
-  // The scales are known once all values are.
+  // The scales and palettes are known once all values are.
   ['int8', true],
+  ['int4', true],
 ])('safetensors as %s', async (dtype, isWhole) => {
   const writer = WRITERS.find(({ id }) => id === 'safetensors')!;
   expectPieces(await taken(() => convert(path(writer), path(writer, 'out'), { arch: PLAN, dtype })), isWhole);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Progress } from '@vgg/errors';
-import { canonicalTensors, openWeights, readCanonical, WRITERS, type Writer } from '@vgg/loaders';
+import { canonicalTensors, dequantizeInt4, openWeights, quantizeInt4, readCanonical, WRITERS, type Writer } from '@vgg/loaders';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareWeights } from '../../packages/vgg/src/compare/compare.js';
 import { convert } from '../../packages/vgg/src/convert/convert.js';
@@ -40,6 +40,11 @@ async function valuesOf(weights: string, arch?: object): Promise<Map<string, Flo
   } finally {
     await opened.file.close();
   }
+}
+
+function int4(values: Float32Array, channels: number): Float32Array {
+  const { indices, palettes } = quantizeInt4(values, channels);
+  return dequantizeInt4(indices, palettes, new Float32Array(values.length));
 }
 
 /** The main file in a folder of its own, since some formats put others beside it. */
@@ -117,9 +122,53 @@ describe('convert', () => {
     ['an ending that no format has', 'out.docx', {}, /expected an output that ends as one of these formats does: safetensors, h5/],
     ['a format that nobody knows', 'out.safetensors', { to: 'docx' }, /received "docx"/],
     ['a dtype that the format has not', 'out.caffemodel', { dtype: 'int8' as const }, /expected float32 for .*, received dtype int8/],
+    ['int4 in another format than ours', 'out.onnx', { dtype: 'int4' as const }, /received dtype int4; safetensors can have it/],
+    ['a mix in another format', 'out.onnx', { dtype: { default: 'int8', conv1_1: 'float32' } as const }, /one dtype for all .* several/],
+    [
+      'a dtype that there is not',
+      'out.safetensors',
+      { dtype: { fc6: 'in4' as never } },
+      /for fc6, received "in4" \(did you mean "int4"\?\)/,
+    ],
   ])('%s is refused', async (_, name, options, text) => {
     await expect(convert(weights(), at(name), options)).rejects.toMatchObject({ code: 'VGG_OPTION', message: expect.stringMatching(text) });
     expect(await readdir(folder)).not.toContain(name);
+  });
+
+  test('each layer of a dtype of its own: by its name, else by its kind, else the default', async () => {
+    const dtype = { default: 'float16', conv: 'int8', conv1_1: 'float32', fc: 'int4', fc7: 'int8' } as const;
+    await convert(weights(), at('mixed.safetensors'), { dtype });
+    const file = await openWeights(
+      await (await import('../../packages/vgg/src/io/node/source.js')).openFileSource(at('mixed.safetensors')),
+    );
+    const stored = new Map([...file.tensors].map(([name, info]) => [name, info.dtype]));
+    await file.close();
+    for (const [layer, expected] of Object.entries({ conv1_1: 'float32', conv1_2: 'int8', conv3_2: 'int8', fc6: 'int4', fc7: 'int8' })) {
+      expect([layer, stored.get(`${layer}.weight`)]).toEqual([layer, expected]);
+      expect([layer, stored.get(`${layer}.bias`)]).toEqual([layer, 'float32']);
+    }
+    const [given, read] = [await valuesOf(weights()), await valuesOf(at('mixed.safetensors'))];
+    expect(read.get('conv1_1.weight')).toEqual(given.get('conv1_1.weight'));
+    expect(read.get('fc6.weight')).toEqual(int4(given.get('fc6.weight')!, 20));
+    // Into another format it goes as the values that it stands for, and back the same: 16 values stay 16 values.
+    await convert(at('mixed.safetensors'), at('mixed.npz'));
+    expect(await valuesOf(at('mixed.npz'))).toEqual(read);
+    await convert(at('mixed.npz'), at('again-mixed.safetensors'), { dtype: { fc6: 'int4' } });
+    expect(await valuesOf(at('again-mixed.safetensors'))).toEqual(read);
+  });
+
+  test('a layer that there is not is refused, with the nearest', async () => {
+    for (const [layer, near] of [
+      ['conv1_9', 'conv1_1'],
+      ['conv1-2', 'conv1_2'],
+      ['fc66', 'fc6'],
+    ] as const) {
+      await expect(convert(weights(), at('odd.safetensors'), { dtype: { [layer]: 'int4' } })).rejects.toMatchObject({
+        code: 'VGG_LAYER',
+        message: expect.stringMatching(`received "${layer}" \\(did you mean "${near}"`),
+      });
+    }
+    expect(await readdir(folder)).not.toContain('odd.safetensors');
   });
 
   test('class names are carried, from file to file, and a list in the order of the development kit is warned of', async () => {

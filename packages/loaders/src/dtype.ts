@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { DType } from './format.js';
 
-/** Bytes of one element. */
+/** Bytes of one element; an odd number of int4 takes half a byte more. */
 export const DTYPE_BYTES: Readonly<Record<DType, number>> = {
   float64: 8,
   float32: 4,
@@ -11,6 +11,7 @@ export const DTYPE_BYTES: Readonly<Record<DType, number>> = {
   int32: 4,
   int16: 2,
   int8: 1,
+  int4: 0.5,
   uint8: 1,
   uint16: 2,
   uint32: 4,
@@ -52,8 +53,12 @@ export function isNativeFloat32(dtype: DType, littleEndian: boolean): boolean {
 /**
  * Stored bytes as float32; those of little-endian float32 are taken over without a copy where they are aligned.
  * Values that float32 cannot hold are rounded to the nearest that it can.
+ *
+ * @throws VggError `VGG_OPTION` for int4, see `dequantizeInt4`
  */
 export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true): Float32Array<ArrayBuffer> {
+  if (dtype === 'int4')
+    throw new VggError('VGG_OPTION', 'toFloat32: expected values, received int4, which are nothing without their palettes');
   const size = DTYPE_BYTES[dtype];
   const count = Math.floor(bytes.length / size);
   if (isNativeFloat32(dtype, littleEndian)) {
@@ -68,19 +73,20 @@ export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true):
   return out;
 }
 
-const GETTERS: Readonly<Record<Exclude<DType, 'float16' | 'bfloat16'>, (view: DataView, at: number, little: boolean) => number>> = {
-  float64: (view, at, little) => view.getFloat64(at, little),
-  float32: (view, at, little) => view.getFloat32(at, little),
-  int64: (view, at, little) => Number(view.getBigInt64(at, little)),
-  int32: (view, at, little) => view.getInt32(at, little),
-  int16: (view, at, little) => view.getInt16(at, little),
-  int8: (view, at) => view.getInt8(at),
-  uint8: (view, at) => view.getUint8(at),
-  uint16: (view, at, little) => view.getUint16(at, little),
-  uint32: (view, at, little) => view.getUint32(at, little),
-  uint64: (view, at, little) => Number(view.getBigUint64(at, little)),
-  bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
-};
+const GETTERS: Readonly<Record<Exclude<DType, 'float16' | 'bfloat16' | 'int4'>, (view: DataView, at: number, little: boolean) => number>> =
+  {
+    float64: (view, at, little) => view.getFloat64(at, little),
+    float32: (view, at, little) => view.getFloat32(at, little),
+    int64: (view, at, little) => Number(view.getBigInt64(at, little)),
+    int32: (view, at, little) => view.getInt32(at, little),
+    int16: (view, at, little) => view.getInt16(at, little),
+    int8: (view, at) => view.getInt8(at),
+    uint8: (view, at) => view.getUint8(at),
+    uint16: (view, at, little) => view.getUint16(at, little),
+    uint32: (view, at, little) => view.getUint32(at, little),
+    uint64: (view, at, little) => Number(view.getBigUint64(at, little)),
+    bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
+  };
 
 /** IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. */
 function float16ToNumber(half: number): number {

@@ -1,7 +1,7 @@
 import type { FileGraph } from './graph.js';
 import type { OpenOptions, ReadOptions, Source } from './source.js';
 
-/** Element types of stored tensors; all are read as float32. */
+/** Element types of stored tensors; all are read as float32. `int4` are indices into a palette, two to a byte. */
 export type DType =
   | 'float64'
   | 'float32'
@@ -11,6 +11,7 @@ export type DType =
   | 'int32'
   | 'int16'
   | 'int8'
+  | 'int4'
   | 'uint8'
   | 'uint16'
   | 'uint32'

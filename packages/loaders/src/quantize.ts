@@ -99,9 +99,10 @@ function nearest(value: number, scale: number): number {
   return value / scale + ROUND - ROUND;
 }
 
-function checkChannels(count: number, channels: number): void {
+/** @throws VggError `VGG_SHAPE` where the values are not as many for each channel */
+export function checkChannels(count: number, channels: number, what = 'int8: expected one scale'): void {
   if (!Number.isSafeInteger(channels) || channels < 0 || (channels === 0 ? count > 0 : count % channels !== 0)) {
-    throw new VggError('VGG_SHAPE', `int8: expected one scale for each output channel of ${count} values, received ${channels} channels`);
+    throw new VggError('VGG_SHAPE', `${what} for each output channel of ${count} values, received ${channels} channels`);
   }
 }
 

@@ -13,12 +13,12 @@ export interface Source {
    * Exactly `length` bytes from `offset`, as a fresh copy that the caller may keep.
    * @throws VggError `VGG_INTEGRITY` if the range lies outside the file or the bytes end early; `VGG_ABORTED`
    */
-  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+  read(offset: number, length: number, options?: RangeOptions): Promise<Uint8Array>;
   /**
    * The same into memory that is there already, all of `target`: what is read in pieces then leaves no garbage behind. Without it, `read`
    * is used.
    */
-  readInto?(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void>;
+  readInto?(target: Uint8Array, offset: number, options?: RangeOptions): Promise<void>;
   /** Another file of the same folder, by its plain base name; `undefined` where it does not exist. */
   sibling?(basename: string, options?: ReadOptions): Promise<Source | undefined>;
   /** Gives back what the source holds (a file handle). */
@@ -27,6 +27,11 @@ export interface Source {
 
 export interface ReadOptions {
   signal?: AbortSignal;
+}
+
+export interface RangeOptions extends ReadOptions {
+  /** From where the bytes come from, and not from what was kept of an earlier read, which turned out to be wrong. */
+  fresh?: boolean;
 }
 
 /** A hash that bytes are added to. */
@@ -38,8 +43,8 @@ export interface RunningHash {
 
 export interface OpenOptions extends ReadOptions {
   /**
-   * Makes a running sha256. With it a format that tells the hash of each tensor checks them as they are read: one that is wrong is asked
-   * for once more, then refused.
+   * Makes a running sha256. With it a format that tells the hash of each tensor, or of each file beside it, checks them as they are read: what
+   * is wrong is asked for once more, then refused.
    */
   sha256?: () => RunningHash;
 }

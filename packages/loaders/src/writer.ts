@@ -1,8 +1,12 @@
+import { VggError } from '@vgg/errors';
 import type { FileGraph } from './graph.js';
 import type { ReadOptions } from './source.js';
 
-/** How values are stored: bit for bit, at half the size, or at a quarter with one scale for each output channel. */
-export type StoredType = 'float32' | 'float16' | 'int8';
+/**
+ * How values are stored: bit for bit, at half the size, at a quarter with one scale for each output channel, or at an eighth with a palette
+ * of 16 values for each output channel.
+ */
+export type StoredType = 'float32' | 'float16' | 'int8' | 'int4';
 
 /** A tensor about to be written, under its canonical name and in canonical layout; values are asked for when their turn comes. */
 export interface TensorToWrite {
@@ -10,6 +14,8 @@ export interface TensorToWrite {
   readonly name: string;
   /** Filters [kh, kw, in, out], dense [in, out], the rest [channels]. */
   readonly shape: readonly number[];
+  /** Where it is not that of the request; for writers that can have it otherwise, see {@link Writer.mixed}. */
+  readonly dtype?: StoredType;
   /** All values. The array is the caller's own. */
   values(options?: ReadOptions): Promise<Float32Array>;
   /** The same, in pieces that hold their values until the next is asked for; cheaper where no other layout is to be made of them. */
@@ -54,6 +60,8 @@ export interface Writer {
   /** Endings by which the format is known from a file's name, without the dot, the usual one first. */
   readonly endings: readonly string[];
   readonly dtypes: readonly StoredType[];
+  /** Whether tensors of one file may be of several of them. */
+  readonly mixed?: boolean;
   /**
    * The files to write, the one that names the others (model.json, the caffemodel) last. Names, shapes and sizes are checked here, before
    * anything is written.
@@ -61,4 +69,17 @@ export interface Writer {
    * @throws VggError `VGG_OPTION` for what the format cannot hold (a dtype, a layer), `VGG_SHAPE` where values and shapes differ
    */
   write(request: WriteRequest): OutputFile[];
+}
+
+/**
+ * The one type of all tensors to be written.
+ * @throws VggError `VGG_OPTION` if it is none of `able`, or if a tensor is to be of another
+ */
+export function singleType<T extends StoredType>({ dtype = 'float32', tensors }: WriteRequest, able: readonly T[], who: string): T {
+  const other = tensors.find((tensor) => tensor.dtype !== undefined && tensor.dtype !== dtype);
+  const found = able.find((each) => each === dtype);
+  if (found !== undefined && !other) return found;
+  const received = other ? `${dtype}, and ${other.dtype} for "${other.name}"` : dtype;
+  const expected = `${other ? 'one dtype for all tensors, ' : 'dtype '}${able.join(' or ')}`;
+  throw new VggError('VGG_OPTION', `${who}: expected ${expected}, received ${received}; write safetensors for it`);
 }

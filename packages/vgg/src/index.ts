@@ -7,7 +7,7 @@ export type { Embedded, Embedder, EmbedOptions, Pooling } from './run/embedding.
 export type { Placement } from './run/placement.js';
 export { type FeatureMap, poolMap, stackMaps, toNCHW, toNpy, toTensor } from './run/feature-map.js';
 export { convert } from './convert/convert.js';
-export type { Converted, ConvertOptions } from './convert/options.js';
+export type { Converted, ConvertOptions, DtypeByLayer } from './convert/options.js';
 export { type Comparison, type CompareOptions, compareWeights, type Difference } from './compare/compare.js';
 export type { Cause } from './compare/cause.js';
 export type { TapError } from './compare/compare-activations.js';

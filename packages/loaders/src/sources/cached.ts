@@ -1,5 +1,5 @@
 import { shareWork } from '@vgg/errors';
-import type { ReadOptions, Source } from '../source.js';
+import type { RangeOptions, ReadOptions, Source } from '../source.js';
 import { checkRange } from './checks.js';
 
 export interface CacheOptions {
@@ -35,8 +35,12 @@ export function cachedSource(source: Source, options: CacheOptions = {}): Source
   return {
     name: source.name,
     size: source.size,
-    async read(offset: number, length: number, read?: ReadOptions) {
+    async read(offset: number, length: number, read?: RangeOptions) {
       checkRange(source.name, source.size, offset, length);
+      if (read?.fresh) {
+        for (const index of kept.keys()) if (index * block < offset + length && (index + 1) * block > offset) kept.delete(index);
+        return source.read(offset, length, read);
+      }
       if (length > block) return source.read(offset, length, read);
       const out = new Uint8Array(length);
       for (let done = 0; done < length; ) {

@@ -1,5 +1,5 @@
 import { fetchFailure, type OnProgress, shareWork, throwIfAborted, VggError } from '@vgg/errors';
-import type { ReadOptions, Source } from '../source.js';
+import type { RangeOptions, ReadOptions, Source } from '../source.js';
 import { bytesSource } from './bytes.js';
 import { cachedSource } from './cached.js';
 import { checkPlainName, checkRange } from './checks.js';
@@ -38,14 +38,18 @@ interface Remote {
   name: string;
   signal: AbortSignal | undefined;
   options: HttpOptions;
-  request(range: string | undefined, signal: AbortSignal | undefined, method?: string): Promise<Response>;
+  request(
+    range: string | undefined,
+    signal: AbortSignal | undefined,
+    how?: { method?: string; fresh?: boolean | undefined },
+  ): Promise<Response>;
 }
 
 async function openHttp(url: URL, options: HttpOptions, sameHost: boolean): Promise<Source> {
   const name = baseName(url);
   const { signal } = options;
-  const request: Remote['request'] = (range, readSignal, method = 'GET') =>
-    send(url, { range, method, signal: readSignal ?? signal, fetch: options.fetch ?? globalThis.fetch, sameHost, name });
+  const request: Remote['request'] = (range, readSignal, { method = 'GET', fresh = false } = {}) =>
+    send(url, { range, method, fresh, signal: readSignal ?? signal, fetch: options.fetch ?? globalThis.fetch, sameHost, name });
   const remote: Remote = { name, signal, options, request };
   const sibling = (basename: string, read?: ReadOptions) => openSibling(url, basename, { ...options, signal: read?.signal ?? signal });
   const known = sameHost ? await headLength(remote) : undefined;
@@ -77,9 +81,9 @@ function rangedSource(remote: Remote, total: number, head?: { etag: string | nul
   const { name, request, signal } = remote;
   let etag = head?.etag;
   const downloads = new Map<'whole', Promise<Source>>(); // where the server turns out to have no Range requests
-  const download = (response: Response | undefined, read: ReadOptions | undefined): Promise<Source> => {
+  const download = (response: Response | undefined, read: RangeOptions | undefined): Promise<Source> => {
     const start = async () => {
-      const all = await whole(response ?? (await request(undefined, read?.signal)), remote, read?.signal);
+      const all = await whole(response ?? (await request(undefined, read?.signal, { fresh: read?.fresh })), remote, read?.signal);
       if (all.size !== total) throw changed(name);
       return all;
     };
@@ -88,13 +92,14 @@ function rangedSource(remote: Remote, total: number, head?: { etag: string | nul
   const ranged: Source = {
     name,
     size: total,
-    async read(offset: number, count: number, read?: ReadOptions) {
+    async read(offset: number, count: number, read?: RangeOptions) {
       throwIfAborted(read?.signal, name);
       checkRange(name, total, offset, count);
       if (count === 0) return new Uint8Array(0);
-      if (head && offset + count <= head.bytes.length) return head.bytes.slice(offset, offset + count);
+      if (read?.fresh) downloads.clear();
+      else if (head && offset + count <= head.bytes.length) return head.bytes.slice(offset, offset + count);
       if (downloads.size > 0) return (await download(undefined, read)).read(offset, count, read);
-      const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal);
+      const response = await request(`bytes=${offset}-${offset + count - 1}`, read?.signal, { fresh: read?.fresh });
       const own = response.headers.get('etag');
       etag ??= own;
       const got = contentRange(response);
@@ -136,6 +141,8 @@ async function openSibling(base: URL, basename: string, options: HttpOptions): P
 interface Request {
   range: string | undefined;
   method: string;
+  /** Past the browser's cache, too. */
+  fresh: boolean;
   signal: AbortSignal | undefined;
   fetch: typeof fetch;
   sameHost: boolean;
@@ -144,16 +151,17 @@ interface Request {
 
 async function send(url: URL, request: Request): Promise<Response> {
   // Taken out of the request: a page's fetch refuses to be called as a method of anything but the window.
-  const { range, method, signal, fetch, sameHost, name } = request;
+  const { range, method, fresh, signal, fetch, sameHost, name } = request;
   let at = url;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     throwIfAborted(signal, name);
     let response: Response;
     try {
       const headers: Record<string, string> = range === undefined ? {} : { Range: range };
-      response = await fetch(at, { method, headers, signal: signal ?? null, redirect: sameHost ? 'manual' : 'follow' });
+      const init: RequestInit = { method, headers, signal: signal ?? null, ...(fresh && { cache: 'reload' as const }) };
+      response = await fetch(at, { ...init, redirect: sameHost ? 'manual' : 'follow' });
       // A page may not see where a redirect leads: it follows, under CORS, and the address is looked at afterwards.
-      if (response.type === 'opaqueredirect') response = await fetch(at, { method, headers, signal: signal ?? null });
+      if (response.type === 'opaqueredirect') response = await fetch(at, init);
     } catch (error) {
       throwIfAborted(signal, name);
       throw new VggError(
@@ -203,7 +211,7 @@ function contentRange(response: Response): { start: number; end: number; total: 
 async function headLength({ request, signal }: Remote): Promise<number | undefined> {
   let response: Response;
   try {
-    response = await request('bytes=0-0', signal, 'HEAD');
+    response = await request('bytes=0-0', signal, { method: 'HEAD' });
   } catch (error) {
     if (error instanceof VggError && error.code === 'VGG_NETWORK') return undefined; // some servers refuse HEAD: GET will tell
     throw error;

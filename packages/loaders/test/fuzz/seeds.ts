@@ -27,7 +27,8 @@ export const SEEDS: readonly Seeds[] = [
     fixtures: ['safetensors/torch-plain.safetensors', 'safetensors/torch-half.safetensors'],
     source: alone('model.safetensors'),
   },
-  { format: 'tfjs', fixtures: ['tfjs/model.json'], source: beside('model.json', { s1: 200, s2: 18 }) },
+  { format: 'safetensors-int4', fixtures: ['safetensors/int4.safetensors'], source: alone('model.safetensors') },
+  { format: 'tfjs', fixtures: ['tfjs/model.json', 'tfjs/model-sha256.json'], source: beside('model.json', { s1: 200, s2: 18 }) },
   {
     format: 'hdf5',
     fixtures: [

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { safetensorsWriter } from '../../src/formats/safetensors/write.js';
 import { findWriter, WRITERS } from '../../src/formats/writers.js';
-import { bytesSource, openWeights, type StoredType } from '../../src/index.js';
+import { bytesSource, cachedSource, openWeights, type StoredType } from '../../src/index.js';
 import { dequantizeInt8, quantizeInt8 } from '../../src/quantize.js';
 import { counted, refuses } from '../helpers.js';
 import { random } from '../random.js';
@@ -91,9 +91,33 @@ describe('the safetensors writer', () => {
     for (let i = 0; i < given.length; i++) expect(Math.abs(read[i]! - given[i]!)).toBeLessThanOrEqual(Math.abs(given[i]!) * 2 ** -11);
   });
 
+  test('int4: its bytes and palettes are checked too', async () => {
+    const bytes = await write('int4');
+    const { __metadata__: metadata, ...entries } = headerOf(bytes);
+    expect(Object.keys(JSON.parse(metadata['vgg.sha256'])).sort()).toEqual(Object.keys(entries).sort());
+    const data = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    for (const name of ['fc6.weight', 'fc6.weight_palette']) {
+      const changed = bytes.slice();
+      changed[data + entries[name].data_offsets[0]]! ^= 1;
+      const file = await openWeights(bytesSource(changed), { sha256 });
+      await refuses(file.read('fc6.weight'), 'VGG_INTEGRITY', new RegExp(`"${name}" with sha256`));
+    }
+  });
+
+  test('int4 can be aborted between two channels of many', async () => {
+    const abort = new AbortController();
+    const tensor = toWrite('fc6.weight', [50, 1000], noise(50000));
+    const values = async () => {
+      setTimeout(() => abort.abort(), 0);
+      return tensor.values();
+    };
+    const request = { name: 'a.safetensors', tensors: [{ ...tensor, values }], dtype: 'int4' as const, signal: abort.signal };
+    await refuses(written(safetensorsWriter.write(request)), 'VGG_ABORTED', /safetensors/);
+  });
+
   test('values that are not as many as the shape says, a name twice, an abort', async () => {
     const request = { name: 'a.safetensors', tensors: [toWrite('a', [2, 3], noise(5))] };
-    for (const dtype of ['float32', 'float16', 'int8'] as const)
+    for (const dtype of ['float32', 'float16', 'int8', 'int4'] as const)
       await refuses(written(safetensorsWriter.write({ ...request, dtype })), 'VGG_SHAPE', /expected 6 values for "a" \[2,3\], received 5/);
     await refuses(() => safetensorsWriter.write({ ...request, tensors: [...TENSORS, ...TENSORS] }), 'VGG_OPTION', /twice/);
     await refuses(written(safetensorsWriter.write({ ...request, signal: AbortSignal.abort() })), 'VGG_ABORTED', /safetensors/);
@@ -120,18 +144,32 @@ describe('a file that tells its hashes', () => {
     return { source: made, arm };
   }
 
-  test.each(['float32', 'float16', 'int8'] as const)('%s: only the tensor with the wrong byte is asked for once more', async (dtype) => {
-    const bytes = await write(dtype);
-    const { data_offsets } = headerOf(bytes)['fc6.weight'];
-    const data = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
-    const { source, arm } = corrupt(bytes, data + data_offsets[0] + 99);
-    const file = await openWeights(source, { sha256 });
-    const right = await openWeights(bytesSource(bytes));
+  test.each(['float32', 'float16', 'int8', 'int4'] as const)(
+    '%s: only the tensor with the wrong byte is asked for once more',
+    async (dtype) => {
+      const bytes = await write(dtype);
+      const { data_offsets } = headerOf(bytes)['fc6.weight'];
+      const data = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+      const { source, arm } = corrupt(bytes, data + data_offsets[0] + 99);
+      const file = await openWeights(source, { sha256 });
+      const right = await openWeights(bytesSource(bytes));
+      arm(1);
+      for (const { name } of TENSORS) expect(await file.read(name)).toEqual(await right.read(name));
+      const again = source.offsets.filter((offset) => offset === data + data_offsets[0]);
+      expect(again).toHaveLength(2);
+      expect(new Set(source.offsets).size).toBeGreaterThanOrEqual(source.offsets.length - 2); // the scales or palettes, too
+    },
+  );
+
+  test('a wrong byte that a cache has kept is asked for past it', async () => {
+    const bytes = await write('float32');
+    const { source, arm } = corrupt(bytes, bytes.length - 1);
+    const file = await openWeights(cachedSource(source, { block: 64 }), { sha256 });
     arm(1);
-    for (const { name } of TENSORS) expect(await file.read(name)).toEqual(await right.read(name));
-    const again = source.offsets.filter((offset) => offset === data + data_offsets[0]);
-    expect(again).toHaveLength(2);
-    expect(new Set(source.offsets).size).toBeGreaterThanOrEqual(source.offsets.length - 2); // the scale of an int8 tensor, too
+    expect(await file.read('fc6.bias')).toEqual(await TENSORS[3]!.values());
+    const reads = source.reads;
+    expect(await file.read('fc6.bias')).toEqual(await TENSORS[3]!.values());
+    expect(source.reads).toBeGreaterThan(reads); // the blocks with the wrong byte are gone
   });
 
   test('twice wrong is refused, whole or as a stream', async () => {

@@ -62,6 +62,16 @@ test('the cache reads each block once, and long reads past it', async () => {
   expect([inner.reads, inner.bytes]).toEqual([3, 7048]);
 });
 
+test('what is asked for afresh is read past the cache, which forgets it', async () => {
+  const inner = counted(bytesSource(BYTES));
+  const source = cachedSource(inner, { block: 1024, blocks: 4 });
+  for (const offset of [0, 1024, 2048]) await source.read(offset, 8);
+  expect(await source.read(1020, 8, { fresh: true })).toEqual(BYTES.slice(1020, 1028));
+  expect(inner.offsets).toEqual([0, 1024, 2048, 1020]);
+  for (const offset of [0, 1024, 2048]) await source.read(offset, 8);
+  expect(inner.offsets.slice(4)).toEqual([0, 1024]);
+});
+
 test('a failed block is asked for again', async () => {
   let fail = true;
   const source = cachedSource({

@@ -1,12 +1,13 @@
+import { createHash } from 'node:crypto';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { tfjsWriter } from '../../src/formats/tfjs/write.js';
-import type { FileGraph } from '../../src/index.js';
+import { bytesSource, type FileGraph, openWeights, type WriteRequest } from '../../src/index.js';
 import { random } from '../random.js';
 import { type SmallVgg, smallVgg } from '../vgg-request.js';
-import { written } from '../writing.js';
+import { toWrite, written } from '../writing.js';
 
 /** A map [height, width, channels]. */
 interface Picture {
@@ -110,5 +111,80 @@ describe.each<[string, SmallVgg, 'float32' | 'float16', number]>([
     const worst = expected.reduce((max, value, i) => Math.max(max, Math.abs(value - received[i]!)), 0);
     expect(worst / largest).toBeLessThan(tolerance);
     expect(largest).toBeGreaterThan(0.1);
+  });
+});
+
+describe('with a hash function', () => {
+  function sha256() {
+    const running = createHash('sha256');
+    return { update: (bytes: Uint8Array) => void running.update(bytes), digest: () => running.digest('hex') };
+  }
+  const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+  const jsonOf = (files: ReadonlyMap<string, Uint8Array>) => JSON.parse(new TextDecoder().decode(files.get('model.json')!));
+
+  /** A dense layer of 1100 x 2000: 8.8 MB, three shards, the last of them not full. */
+  function large() {
+    const values = Float32Array.from({ length: 2_200_000 }, (_, i) => Math.sin(i));
+    const graph: FileGraph = {
+      input: { channels: 1100, height: 1, width: 1 },
+      layers: [{ kind: 'dense', name: 'fc6', in: 1100, out: 2000, bias: true }],
+    };
+    const tensors = [toWrite('fc6.weight', [1100, 2000], values), toWrite('fc6.bias', [2000], values.slice(7, 2007))];
+    const request: WriteRequest = { name: 'model.json', graph, tensors, sha256 };
+    return { request, values };
+  }
+
+  test('the group has the sha256 of each shard, in whatever order the files are written', async () => {
+    const { request, values } = large();
+    const files = await written(tfjsWriter.write(request));
+    const paths = [1, 2, 3].map((i) => `group1-shard${i}of3.bin`);
+    expect([...files.keys()]).toEqual([...paths, 'model.json']);
+    const [{ sha256: hashes, ...group }] = jsonOf(files).weightsManifest;
+    expect(hashes).toEqual(paths.map((path) => hashOf(files.get(path)!)));
+    const { sha256: _, ...plain } = request;
+    expect(jsonOf(await written(tfjsWriter.write(plain)))).toEqual({ ...jsonOf(files), weightsManifest: [group] });
+
+    const turned = await written(tfjsWriter.write(request).reverse());
+    expect(turned.get('model.json')).toEqual(files.get('model.json'));
+    for (const path of paths) expect(hashOf(turned.get(path)!)).toBe(hashOf(files.get(path)!));
+
+    // The model in the midst of the first shard, which then goes on where it was.
+    const again = tfjsWriter.write(request);
+    const whole = createHash('sha256');
+    let json: Uint8Array | undefined;
+    for await (const chunk of again[0]!.chunks()) {
+      whole.update(chunk as Uint8Array);
+      json ??= (await written([again[3]!])).get('model.json');
+    }
+    expect(json).toEqual(files.get('model.json'));
+    expect(whole.digest('hex')).toBe(hashes[0]);
+
+    const file = await openWeights(
+      {
+        ...bytesSource(files.get('model.json')!, 'model.json'),
+        sibling: async (name) => bytesSource(files.get(name)!, name),
+      },
+      { sha256 },
+    );
+    const read = await file.read([...file.tensors.keys()][0]!);
+    expect(read.findIndex((value, i) => value !== values[i])).toBe(-1);
+  });
+
+  test.each(['float32', 'float16'] as const)('tf.loadLayersModel over HTTP passes over the hashes (%s)', async (dtype) => {
+    const { request, values } = smallVgg();
+    const files = await written(tfjsWriter.write({ ...request, name: 'model.json', dtype, sha256 }));
+    expect(jsonOf(files).weightsManifest[0].sha256).toHaveLength(1);
+    const asked: string[] = [];
+    const fetchFunc = async (url: string) => {
+      const name = url.split('/').at(-1)!;
+      asked.push(name);
+      return new Response(files.get(name));
+    };
+    const model = await loadLayersModel(tf.io.http('https://example.org/small/model.json', { fetchFunc: fetchFunc as typeof fetch }));
+    expect(asked).toEqual(['model.json', 'group1-shard1of1.bin']);
+    const kernel = (await model.getLayer('fc1').getWeights()[0]!.data()) as Float32Array;
+    const expected = values.get('fc6.weight')!;
+    expect(kernel.length).toBe(expected.length);
+    expect(kernel.every((value, i) => Math.abs(value - expected[i]!) <= (dtype === 'float16' ? 2 ** -12 : 0))).toBe(true);
   });
 });

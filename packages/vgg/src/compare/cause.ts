@@ -1,4 +1,4 @@
-import { dequantizeInt8, quantizeInt8, toFloat16, toFloat32, type WeightSpec } from '@vgg/loaders';
+import { dequantizeInt4, dequantizeInt8, quantizeInt4, quantizeInt8, toFloat16, toFloat32, type WeightSpec } from '@vgg/loaders';
 
 /** Why two sets of values of a layer differ, where that shows. */
 export type Cause =
@@ -10,7 +10,8 @@ export type Cause =
   | 'flipped-filters'
   | 'permuted-outputs'
   | 'float16'
-  | 'int8';
+  | 'int8'
+  | 'int4';
 
 export interface Reason {
   readonly cause: Cause;
@@ -126,7 +127,19 @@ function rounded({ shape }: WeightSpec, a: Float32Array, b: Float32Array): Reaso
     return every(back.length, (i) => back[i] === y[i]);
   };
   const small = isInt8(a, b) ? 'second' : isInt8(b, a) ? 'first' : undefined;
-  return small && { cause: 'int8', reason: `holds the same values, rounded to int8 in the ${small}` };
+  if (small) return { cause: 'int8', reason: `holds the same values, rounded to int8 in the ${small}` };
+  const few = isPalette(a, b, shape.at(-1)!) ? 'second' : isPalette(b, a, shape.at(-1)!) ? 'first' : undefined;
+  return few && { cause: 'int4', reason: `holds the same values, rounded to int4 (16 values for each output channel) in the ${few}` };
+}
+
+/** Whether `y` has at most 16 values for each output channel, and of them the palette that `x` has. */
+function isPalette(x: Float32Array, y: Float32Array, channels: number): boolean {
+  const found = Array.from({ length: channels }, () => new Set<number>());
+  // The palette is looked for only where it may be: for a dense layer that takes some seconds.
+  if (!every(y.length, (i) => found[i % channels]!.add(y[i]!).size <= 16)) return false;
+  const { indices, palettes } = quantizeInt4(x, channels);
+  const back = dequantizeInt4(indices, palettes, new Float32Array(x.length));
+  return every(back.length, (i) => back[i] === y[i]);
 }
 
 /** The same filters in another order of the outputs. */

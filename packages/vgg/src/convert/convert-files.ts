@@ -5,6 +5,7 @@ import {
   type OutputFile,
   type ReadOptions,
   readCanonical,
+  type StoredType,
   streamCanonical,
   type TensorToWrite,
   WRITERS,
@@ -19,32 +20,28 @@ import { prefix } from '../network/layers.js';
 import type { Network } from '../network/plan.js';
 import { METADATA, type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { weightSpecs } from '../weights/specs.js';
-import { CONVERT_DEFAULTS, type Converted, type ConvertOptions } from './options.js';
+import { checkLayers, type LayerDtypes, layerDtypes } from './dtypes.js';
+import type { Converted, ConvertOptions } from './options.js';
 
 /** What {@link convert} does. */
 export async function convertFiles(weights: SourceInput, output: WriteTarget, options: ConvertOptions): Promise<Converted> {
-  const { dtype } = { ...CONVERT_DEFAULTS, ...options };
-  const { signal, layers } = options;
+  const { signal, layers, dtype } = options;
+  const dtypes = layerDtypes(dtype);
   const writer = writerFor(output, options.to);
-  if (!writer.dtypes.includes(dtype)) {
-    const able = WRITERS.filter(({ dtypes }) => dtypes.includes(dtype)).map(({ id }) => id);
-    throw new VggError(
-      'VGG_OPTION',
-      `convert: expected ${writer.dtypes.join(' or ')} for ${writer.title}, received dtype ${dtype}${able.length > 0 ? `; ${able.join(', ')} can have it` : ''}`,
-    );
-  }
+  checkWriter(writer, dtypes.all);
   const opened = await openNetworkWeights(options.arch, { ...options, weights }, true);
   try {
     const { network } = opened;
+    checkLayers(dtype, weightSpecs(network), network.name);
     const kept = { ...network, layers: layers ? prefix(network, layers) : network.layers };
     const { target, name, makeFolder } = place(output, writer, network.name);
-    const tensors = tensorsToWrite(opened, kept, options);
+    const tensors = tensorsToWrite(opened, kept, dtypes, options);
     const files = writer.write({
       name,
       graph: graphOfNetwork(kept),
       tensors,
       metadata: metadataOf(opened, await classesOf(opened, options)),
-      dtype,
+      dtype: dtypes.default,
       sha256: () => io.hash('sha256'),
       ...(signal && { signal }),
     });
@@ -66,6 +63,20 @@ export async function convertFiles(weights: SourceInput, output: WriteTarget, op
   } finally {
     await opened.file.close();
   }
+}
+
+/** @throws VggError `VGG_OPTION` if the format cannot hold these, or not side by side */
+function checkWriter(writer: Writer, dtypes: readonly StoredType[]): void {
+  const odd = dtypes.find((dtype) => !writer.dtypes.includes(dtype));
+  if (odd === undefined && (dtypes.length === 1 || writer.mixed)) return;
+  const able = WRITERS.filter((each) => (odd === undefined ? each.mixed : each.dtypes.includes(odd))).map(({ id }) => id);
+  const format = writer.title;
+  const [expected, received] =
+    odd === undefined
+      ? [`one dtype for all layers of ${format}`, dtypes.join(' and ')]
+      : [`${writer.dtypes.join(' or ')} for ${format}`, `dtype ${odd}`];
+  const where = able.length > 0 ? `; ${able.join(', ')} can have ${odd === undefined ? 'several' : 'it'}` : '';
+  throw new VggError('VGG_OPTION', `convert: expected ${expected}, received ${received}${where}`);
 }
 
 /** The writer that `to` names, or the output's ending. @throws VggError `VGG_OPTION` */
@@ -116,9 +127,14 @@ function metadataOf({ network, preprocessing, licence, source }: OpenedWeights, 
   return new Map(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-function tensorsToWrite(opened: OpenedWeights, network: Pick<Network, 'layers'>, { signal, onProgress }: ConvertOptions): TensorToWrite[] {
+function tensorsToWrite(
+  opened: OpenedWeights,
+  network: Pick<Network, 'layers'>,
+  dtypes: LayerDtypes,
+  { signal, onProgress }: ConvertOptions,
+): TensorToWrite[] {
   const { file, mapping } = opened;
-  const wanted = weightSpecs(network).flatMap(canonicalTensors);
+  const wanted = weightSpecs(network).flatMap((spec) => canonicalTensors(spec).map((tensor) => ({ ...tensor, dtype: dtypes.of(spec) })));
   const missing = wanted.filter(({ name }) => !mapping.tensors.get(name)?.present);
   if (missing.length > 0) {
     const shown = missing.slice(0, 6).map(({ name }) => name);
@@ -130,7 +146,7 @@ function tensorsToWrite(opened: OpenedWeights, network: Pick<Network, 'layers'>,
   const count = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1);
   const total = wanted.reduce((sum, { shape }) => sum + 4 * count(shape), 0);
   let loaded = 0;
-  return wanted.map(({ name, shape }) => {
+  return wanted.map(({ name, shape, dtype }) => {
     // A tensor may be read more than once, for its scales; progress does not run backwards.
     let told = 0;
     const tell = (values: number) => {
@@ -143,6 +159,7 @@ function tensorsToWrite(opened: OpenedWeights, network: Pick<Network, 'layers'>,
     return {
       name,
       shape,
+      dtype,
       async values(options) {
         throwIfAborted(signal, 'convert');
         const all = await readCanonical(file, mapping, name, reading(options));

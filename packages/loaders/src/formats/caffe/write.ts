@@ -2,7 +2,7 @@ import { throwIfAborted, VggError } from '@vgg/errors';
 import { bytesOf, concat } from '../../bytes.js';
 import { countOf } from '../../dtype.js';
 import { unorder } from '../../reorder.js';
-import type { OutputFile, WriteRequest, Writer } from '../../writer.js';
+import { type OutputFile, singleType, type WriteRequest, type Writer } from '../../writer.js';
 import { bytesField, bytesHead, varint } from '../protobuf/encode.js';
 import { PIECE } from '../tensors.js';
 import { encodeMessage } from './binary.js';
@@ -25,7 +25,7 @@ export const caffeWriter: Writer = {
   endings: ['caffemodel'],
   dtypes: ['float32'],
   write(request: WriteRequest): OutputFile[] {
-    if ((request.dtype ?? 'float32') !== 'float32') throw refused('float32, which is all that Caffe reads', `${request.dtype}`);
+    singleType(request, ['float32'], 'caffemodel');
     const layers = deployLayers(request);
     const name = request.graph?.name ?? baseOf(request.name);
     const parts = layers.map(layerParts);

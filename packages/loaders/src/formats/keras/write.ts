@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import type { OutputFile, WriteRequest, Writer } from '../../writer.js';
+import { type OutputFile, singleType, type WriteRequest, type Writer } from '../../writer.js';
 import { type DatasetToWrite, type GroupToWrite, type Hdf5Layout, layOutHdf5 } from '../hdf5/write/file.js';
 import type { AttributeToWrite } from '../hdf5/write/messages.js';
 import { tensorBytes } from '../tensor-bytes.js';
@@ -24,8 +24,8 @@ export const kerasH5Writer: Writer = {
 };
 
 function writeKerasH5(request: WriteRequest): OutputFile[] {
-  const { name, dtype = 'float32', metadata = new Map(), signal } = request;
-  if (dtype === 'int8') throw new VggError('VGG_OPTION', 'h5: expected dtype float32 or float16, received int8; write safetensors for it');
+  const { name, metadata = new Map(), signal } = request;
+  const dtype = singleType(request, ['float32', 'float16'], 'h5');
   const { layers, config } = kerasModel(request, 'h5');
   const about: [string, AttributeToWrite][] = [
     ['backend', KERAS_BACKEND],

@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
-import type { OutputFile, TensorToWrite, WriteRequest, Writer } from '../../writer.js';
+import { type OutputFile, singleType, type TensorToWrite, type WriteRequest, type Writer } from '../../writer.js';
 import { tensorBytes } from '../tensor-bytes.js';
 import { type ZipFile, zipFile } from '../zip/write.js';
 import { npyHeader } from './npy.js';
@@ -18,8 +18,9 @@ export const npzWriter: Writer = {
   write: writeNpz,
 };
 
-function writeNpz({ name, tensors, metadata, dtype = 'float32', signal }: WriteRequest): OutputFile[] {
-  if (dtype === 'int8') throw new VggError('VGG_OPTION', 'npz: expected dtype float32 or float16, received int8; write safetensors for it');
+function writeNpz(request: WriteRequest): OutputFile[] {
+  const { name, tensors, metadata, signal } = request;
+  const dtype = singleType(request, ['float32', 'float16'], 'npz');
   if (tensors.some((tensor) => tensor.name === METADATA)) {
     throw new VggError('VGG_OPTION', `npz: expected tensors of other names than ${METADATA}, under which the archive has its metadata`);
   }

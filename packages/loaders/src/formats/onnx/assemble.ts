@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { countOf } from '../../dtype.js';
 import type { GraphLayer } from '../../graph.js';
-import type { TensorToWrite, WriteRequest } from '../../writer.js';
+import { singleType, type TensorToWrite, type WriteRequest } from '../../writer.js';
 import { bytesField } from '../protobuf/encode.js';
 import { type Attributes, addNode, claim, type State, take, vector, weight } from './builder.js';
 import { valueBytes } from './encode.js';
@@ -24,10 +24,12 @@ type LayerOf<K extends GraphLayer['kind']> = Extract<GraphLayer, { kind: K }>;
 
 /**
  * The nodes and initialisers of a network.
- * @throws VggError `VGG_OPTION` for a layer that ONNX has no like of and for tensors of no layer, `VGG_WEIGHTS_MISSING` for a layer's that is
+ * @throws VggError `VGG_OPTION` for a dtype or layer that ONNX has no like of and for tensors of no layer, `VGG_WEIGHTS_MISSING` for a layer's that is
  * not there, `VGG_SHAPE` for one of another shape
  */
-export function assemble({ graph, tensors, dtype = 'float32' }: WriteRequest): Assembled {
+export function assemble(request: WriteRequest): Assembled {
+  const { graph, tensors } = request;
+  const dtype = singleType(request, ['float32', 'float16', 'int8'], 'onnx');
   const layers = graph?.layers ?? [];
   if (!graph || !layers.some(({ kind }) => kind !== 'dropout')) {
     throw new VggError('VGG_OPTION', 'onnx: expected the layers of the network, received none; name the architecture or the plan');

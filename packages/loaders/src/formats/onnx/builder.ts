@@ -1,8 +1,8 @@
 import { VggError } from '@vgg/errors';
 import { countOf } from '../../dtype.js';
-import type { StoredType, TensorToWrite } from '../../writer.js';
+import type { TensorToWrite } from '../../writer.js';
 import { type AttributeValue, nodeBytes } from './encode.js';
-import { type Payload, vectorPayload, weightPayloads } from './payload.js';
+import { type Payload, vectorPayload, type WeightType, weightPayloads } from './payload.js';
 import { ELEMENT } from './schema.js';
 
 /** Building a chain of nodes and the initialisers that they take. */
@@ -15,7 +15,7 @@ export interface State {
   readonly payloads: Payload[];
   readonly names: Set<string>;
   readonly tensors: Map<string, TensorToWrite>;
-  readonly dtype: StoredType;
+  readonly dtype: WeightType;
   /** The value that the next node works on. */
   at: string;
   /** Undefined where nothing tells. */

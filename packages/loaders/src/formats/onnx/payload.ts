@@ -3,11 +3,14 @@ import { bytesOf, concat } from '../../bytes.js';
 import { countOf, DTYPE_BYTES, toFloat16 } from '../../dtype.js';
 import { quantizeRowsInt8 } from '../../quantize.js';
 import { type Reorder, unorder } from '../../reorder.js';
-import type { StoredType, TensorToWrite } from '../../writer.js';
+import type { TensorToWrite } from '../../writer.js';
 import { bytesHead } from '../protobuf/encode.js';
 import { PIECE } from '../tensors.js';
 import { tensorHead } from './encode.js';
 import { ELEMENT, GRAPH, TENSOR } from './schema.js';
+
+/** How weights may be stored. */
+export type WeightType = 'float32' | 'float16' | 'int8';
 
 /** An initialiser to be written, its size known before its values. */
 export interface Payload {
@@ -63,7 +66,7 @@ export function vectorPayload(tensor: TensorToWrite, name: string): Payload {
  */
 export function weightPayloads(
   tensor: TensorToWrite,
-  { name, shape, order, dtype, scales }: { name: string; shape: readonly number[]; order: Reorder; dtype: StoredType; scales: string },
+  { name, shape, order, dtype, scales }: { name: string; shape: readonly number[]; order: Reorder; dtype: WeightType; scales: string },
 ): Payload[] {
   const count = countOf(shape, name);
   const outputs = shape[0]!;

@@ -3,11 +3,12 @@ import { viewOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
 import type { DType, Format, TensorInfo, WeightFile } from '../../format.js';
 import { type Json, member, parseJson } from '../../json.js';
+import { PALETTE } from '../../palette.js';
 import { pastLimit, shown } from '../../refusals.js';
 import type { OpenOptions, Source } from '../../source.js';
 import { type StoredTensor, weightFile } from '../tensors.js';
 import { spanTensor } from './tensors.js';
-import { SCALE_SUFFIX, SHA256_KEY } from './write.js';
+import { INT4_SHAPES_KEY, PALETTE_SUFFIX, SCALE_SUFFIX, SHA256_KEY } from './write.js';
 
 /** A VGG's header is 5 KB; the format's own reader stops at 100 MB, which would be a hundred thousand tensors too many. */
 const MAX_HEADER = 16 * 2 ** 20;
@@ -48,6 +49,8 @@ interface Entry {
   info: TensorInfo;
   start: number;
   end: number;
+  /** Its palettes, of int4. */
+  palettes?: Entry;
 }
 
 async function openSafetensors(source: Source, options: OpenOptions = {}): Promise<WeightFile> {
@@ -69,13 +72,13 @@ async function openSafetensors(source: Source, options: OpenOptions = {}): Promi
   return weightFile({
     format: 'safetensors',
     who,
-    tensors: tensorsOf(entries, source, data, hashesOf(metadata, who), options),
+    tensors: tensorsOf(withPalettes(entries, metadata, who), source, data, hashesOf(metadata, who), options),
     metadata,
     close: source.close?.bind(source),
   });
 }
 
-/** The file's tensors; the scales of int8 ones are applied to them and not shown. */
+/** The file's tensors; the scales of int8 ones and the palettes of int4 ones are applied to them and not shown. */
 function tensorsOf(
   entries: readonly Entry[],
   source: Source,
@@ -84,29 +87,65 @@ function tensorsOf(
   { sha256 }: OpenOptions,
 ): StoredTensor[] {
   const byName = new Map(entries.map((entry) => [entry.info.name, entry]));
-  const scaleOf = ({ info: { name, dtype, shape } }: Entry): Entry | undefined => {
+  const tableOf = ({ info: { name, dtype, shape }, palettes }: Entry): Entry | undefined => {
+    if (palettes) return palettes;
     const scale = dtype === 'int8' ? byName.get(`${name}${SCALE_SUFFIX}`) : undefined;
     const fits = scale?.info.dtype === 'float32' && scale.info.shape.length === 1 && scale.info.shape[0] === shape.at(-1);
     return fits ? scale : undefined;
   };
-  const scales = new Map(entries.map((entry) => [entry, scaleOf(entry)]));
-  const hidden = new Set(scales.values());
+  const tables = new Map(entries.map((entry) => [entry, tableOf(entry)]));
+  const hidden = new Set(tables.values());
   const at = ({ info, start }: Entry) => ({ info, offset: data + start, sha256: hashes.get(info.name) });
   return entries
     .filter((entry) => !hidden.has(entry))
     .map((entry) => {
-      const scale = scales.get(entry);
-      return spanTensor(source, at(entry), { scale: scale && at(scale), sha256 });
+      const table = tables.get(entry);
+      return spanTensor(source, at(entry), { table: table && at(table), sha256 });
     });
+}
+
+/** The entries, those that the metadata tells to be int4 with their own shapes. */
+function withPalettes(entries: readonly Entry[], metadata: ReadonlyMap<string, string>, who: string): readonly Entry[] {
+  const shapes = jsonMetadata(metadata, INT4_SHAPES_KEY, who);
+  if (shapes.size === 0) return entries;
+  const byName = new Map(entries.map((entry) => [entry.info.name, entry]));
+  const found = new Map([...shapes].map(([name, value]): [string, Entry] => [name, int4Entry(name, value, byName, who)]));
+  return entries.map((entry) => found.get(entry.info.name) ?? entry);
+}
+
+function int4Entry(name: string, value: Json, byName: ReadonlyMap<string, Entry>, who: string): Entry {
+  const shape = numbers(value);
+  const label = `int4 tensor ${shown(name)}`;
+  const wrong = (expected: string, received: string) =>
+    new VggError('VGG_INTEGRITY', `${who}: expected ${expected}, received ${received}; write or fetch the file again`);
+  if (!shape || shape.length === 0) throw wrong(`a shape of whole numbers for ${label} in ${INT4_SHAPES_KEY}`, 'another value');
+  const stored = byName.get(name);
+  const bytes = Math.ceil(countOf(shape, `${who}: ${label}`) / 2);
+  if (stored?.info.dtype !== 'uint8' || stored.info.shape.length !== 1 || stored.info.shape[0] !== bytes) {
+    throw wrong(`${bytes} bytes (U8 [${bytes}]) for ${label} [${shape}]`, inWords(stored));
+  }
+  const palettes = byName.get(`${name}${PALETTE_SUFFIX}`);
+  const expected = [shape.at(-1)!, PALETTE];
+  if (palettes?.info.dtype !== 'float32' || String(palettes.info.shape) !== String(expected)) {
+    throw wrong(`${shown(`${name}${PALETTE_SUFFIX}`)} as F32 [${expected}] beside ${label}`, inWords(palettes));
+  }
+  return { ...stored, info: { ...stored.info, shape, dtype: 'int4' }, palettes };
+}
+
+const inWords = (entry: Entry | undefined) => (entry ? `${entry.info.dtype} [${entry.info.shape.slice(0, 8)}]` : 'no such tensor');
+
+/** A JSON object that is kept as text in the metadata. */
+function jsonMetadata(metadata: ReadonlyMap<string, string>, key: string, who: string): Map<string, Json> {
+  const text = metadata.get(key);
+  if (text === undefined) return new Map();
+  const json = parseJson(new TextEncoder().encode(text), { who: `${who}: ${key}`, maxBytes: MAX_HEADER, maxDepth: MAX_DEPTH });
+  return new Map(Object.entries(json ?? {}));
 }
 
 /** What the file says of its tensors' bytes. */
 function hashesOf(metadata: ReadonlyMap<string, string>, who: string): Map<string, string> {
-  const text = metadata.get(SHA256_KEY);
-  if (text === undefined) return new Map();
-  const json = parseJson(new TextEncoder().encode(text), { who: `${who}: ${SHA256_KEY}`, maxBytes: MAX_HEADER, maxDepth: MAX_DEPTH });
   return new Map(
-    Object.entries(json ?? {}).map(([name, hash]): [string, string] => {
+    [...jsonMetadata(metadata, SHA256_KEY, who)].map(([name, hash]): [string, string] => {
       if (typeof hash === 'string' && /^[0-9a-f]{64}$/.test(hash)) return [name, hash];
       throw new VggError('VGG_INTEGRITY', `${who}: expected 64 hexadecimal digits as the sha256 of ${shown(name)}, received another value`);
     }),

@@ -1,6 +1,7 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
+import { throwIfAborted, turn, VggError } from '@vgg/errors';
 import { bytesOf } from '../../bytes.js';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
+import { int4Packer, int4Palettes, PALETTE } from '../../palette.js';
 import { int8Scales, quantizeBy } from '../../quantize.js';
 import type { RunningHash } from '../../source.js';
 import type { OutputFile, Patch, StoredType, TensorToWrite, WriteRequest, Writer } from '../../writer.js';
@@ -17,7 +18,18 @@ export const SHA256_KEY = 'vgg.sha256';
 const INT8_KEY = 'vgg.int8';
 const INT8_NOTE = `int8 tensors are multiplied by NAME${SCALE_SUFFIX}, along their last axis`;
 
-const CODES: Readonly<Record<StoredType, string>> = { float32: 'F32', float16: 'F16', int8: 'I8' };
+/** Added to the name of an int4 tensor: the float32 tensor [channels, 16] with the palettes of its output channels. */
+export const PALETTE_SUFFIX = '_palette';
+/** Metadata: the shapes of the int4 tensors, which are stored as bytes, as the JSON of an object by tensor name. */
+export const INT4_SHAPES_KEY = 'vgg.int4.shapes';
+/** Metadata for whoever reads an int4 file with another program. */
+const INT4_KEY = 'vgg.int4';
+const INT4_NOTE = `the tensors of ${INT4_SHAPES_KEY} have two indices in a byte, the first in its low half, along the last axis into the rows of NAME${PALETTE_SUFFIX}`;
+
+/** Elements as they are stored: int4 are bytes. */
+type Element = Exclude<StoredType, 'int4'> | 'uint8';
+
+const CODES: Readonly<Record<Element, string>> = { float32: 'F32', float16: 'F16', int8: 'I8', uint8: 'U8' };
 
 /** A tensor by any name, whose values are asked for when their turn comes. */
 export type NamedValues = Pick<TensorToWrite, 'name' | 'shape' | 'values'>;
@@ -40,9 +52,9 @@ const SAFETENSORS_DEFAULTS = { dtype: 'float32' } as const;
  * @throws VggError `VGG_OPTION` for a name used twice, `VGG_INTEGRITY` for an impossible shape
  */
 export function safetensorsHeader(
-  tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype?: StoredType }[],
+  tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype?: Element }[],
   metadata: SafetensorsMetadata = {},
-  dtype: StoredType = SAFETENSORS_DEFAULTS.dtype,
+  dtype: Element = SAFETENSORS_DEFAULTS.dtype,
 ): Uint8Array {
   const names = new Set<string>();
   const entries = [`"__metadata__":${jsonObject(metadata instanceof Map ? metadata : Object.entries(metadata))}`];
@@ -63,7 +75,7 @@ export function safetensorsHeader(
 }
 
 /** Joined by hand: a plain object would lose the name "__proto__" and reorder names that look like numbers. */
-function jsonObject(entries: Iterable<readonly [string, string]>): string {
+function jsonObject(entries: Iterable<readonly [string, unknown]>): string {
   return `{${[...entries].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
 }
 
@@ -96,13 +108,20 @@ export async function* writeSafetensors(
  * tensor's bytes under {@link SHA256_KEY}.
  *
  * int8: a tensor of two or more axes is stored as `I8`, with `NAME_scale` (`F32`, one for each output channel, which is the last
- * axis) beside it: value = int8 * scale. The others stay float32 and, for the sake of alignment, come first.
+ * axis) beside it: value = int8 * scale.
+ *
+ * int4: a tensor of two or more axes is stored as `U8` of one axis, two indices to a byte (the order is that of {@link Int4Values}), with
+ * `NAME_palette` (`F32` [channels, 16]) beside it: value = palette[channel][index]. Its own shape is in the metadata, under
+ * {@link INT4_SHAPES_KEY}: `{"fc6.weight":[25088,4096]}`.
+ *
+ * In both, other tensors stay float32. Each tensor may be of a type of its own; for the sake of alignment wide elements come first.
  */
 export const safetensorsWriter: Writer = {
   id: 'safetensors',
   title: 'safetensors',
   endings: ['safetensors'],
-  dtypes: ['float32', 'float16', 'int8'],
+  dtypes: ['float32', 'float16', 'int8', 'int4'],
+  mixed: true,
   write(request) {
     const slots = layout(request);
     header(request, slots, undefined); // what is wrong with names and shapes is said before anything is written
@@ -111,36 +130,46 @@ export const safetensorsWriter: Writer = {
   },
 };
 
-/** One tensor of the file; a scale is known only when the tensor that it is of has been read. */
+/** One tensor of the file, as it is stored. */
 interface Slot {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: StoredType;
+  readonly dtype: Element;
   readonly tensor: TensorToWrite;
-  readonly isScale: boolean;
+  /** Scales or palettes, which are known only when the tensor that they are of has been read. */
+  readonly isTable?: true;
 }
 
 function layout({ tensors, dtype = 'float32' }: WriteRequest): Slot[] {
-  const slot = (tensor: TensorToWrite, own: StoredType): Slot => ({ ...tensor, tensor, dtype: own, isScale: false });
-  if (dtype !== 'int8') return tensors.map((tensor) => slot(tensor, dtype));
-  const small = tensors.filter(({ shape }) => shape.length >= 2);
-  return [
-    ...tensors.filter((tensor) => !small.includes(tensor)).map((tensor) => slot(tensor, 'float32')),
-    ...small.map((tensor): Slot => {
-      return { name: `${tensor.name}${SCALE_SUFFIX}`, shape: [tensor.shape.at(-1)!], dtype: 'float32', tensor, isScale: true };
-    }),
-    ...small.map((tensor) => slot(tensor, 'int8')),
-  ];
+  const slots = tensors.flatMap((tensor): Slot[] => {
+    const { name, shape } = tensor;
+    const wanted = tensor.dtype ?? dtype;
+    const isSmall = wanted === 'int8' || wanted === 'int4';
+    if (!isSmall || shape.length < 2) return [{ name, shape, tensor, dtype: isSmall ? 'float32' : wanted }];
+    const channels = shape.at(-1)!;
+    if (wanted === 'int8') {
+      const scales: Slot = { name: `${name}${SCALE_SUFFIX}`, shape: [channels], dtype: 'float32', tensor, isTable: true };
+      return [scales, { name, shape, dtype: 'int8', tensor }];
+    }
+    const palettes: Slot = { name: `${name}${PALETTE_SUFFIX}`, shape: [channels, PALETTE], dtype: 'float32', tensor, isTable: true };
+    const bytes = Math.ceil(countOf(shape, `safetensors: tensor "${name}"`) / 2);
+    return [palettes, { name, shape: [bytes], dtype: 'uint8', tensor }];
+  });
+  const [plain, tables] = [slots.filter(({ isTable }) => !isTable), slots.filter(({ isTable }) => isTable)];
+  const wide = plain.filter(({ dtype: own }) => own === 'float32');
+  const half = plain.filter(({ dtype: own }) => own === 'float16');
+  return [...wide, ...tables, ...half, ...plain.filter((slot) => DTYPE_BYTES[slot.dtype] === 1)];
 }
 
 /** The header with these hashes, or with as many zeros in their place. */
-function header(
-  { metadata = new Map(), dtype, sha256 }: WriteRequest,
-  slots: readonly Slot[],
-  hashes: ReadonlyMap<string, string> | undefined,
-) {
+function header({ metadata = new Map(), sha256 }: WriteRequest, slots: readonly Slot[], hashes: ReadonlyMap<string, string> | undefined) {
   const all = new Map(metadata);
-  if (dtype === 'int8') all.set(INT8_KEY, INT8_NOTE);
+  if (slots.some(({ dtype }) => dtype === 'int8')) all.set(INT8_KEY, INT8_NOTE);
+  const packed = slots.filter(({ dtype }) => dtype === 'uint8');
+  if (packed.length > 0) {
+    all.set(INT4_KEY, INT4_NOTE);
+    all.set(INT4_SHAPES_KEY, jsonObject(packed.map(({ name, tensor }) => [name, tensor.shape])));
+  }
   if (sha256) all.set(SHA256_KEY, jsonObject(slots.map(({ name }) => [name, hashes?.get(name) ?? '0'.repeat(64)])));
   return safetensorsHeader(slots, all);
 }
@@ -153,19 +182,21 @@ async function* chunks(request: WriteRequest, slots: readonly Slot[]): AsyncGene
   const hashes = new Map<string, string>();
   const places = new Map<string, number>();
   let at = first.length;
-  for (const slot of slots) {
-    const { name, shape, dtype, tensor, isScale } = slot;
+  for (const { name, shape, dtype, tensor, isTable } of slots) {
     places.set(name, at);
-    at += countOf(shape, name) * DTYPE_BYTES[dtype];
-    if (isScale) {
-      yield new Uint8Array(4 * shape[0]!);
+    const size = countOf(shape, name) * DTYPE_BYTES[dtype];
+    at += size;
+    if (isTable) {
+      yield new Uint8Array(size);
       continue;
     }
     const hash = sha256?.();
     const pieces =
       dtype === 'int8'
-        ? quantized(slot, (scales) => patches.push(scaleOf(name, scales)), signal)
-        : tensorBytes(tensor, dtype, 'safetensors', signal);
+        ? quantized(tensor, (scales) => keep(`${name}${SCALE_SUFFIX}`, scales), signal)
+        : dtype === 'uint8'
+          ? indexed(tensor, (palettes) => keep(`${name}${PALETTE_SUFFIX}`, palettes), signal)
+          : tensorBytes(tensor, dtype, 'safetensors', signal);
     for await (const piece of pieces) {
       hash?.update(piece);
       yield piece;
@@ -175,11 +206,11 @@ async function* chunks(request: WriteRequest, slots: readonly Slot[]): AsyncGene
   yield* patches;
   if (sha256) yield { at: 0, bytes: header(request, slots, hashes) };
 
-  function scaleOf(name: string, scales: Float32Array): Patch {
-    const scale = `${name}${SCALE_SUFFIX}`;
-    const bytes = bytesOf(scales);
-    if (sha256) hashes.set(scale, digestOf(sha256(), bytes));
-    return { at: places.get(scale)!, bytes };
+  /** A table goes to the place that was kept for it. */
+  function keep(name: string, table: Float32Array): void {
+    const bytes = bytesOf(table);
+    if (sha256) hashes.set(name, digestOf(sha256(), bytes));
+    patches.push({ at: places.get(name)!, bytes });
   }
 }
 
@@ -190,20 +221,17 @@ function digestOf(hash: RunningHash, bytes: Uint8Array): string {
 
 /** The bytes of one tensor as int8; the scales are told as soon as they are known. */
 async function* quantized(
-  { name, shape, tensor }: Slot,
+  tensor: TensorToWrite,
   onScales: (scales: Float32Array) => void,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  throwIfAborted(signal, 'safetensors');
-  const values = await tensor.values(signal ? { signal } : {});
-  const count = countOf(shape, name);
-  if (values.length !== count) throw wrongCount('safetensors', name, shape, count, values.length);
-  const channels = shape.at(-1)!;
+  const values = await allValues(tensor, signal);
+  const channels = tensor.shape.at(-1)!;
   const scales = int8Scales(values, channels);
   onScales(scales);
   const step = wholeRows(channels);
-  const memory = new Int8Array(Math.min(count, step));
-  for (let from = 0; from < count; from += step) {
+  const memory = new Int8Array(Math.min(values.length, step));
+  for (let from = 0; from < values.length; from += step) {
     throwIfAborted(signal, 'safetensors');
     const rows = values.subarray(from, from + step);
     const piece = quantizeBy(rows, scales, memory.subarray(0, rows.length));
@@ -211,9 +239,37 @@ async function* quantized(
   }
 }
 
-/** Values of a piece that ends with a row. */
-export const wholeRows = (channels: number): number => Math.max(1, Math.floor(PIECE / Math.max(1, channels))) * Math.max(1, channels);
-
-function wrongCount(who: string, name: string, shape: readonly number[], count: number, received: number): VggError {
-  return new VggError('VGG_SHAPE', `${who}: expected ${count} values for "${name}" [${shape}], received ${received}`);
+/** The same as int4, whose palettes take some seconds for a dense layer. */
+async function* indexed(
+  tensor: TensorToWrite,
+  onPalettes: (palettes: Float32Array) => void,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const values = await allValues(tensor, signal);
+  const steps = int4Palettes(values, tensor.shape.at(-1)!);
+  let found = steps.next();
+  for (; !found.done; found = steps.next()) {
+    await turn();
+    throwIfAborted(signal, 'safetensors');
+  }
+  onPalettes(found.value);
+  const pack = int4Packer(found.value);
+  const memory = new Uint8Array(Math.ceil(Math.min(values.length, PIECE) / 2));
+  for (let from = 0; from < values.length; from += PIECE) {
+    throwIfAborted(signal, 'safetensors');
+    const piece = values.subarray(from, from + PIECE);
+    yield pack(piece, from, memory.subarray(0, Math.ceil(piece.length / 2)));
+  }
 }
+
+async function allValues(tensor: TensorToWrite, signal: AbortSignal | undefined): Promise<Float32Array> {
+  throwIfAborted(signal, 'safetensors');
+  const { name, shape } = tensor;
+  const values = await tensor.values(signal ? { signal } : {});
+  const count = countOf(shape, name);
+  if (values.length === count) return values;
+  throw new VggError('VGG_SHAPE', `safetensors: expected ${count} values for "${name}" [${shape}], received ${values.length}`);
+}
+
+/** Values of a piece that ends with a row. */
+const wholeRows = (channels: number): number => Math.max(1, Math.floor(PIECE / Math.max(1, channels))) * Math.max(1, channels);

@@ -3,11 +3,12 @@ import { countOf, DTYPE_BYTES, toFloat32 } from '../../dtype.js';
 import type { DType, Format, TensorInfo, WeightFile } from '../../format.js';
 import { type Json, member, parseJson } from '../../json.js';
 import { pastLimit, shown } from '../../refusals.js';
-import type { ReadOptions, Source } from '../../source.js';
+import type { OpenOptions, ReadOptions, Source } from '../../source.js';
 import { isPlainName } from '../../sources/checks.js';
 import { graphOfKeras } from '../keras/config.js';
 import { CONCURRENCY, closeAll, MAX_SIBLINGS, openSiblings, type Siblings } from '../siblings.js';
 import { missingTensor, PIECE, type StoredTensor, weightFile } from '../tensors.js';
+import { checkedShards, shardHashes } from './checked-shards.js';
 import { graphNames } from './graph.js';
 import { type Group, layOutShards, missingShards, readSpan, readSpanInto } from './shards.js';
 
@@ -20,7 +21,7 @@ const MAX_DEPTH = 64;
  * A tfjs layers-model or graph-model: `model.json` whose `weightsManifest` names groups of tensors and the shards (files beside it) that
  * hold a group's bytes end to end (https://www.tensorflow.org/js/guide/save_load).
  * Where shards are missing, every tensor whose bytes are wholly known is served, and the others are marked absent. The weights of a
- * graph-model (`tfjs-graph`) are named after their layers, as far as its operations tell.
+ * graph-model (`tfjs-graph`) are named after their layers, as far as its operations tell. Shards whose sha256 a group tells are checked.
  */
 export const tfjsLayers: Format = {
   id: 'tfjs-layers',
@@ -38,7 +39,7 @@ interface Quantization {
   min: number;
 }
 
-async function openTfjs(source: Source, options: ReadOptions = {}): Promise<WeightFile> {
+async function openTfjs(source: Source, options: OpenOptions = {}): Promise<WeightFile> {
   const who = source.name;
   if (source.size > MAX_JSON) throw pastLimit(who, `at most ${MAX_JSON} bytes of JSON`, source.size);
   const json = parseJson(await source.read(0, source.size, options), { who, maxBytes: MAX_JSON, maxDepth: MAX_DEPTH });
@@ -46,7 +47,10 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
   if (!Array.isArray(manifest)) {
     throw new VggError('VGG_FORMAT', `${who}: expected a "weightsManifest" list, as in a tfjs model.json, received JSON without one`);
   }
-  const parsed = manifest.map((group) => ({ paths: readPaths(group, who), weights: readSpecs(group, who) }));
+  const parsed = manifest.map((group) => {
+    const paths = readPaths(group, who);
+    return { paths, weights: readSpecs(group, who), hashes: shardHashes(group, paths, who) };
+  });
   checkUnique(
     parsed.flatMap(({ paths }) => paths),
     'shard',
@@ -63,15 +67,19 @@ async function openTfjs(source: Source, options: ReadOptions = {}): Promise<Weig
     await closeAll(shards.values());
     await source.close?.();
   };
+  const check = options.sha256 && checkedShards({ sha256: options.sha256, who });
   const tensors: StoredTensor[] = [];
   try {
     const topology = member(json, 'modelTopology');
     const isGraph = member(json, 'format') === 'graph-model' || Array.isArray(member(topology, 'node'));
     const tidy = isGraph ? graphNames(topology, allNames(parsed), who) : new Map<string, string>();
-    for (const { paths, weights } of parsed) {
+    for (const { paths, weights, hashes } of parsed) {
       const total = weights.reduce((sum, { bytes }) => sum + bytes, 0);
       const group = layOutShards(
-        paths.map((path) => ({ path, source: shards.get(path) })),
+        paths.map((path, i) => {
+          const shard = shards.get(path);
+          return { path, source: shard && check && hashes ? check(shard, hashes[i]!) : shard };
+        }),
         total,
         who,
       );

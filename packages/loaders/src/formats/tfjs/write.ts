@@ -1,16 +1,18 @@
 import { VggError } from '@vgg/errors';
 import { countOf, DTYPE_BYTES } from '../../dtype.js';
-import type { OutputFile, TensorToWrite, WriteRequest, Writer } from '../../writer.js';
+import { type OutputFile, singleType, type TensorToWrite, type WriteRequest, type Writer } from '../../writer.js';
 import { kerasModel } from '../keras/model.js';
 import { KERAS_BACKEND, KERAS_VERSION } from '../keras/write.js';
 import { tensorBytes } from '../tensor-bytes.js';
+import { SHA256_MEMBER } from './checked-shards.js';
 
 /** As tensorflowjs_converter cuts them, so that browsers cache them. */
 const SHARD = 4 * 2 ** 20;
 
 /**
  * A tfjs layers-model that `tf.loadLayersModel` loads: `model.json` and shards of 4 MiB beside it (https://www.tensorflow.org/js/guide/save_load).
- * Metadata is its `userDefinedMetadata`.
+ * Metadata is its `userDefinedMetadata`. The group of weights has the sha256 of each of its shards, in the order of `paths`, which tfjs passes
+ * over and our reader checks.
  */
 export const tfjsWriter: Writer = {
   id: 'tfjs',
@@ -21,9 +23,8 @@ export const tfjsWriter: Writer = {
 };
 
 function writeTfjs(request: WriteRequest): OutputFile[] {
-  const { name, dtype = 'float32', metadata, graph, signal } = request;
-  if (dtype === 'int8')
-    throw new VggError('VGG_OPTION', 'tfjs: expected dtype float32 or float16, received int8; write safetensors for it');
+  const { name, metadata, graph, sha256, signal } = request;
+  const dtype = singleType(request, ['float32', 'float16'], 'tfjs');
   const grouped = graph?.layers.find((layer) => layer.kind === 'conv' && layer.groups !== 1);
   if (grouped)
     throw new VggError('VGG_OPTION', `tfjs: expected convolutions without groups, received "${grouped.name}"; write safetensors`);
@@ -33,7 +34,7 @@ function writeTfjs(request: WriteRequest): OutputFile[] {
   const total = bytes.reduce((sum, length) => sum + length, 0);
   const count = Math.ceil(total / SHARD);
   const paths = Array.from({ length: count }, (_, i) => `group1-shard${i + 1}of${count}.bin`);
-  const json = {
+  const json = (hashes: readonly string[] | undefined) => ({
     format: 'layers-model',
     generatedBy: 'vgg',
     convertedBy: null,
@@ -41,6 +42,7 @@ function writeTfjs(request: WriteRequest): OutputFile[] {
     weightsManifest: [
       {
         paths,
+        ...(hashes && { [SHA256_MEMBER]: hashes }),
         weights: weights.map(({ name: own, tensor: { shape } }) => ({
           ...{ name: own, shape, dtype: 'float32' },
           ...(dtype === 'float16' && { quantization: { dtype: 'float16', original_dtype: 'float32' } }),
@@ -48,23 +50,34 @@ function writeTfjs(request: WriteRequest): OutputFile[] {
       },
     ],
     ...(metadata && metadata.size > 0 && { userDefinedMetadata: Object.fromEntries(metadata) }),
-  };
-  const main = new TextEncoder().encode(JSON.stringify(json));
-  const stream = new Stream(
-    weights.map(({ tensor }) => tensor),
-    bytes,
-    dtype,
-    signal,
-  );
-  const shards = paths.map((path, i): OutputFile => {
-    return { name: path, chunks: () => stream.slice(i * SHARD, Math.min(total, (i + 1) * SHARD)) };
   });
+  const open = () => {
+    const tensors = weights.map(({ tensor }) => tensor);
+    return new Stream(tensors, bytes, dtype, signal);
+  };
+  const stream = open();
+  const hashes = new Map<number, string>();
+  async function* shard(i: number, from: Stream): AsyncGenerator<Uint8Array> {
+    const hash = sha256?.();
+    for await (const piece of from.slice(i * SHARD, Math.min(total, (i + 1) * SHARD))) {
+      hash?.update(piece);
+      yield piece;
+    }
+    if (hash) hashes.set(i, hash.digest());
+  }
+  /** Known once the shards are written. One that was not is made for its hash, apart from what may be in the course of being written. */
+  async function allHashes(): Promise<string[]> {
+    const own = open();
+    for (let i = 0; i < count; i++) if (!hashes.has(i)) for await (const _ of shard(i, own));
+    return paths.map((_, i) => hashes.get(i)!);
+  }
+  const shards = paths.map((path, i): OutputFile => ({ name: path, chunks: () => shard(i, stream) }));
   return [
     ...shards,
     {
       name,
       async *chunks() {
-        yield main;
+        yield new TextEncoder().encode(JSON.stringify(json(sha256 && (await allHashes()))));
       },
     },
   ];

@@ -1,12 +1,14 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { messageOf } from '@vgg/errors';
-import { WRITERS } from '@vgg/loaders';
+import { type StoredType, WRITERS } from '@vgg/loaders';
 import type { TapError } from '../../compare/compare-activations.js';
 import { convert } from '../../convert/convert.js';
 import { writerFor } from '../../convert/convert-files.js';
-import { CONVERT_DEFAULTS } from '../../convert/options.js';
+import { DTYPES } from '../../convert/dtypes.js';
+import { CONVERT_DEFAULTS, type DtypeByLayer } from '../../convert/options.js';
 import { parsePreprocessing } from '../../pictures/preprocessing.js';
+import { didYouMean } from '../../text/suggest.js';
 import { ARCH_HELP, archOf } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
@@ -28,10 +30,11 @@ export const convertCommand = command({
   flags: {
     to: { type: 'choice', choices: WRITERS.map(({ id }) => id), about: 'format to write', defaultText: 'by the ending of OUT' },
     dtype: {
-      type: 'choice',
-      choices: ['float32', 'float16', 'int8'],
-      about: 'how values are stored: bit for bit, at half the size, or at a quarter with a scale for each output channel',
-      default: CONVERT_DEFAULTS.dtype,
+      type: 'string',
+      value: 'DTYPE[,LAYER=DTYPE...]',
+      about:
+        'how values are stored: float32, bit for bit; float16, half the size; int8, a quarter, with a scale for each output channel; int4, an eighth, with 16 values for each output channel (safetensors). In safetensors a LAYER (conv1_1; conv, fc or bn for all of a kind) may have its own',
+      defaultText: CONVERT_DEFAULTS.dtype,
     },
     layers: { type: 'list', value: 'L', about: 'only what these layers need', defaultText: 'all' },
     fold: {
@@ -44,16 +47,17 @@ export const convertCommand = command({
     classes: { type: 'string', value: 'FILE', about: 'names of the classes to carry', defaultText: 'those that IN carries' },
     preprocessing: PREPROCESSING_FLAG,
     offline: OFFLINE_FLAG,
-    'no-check': { type: 'boolean', about: 'do not measure what float16 or int8 costs at each layer' },
+    'no-check': { type: 'boolean', about: 'do not measure what float16, int8 or int4 costs at each layer' },
   },
   examples: [
     ['vgg convert VGG_ILSVRC_16_layers.caffemodel vgg16.safetensors', 'the same values, bit for bit'],
     ['vgg convert vgg16.pth web/ --layers pool5 --fold preprocessing', 'the convolutions as web/model.json and its shards'],
     ['vgg convert vgg16.h5 vgg16.safetensors --dtype int8', 'a quarter of the size, and the error at each layer'],
+    ['vgg convert vgg16.h5 vgg16.safetensors --dtype int8,conv1_1=float32,fc=int4', 'the first layer as it is, dense layers at an eighth'],
   ],
   async run(
     [input, output],
-    { to, dtype, layers, fold = [], arch, classes, preprocessing: prepared, offline, 'no-check': unchecked },
+    { to, dtype = CONVERT_DEFAULTS.dtype, layers, fold = [], arch, classes, preprocessing: prepared, offline, 'no-check': unchecked },
     { signal, onProgress, warn, options },
   ) {
     const odd = fold.find((each) => !FOLDS.some((known) => known === each));
@@ -71,11 +75,12 @@ export const convertCommand = command({
       onProgress,
       onWarning: warn,
     };
-    const converted = await convert(input, folder, { ...opening, to: writer.id, dtype, layers, classes });
+    const dtypes = parseDtype(dtype);
+    const converted = await convert(input, folder, { ...opening, to: writer.id, dtype: dtypes, layers, classes });
     let errors: readonly TapError[] | undefined;
     // A preprocessing said here would be folded into what it is folded into already.
     const measurable = !(opening.preprocessing && opening.fold.preprocessing);
-    if (dtype !== 'float32' && !unchecked && measurable) {
+    if (Object.values(dtypes).some((each) => each !== 'float32') && !unchecked && measurable) {
       const { measureErrors } = await import('../../compare/compare-sets.js');
       errors = await measureErrors(input, converted.output, { ...opening, backend: options.backend }).catch((error: unknown) => {
         if (signal.aborted) throw error;
@@ -102,6 +107,27 @@ export const convertCommand = command({
     };
   },
 });
+
+/** `int8,conv1_1=float32` as the option of {@link convert}. */
+function parseDtype(text: string): DtypeByLayer {
+  const found = new Map<string, StoredType>();
+  for (const part of text.split(',')) {
+    const [first = '', second, ...more] = part.split('=').map((word) => word.trim());
+    const [layer, dtype] = second === undefined ? ['default', first] : [first, second];
+    const known = DTYPES.find((each) => each === dtype);
+    if (known === undefined || layer === '' || more.length > 0) {
+      const near = didYouMean(dtype, DTYPES);
+      throw new UsageError(`vgg convert --dtype: expected ${DTYPES.join(', ')} or LAYER=DTYPE, received "${part.slice(0, 80)}"${near}`);
+    }
+    if (found.has(layer)) {
+      throw new UsageError(
+        `vgg convert --dtype: expected one dtype for ${layer === 'default' ? 'the other layers' : layer}, received "${text.slice(0, 80)}"`,
+      );
+    }
+    found.set(layer, known);
+  }
+  return Object.fromEntries(found);
+}
 
 function errorTable(errors: readonly TapError[]): string {
   const rows = errors.map(({ layer, relative, cosine }) => [layer, brief(relative, 3), cosine.toFixed(6)]);
