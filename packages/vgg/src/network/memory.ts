@@ -30,7 +30,7 @@ export interface MemoryPlan {
 }
 
 /** The wasm heap has 32-bit addresses. */
-export const HEAP_LIMIT = 2 ** 32;
+const HEAP_LIMIT = 2 ** 32;
 /** Scratch memory of a matrix product. */
 const PRODUCT_BYTES = 192 * 1024;
 
