@@ -10,10 +10,9 @@ const HERE = fileURLToPath(new URL('peers/', import.meta.url));
 const PACKAGE = fileURLToPath(new URL('../packages/vgg/dist/index.js', import.meta.url));
 
 /** The programs that are compared; each runs in a process of its own, which sleeps while another is measured. */
-type Engine = 'vgg' | 'vgg, turbo' | 'onnxruntime-node' | 'onnxruntime-web' | 'tfjs-backend-wasm';
+type Engine = 'vgg' | 'onnxruntime-node' | 'onnxruntime-web' | 'tfjs-backend-wasm';
 const SCRIPTS: Record<Engine, string> = {
   vgg: 'vgg.mjs',
-  'vgg, turbo': 'vgg.mjs',
   'onnxruntime-node': 'ort-node.mjs',
   'onnxruntime-web': 'ort-web.mjs',
   'tfjs-backend-wasm': 'tfjs.mjs',
@@ -26,6 +25,8 @@ interface Comparison {
   batch: number;
   threads: number;
   peers: readonly Engine[];
+  /** Ours with it, in Node 24 and later. */
+  turbo?: boolean;
 }
 
 const COMPARISONS: readonly Comparison[] = [
@@ -37,6 +38,8 @@ const COMPARISONS: readonly Comparison[] = [
     peers: ['onnxruntime-node', 'onnxruntime-web', 'tfjs-backend-wasm'],
   },
   { work: 'convolutions, 2 threads', layer: 'pool5', batch: 1, threads: 2, peers: ['onnxruntime-node', 'onnxruntime-web'] },
+  { work: 'convolutions, turbo, 1 thread', layer: 'pool5', batch: 1, threads: 1, peers: ['onnxruntime-node'], turbo: true },
+  { work: 'convolutions, turbo, 2 threads', layer: 'pool5', batch: 1, threads: 2, peers: ['onnxruntime-node'], turbo: true },
   { work: 'convolutions, batch 8, 1 thread', layer: 'pool5', batch: 8, threads: 1, peers: ['onnxruntime-node'] },
   { work: 'all of VGG-16, 1 thread', layer: 'prob', batch: 1, threads: 1, peers: ['onnxruntime-node'] },
   { work: 'all of VGG-16, 2 threads', layer: 'prob', batch: 1, threads: 2, peers: ['onnxruntime-node'] },
@@ -77,13 +80,15 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
     console.log('| work | ours, ms | peer | peer, ms | ratio, ours / peer | peer / ours |');
     console.log('|---|---|---|---|---|---|');
     const setUps: string[] = [];
-    for (const { work, layer, batch, threads, peers } of COMPARISONS) {
+    for (const { work, layer, batch, threads, peers, turbo } of COMPARISONS) {
+      if (turbo && Number.parseInt(version.slice(1), 10) < 24) continue;
       const engines = await Promise.all(
         (['vgg', ...peers] as Engine[]).map(async (name) => ({ name, times: [] as number[], process: new Engined(node, name) })),
       );
       try {
         const opened = new Map<Engine, Opened>();
-        for (const engine of engines) opened.set(engine.name, await engine.process.ask<Opened>('open', options(layer, batch, threads)));
+        for (const engine of engines)
+          opened.set(engine.name, await engine.process.ask<Opened>('open', { ...options(layer, batch, threads), turbo }));
         for (let round = -2; round < Number(rounds); round++) {
           for (const engine of engines) {
             await pause();

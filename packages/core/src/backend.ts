@@ -36,6 +36,10 @@ export interface BackendInfo {
   sharedMemory: boolean;
   /** wasm: which of our own kernels serve in the place of tfjs's, in words. */
   kernels?: string;
+  /** wasm: the build of our own kernels; `relaxed` has fused multiply-add, and is taken where engine and processor have it. */
+  build?: 'fixed' | 'relaxed';
+  /** wasm, where turbo was wished for at the start of the backend: whether it is on, and why. */
+  turbo?: { on: boolean; why: string };
 }
 
 /** What a backend holds. */
@@ -188,6 +192,8 @@ function handle(
       ...(core.limits && { limits: { ...core.limits, maxBindingBytes: Math.min(core.limits.maxBindingBytes, maxBindingBytes) } }),
       sharedMemory: core.sharedMemory,
       ...(core.kernels && { kernels: core.kernels }),
+      ...(core.build && { build: core.build }),
+      ...(core.turbo && { turbo: core.turbo }),
     },
     run: (fn) => {
       const result = withThreads(pool, most, () => withMemory(core.memory, chosen?.memory, () => runOn(name, fn)));

@@ -4,8 +4,10 @@ import { absent } from './choose.js';
 import type { Environment } from './environment.js';
 import { Faults } from './faults.js';
 import type { MemoryMode } from './kernels/wasm/conv3x3-memory.js';
+import type { Conv3x3Build } from './kernels/wasm/conv3x3-module.js';
 import type { ThreadPool } from './kernels/wasm/threads/pool.js';
 import type { WorkerFactory } from './kernels/wasm/threads/spawn.js';
+import { startTurbo, type Turbo } from './kernels/wasm/turbo.js';
 import type { BackendName, BackendReport } from './probe.js';
 
 /** Options of the start itself; a backend that runs already is not changed by them. */
@@ -16,6 +18,11 @@ export interface CoreOptions {
   wasmUrl?: string | URL;
   /** webgpu: bind no more than this at once although the adapter could. */
   maxBindingBytes?: number;
+  /**
+   * wasm, in Node 24 and later: a third faster by an experimental flag of V8 that joins vectors of 128 bits, for all that this process compiles
+   * from then on. Default: whether the environment variable `VGG_TURBO` is 1.
+   */
+  turbo?: boolean;
   /** wasm: makes the worker of a thread, where a page's Content-Security-Policy refuses the default, a script of a `blob:` address. */
   workerFactory?: WorkerFactory;
   /** wasm: receives a sentence when threads cannot be started or are lost. Default: `console.warn`. */
@@ -30,6 +37,8 @@ export interface Core {
   sharedMemory: boolean;
   /** Which of our own kernels serve in the place of tfjs's, in words. */
   kernels?: string;
+  /** wasm: the build of our own kernels. */
+  build?: Conv3x3Build;
   limits?: { maxBindingBytes: number; maxBufferBytes: number };
   /** Brings faults that the backend keeps to itself into `faults`. */
   collect(): void;
@@ -37,6 +46,8 @@ export interface Core {
   heapBytes?(): number;
   /** wasm: the threads, shared by all who open it. */
   pool?: ThreadPool;
+  /** wasm: whether the turbo that was wished for is on, and why. */
+  turbo?: Turbo;
   /** wasm: the memory mode of what runs next; undefined where our convolutions do not run. */
   memory?: { mode: MemoryMode };
 }
@@ -74,10 +85,11 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
     };
   },
 
-  async wasm(report, _environment, options) {
+  async wasm(report, environment, options) {
     const { openWasm } = await import('./kernels/wasm/open.js');
+    const turbo = (options.turbo ?? environment.turbo) ? startTurbo(report.simd ?? 'none') : undefined;
     const { wasmBinary, wasmUrl, signal, workerFactory, onWarning } = options;
-    const { runtime, complaints, kernels, pool, memory } = await openWasm({
+    const { runtime, complaints, kernels, build, pool, memory } = await openWasm({
       simd: report.simd !== 'none',
       shared: report.sharedMemory === true,
       ...(wasmBinary && { wasmBinary }),
@@ -85,15 +97,18 @@ const START: Record<BackendName, (report: BackendReport, environment: Environmen
       ...(signal && { signal }),
       workerFactory,
       onWarning,
+      wide: turbo?.on,
     });
     const faults = new Faults();
     return {
       name: 'wasm',
       pool,
       memory,
+      turbo,
       faults,
       sharedMemory: runtime.shared,
       kernels,
+      build,
       collect() {
         for (const message of complaints.splice(0))
           faults.report({ kind: /out of memory|OOM|status 6/i.test(message) ? 'memory' : 'error', message });

@@ -33,6 +33,8 @@ export interface Environment {
   readonly threads?: string | undefined;
   /** A memory mode asked for from outside: the variable VGG_MEMORY, or `?memory=` in the page's URL. */
   readonly memory?: string | undefined;
+  /** Whether the variable VGG_TURBO is 1; never in a page. */
+  readonly turbo?: boolean;
 }
 
 interface Globals {
@@ -68,6 +70,7 @@ export function currentEnvironment(): Environment {
     wishFrom: server ? 'the environment variable VGG_BACKEND' : "the page's URL parameter backend",
     threads: (server ? variable(globals, 'VGG_THREADS') : query.get('threads')) || undefined,
     memory: (server ? variable(globals, 'VGG_MEMORY') : query.get('memory')) || undefined,
+    turbo: server && variable(globals, 'VGG_TURBO') === '1',
   };
 }
 

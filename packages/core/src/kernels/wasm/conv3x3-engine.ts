@@ -63,6 +63,7 @@ const LAYER_FIELDS = [
   'stripFrom',
   'stripTo',
   'strip',
+  'wide',
 ] as const;
 type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 /** Those of the class Filter in assembly/jobs.ts. */
@@ -95,6 +96,8 @@ export class Conv3x3Engine {
     private readonly kernels: Conv3x3Exports,
     private readonly pool: ThreadPool,
     private readonly items: Record<ItemKernelName, PoolKernel>,
+    /** Two panels at once, for engines that join vectors. */
+    private readonly wide = false,
   ) {
     this.headBlock = runtime.malloc(CONSTANTS_BYTES + (LAYER_FIELDS.length + FILTER_FIELDS.length) * 4 + LINE);
     this.head = aligned(this.headBlock);
@@ -159,6 +162,7 @@ export class Conv3x3Engine {
       stripFrom: 0,
       stripTo: 0,
       strip: 0,
+      wide: this.wide ? 1 : 0,
     };
     const layer = this.head + CONSTANTS_BYTES;
     this.describe(layer, fields, LAYER_FIELDS);

@@ -12,8 +12,8 @@ import { instantiate } from './instantiate.js';
 import type { WasmRuntime } from './runtime.js';
 
 type Shape = [batch: number, height: number, width: number, inChannels: number, outChannels: number];
-/** Of the largest output. Normal numbers reach 9e-6 at the corners of a 6x6 tile as a rule, and 1.1e-5 now and then; their median is 2e-7. */
-const LIMIT = 1.5e-5;
+/** Of the largest output. Normal numbers reach 9e-6 at the corners of a 6x6 tile as a rule, and 3e-5 in maps of so few that none is large. */
+const LIMIT = 4e-5;
 
 /** A runtime that counts the bytes it has handed out, and can be told to be full. */
 interface CountingRuntime extends WasmRuntime {
@@ -144,12 +144,17 @@ describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: $build,
   });
 
   it('any shape, with and without bias, relu and padding', () => {
-    const side = fc.integer({ min: 1, max: 70 });
-    const channels = fc.integer({ min: 1, max: 96 });
+    const side = fc.integer({ min: 1, max: 260 });
+    const channels = fc.integer({ min: 1, max: 600 });
     const flags = fc.record({ relu: fc.boolean(), bias: fc.boolean(), fused: fc.boolean(), valid: fc.boolean() });
-    const shapes = fc
-      .tuple(fc.integer({ min: 1, max: 3 }), side, side, channels, channels)
-      .filter(([n, h, w, i, o]) => n * h * w * i * o < 1_500_000);
+    // One axis after the other is made shorter until the reference is a matter of milliseconds, so that single axes are long.
+    const axes = fc.shuffledSubarray([1, 2, 3, 4], { minLength: 4 });
+    const shapes = fc.tuple(fc.integer({ min: 1, max: 5 }), side, side, channels, channels, axes).map(([...drawn]): Shape => {
+      const order = drawn.pop() as number[];
+      const shape = drawn as unknown as Shape;
+      for (const axis of order) while (shape[axis] > 1 && shape.reduce((a, b) => a * b) >= 1_500_000) shape[axis] >>= 1;
+      return shape;
+    });
     fc.assert(
       fc.property(shapes, flags, (shape, use) => {
         fc.pre(!use.valid || Math.min(shape[1], shape[2]) > 2);
@@ -460,6 +465,43 @@ describe('installConv3x3', () => {
     again.uninstall();
     expect(taken(next)).toBe(0);
     expect(kernels()).toEqual(stock);
+  });
+});
+
+describe.runIf(RELAXED)('two panels at once, as for an engine that joins vectors', () => {
+  const compute = async (wide: boolean): Promise<ArrayLike<number>[]> => {
+    const runtime = await openRuntime(false);
+    await useBackend(runtime);
+    const conv = await installConv3x3(runtime, { build: 'relaxed', wide });
+    seed = 1000;
+    // Odd and even numbers of panels; tiles in sixes, fives and what is left.
+    const results = [
+      [1, 28, 28, 64, 64],
+      [2, 14, 14, 70, 72],
+      [1, 31, 33, 20, 33],
+      [1, 1, 1, 8, 16],
+      [1, 56, 30, 12, 200],
+    ].map(([batch, height, width, ins, outs]) =>
+      tf.tidy(() =>
+        tf.fused
+          .conv2d({
+            x: random([batch, height, width, ins]),
+            filter: random([3, 3, ins, outs]),
+            strides: 1,
+            pad: 'same',
+            activation: 'relu',
+          })
+          .dataSync()
+          .slice(),
+      ),
+    );
+    conv.uninstall();
+    tf.removeBackend('wasm');
+    return results;
+  };
+
+  it('gives the same bits', async () => {
+    expect(await compute(true)).toEqual(await compute(false));
   });
 });
 

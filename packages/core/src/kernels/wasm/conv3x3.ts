@@ -12,6 +12,8 @@ import { type PoolKernel, ThreadPool } from './threads/pool.js';
 export interface Conv3x3Options {
   /** The build of the kernels; without it the faster one is found by measuring. */
   build?: Conv3x3Build;
+  /** The engine joins vectors of 128 bits (see turbo.ts). It does nothing for the build without fused multiply-add. Default: false. */
+  wide?: boolean;
   /** Threads on the runtime's memory. Default: the calling one alone. */
   pool?: ThreadPool;
 }
@@ -73,7 +75,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
   const { build, kernels, module } = await loadConv3x3(runtime, options.build);
   const { pool = new ThreadPool(runtime) } = options;
   const items = await pool.load(module, kernels, ITEM_KERNELS);
-  const engine = new Conv3x3Engine(runtime, kernels, pool, items);
+  const engine = new Conv3x3Engine(runtime, kernels, pool, items, options.wide);
   const ours = stock.map((config) => {
     const kernelFunc: KernelFunc = (args) => {
       const call = engine.accept(args as unknown as ConvArguments);

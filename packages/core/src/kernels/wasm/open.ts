@@ -4,6 +4,7 @@ import { isVggError, messageOf } from '@vgg/errors';
 import { ONE_OFF_CONVOLUTION } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
 import type { MemoryMode } from './conv3x3-memory.js';
+import type { Conv3x3Build } from './conv3x3-module.js';
 import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
@@ -13,6 +14,7 @@ import { type PoolOptions, ThreadPool } from './threads/pool.js';
 /** An open backend and which of our own kernels serve on it, in words. */
 export interface OpenedWasm extends Instantiated {
   kernels: string;
+  build?: Conv3x3Build;
   /** The memory mode of the convolutions that run next; undefined where ours do not run. */
   memory?: { mode: MemoryMode };
   /** Threads on the heap; it ends with the backend. None are started yet. */
@@ -25,7 +27,7 @@ export interface OpenedWasm extends Instantiated {
  *
  * @throws VggError `VGG_BACKEND` when the binary does not start
  */
-export async function openWasm(options: InstantiateOptions & PoolOptions): Promise<OpenedWasm> {
+export async function openWasm(options: InstantiateOptions & PoolOptions & { wide?: boolean }): Promise<OpenedWasm> {
   const running = engine().registry.wasm as BackendWasm | undefined;
   const opened = running ? adopt(running) : await instantiateShared(options);
   if (!running) {
@@ -37,7 +39,7 @@ export async function openWasm(options: InstantiateOptions & PoolOptions): Promi
   fillWasmKernels();
   keepStockConvolution();
   const pool = openPool(opened.runtime, options);
-  return { ...opened, pool, ...(await installKernels(opened.runtime, pool)) };
+  return { ...opened, pool, ...(await installKernels(opened.runtime, pool, options.wide)) };
 }
 
 function openPool(runtime: WasmRuntime, { workerFactory, onWarning, patience }: PoolOptions): ThreadPool {
@@ -59,11 +61,16 @@ function keepStockConvolution(): void {
 }
 
 /** Our own kernels, in the place of tfjs's; without SIMD there are none, and tfjs's serve. */
-async function installKernels(runtime: WasmRuntime, pool: ThreadPool): Promise<Pick<OpenedWasm, 'kernels' | 'memory'>> {
+async function installKernels(
+  runtime: WasmRuntime,
+  pool: ThreadPool,
+  wide?: boolean,
+): Promise<Pick<OpenedWasm, 'kernels' | 'build' | 'memory'>> {
   try {
-    const convolutions = await installConv3x3(runtime, { pool });
+    const convolutions = await installConv3x3(runtime, { pool, wide });
     const layers = installLayers(runtime, convolutions);
-    return { kernels: `${convolutions.coverage}; ${layers.coverage} (${convolutions.build})`, memory: convolutions };
+    const { build, coverage } = convolutions;
+    return { kernels: `${coverage}; ${layers.coverage} (${build})`, build, memory: convolutions };
   } catch (error) {
     if (!isVggError(error, 'VGG_BACKEND')) throw error;
     return { kernels: `none: ${messageOf(error)}` };

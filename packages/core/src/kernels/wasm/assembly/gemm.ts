@@ -274,3 +274,170 @@ function multiply1(a: usize, b: usize, c: usize, chunks: i32, last: usize, chunk
   }
   store2(c, c00, c01);
 }
+
+/**
+ * The same for two panels at once, `b2` and `c2` being those of the second: for an engine that joins neighbouring vectors of 128 bits into one of
+ * 256, which then has the registers for it. To the bit what two calls of `multiplyPanel` give.
+ */
+export function multiplyPanelPair(
+  a: usize,
+  b: usize,
+  b2: usize,
+  c: usize,
+  c2: usize,
+  rows: i32,
+  chunks: i32,
+  last: usize,
+  chunkStride: usize,
+): void {
+  const most = 6;
+  let blocks = (rows + most - 1) / most;
+  let missing = blocks * most - rows;
+  let short = 0;
+  if (missing <= blocks) {
+    short = missing;
+    blocks -= missing;
+    missing = 0;
+  } else {
+    blocks -= 1;
+  }
+  const left = rows - blocks * most - short * (most - 1);
+  for (; blocks > 0; blocks--) {
+    multiplyPair6(a, b, b2, c, c2, chunks, last, chunkStride);
+    a += TILE_STRIDE * 6;
+    c += 32 * 6;
+    c2 += 32 * 6;
+  }
+  for (; short > 0; short--) {
+    multiplyPair5(a, b, b2, c, c2, chunks, last, chunkStride);
+    a += TILE_STRIDE * 5;
+    c += 32 * 5;
+    c2 += 32 * 5;
+  }
+  if (left > 0) {
+    multiplyPanel(a, b, c, left, chunks, last, chunkStride);
+    multiplyPanel(a, b2, c2, left, chunks, last, chunkStride);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyPair6(a: usize, b: usize, b2: usize, c: usize, c2: usize, chunks: i32, last: usize, chunkStride: usize): void {
+  const zero = f32x4.splat(0);
+  let c00 = zero, c01 = zero, c02 = zero, c03 = zero;
+  let c10 = zero, c11 = zero, c12 = zero, c13 = zero;
+  let c20 = zero, c21 = zero, c22 = zero, c23 = zero;
+  let c30 = zero, c31 = zero, c32 = zero, c33 = zero;
+  let c40 = zero, c41 = zero, c42 = zero, c43 = zero;
+  let c50 = zero, c51 = zero, c52 = zero, c53 = zero;
+  while (true) {
+    const end = a + (chunks > 1 ? TILE_STRIDE : last);
+    do {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b3 = v128.load(b2), b4 = v128.load(b2, 16);
+      let v = v128.load_splat<f32>(a);
+      c00 = madd(v, b0, c00);
+      c01 = madd(v, b1, c01);
+      c02 = madd(v, b3, c02);
+      c03 = madd(v, b4, c03);
+      v = v128.load_splat<f32>(a, 1 * TILE_STRIDE);
+      c10 = madd(v, b0, c10);
+      c11 = madd(v, b1, c11);
+      c12 = madd(v, b3, c12);
+      c13 = madd(v, b4, c13);
+      v = v128.load_splat<f32>(a, 2 * TILE_STRIDE);
+      c20 = madd(v, b0, c20);
+      c21 = madd(v, b1, c21);
+      c22 = madd(v, b3, c22);
+      c23 = madd(v, b4, c23);
+      v = v128.load_splat<f32>(a, 3 * TILE_STRIDE);
+      c30 = madd(v, b0, c30);
+      c31 = madd(v, b1, c31);
+      c32 = madd(v, b3, c32);
+      c33 = madd(v, b4, c33);
+      v = v128.load_splat<f32>(a, 4 * TILE_STRIDE);
+      c40 = madd(v, b0, c40);
+      c41 = madd(v, b1, c41);
+      c42 = madd(v, b3, c42);
+      c43 = madd(v, b4, c43);
+      v = v128.load_splat<f32>(a, 5 * TILE_STRIDE);
+      c50 = madd(v, b0, c50);
+      c51 = madd(v, b1, c51);
+      c52 = madd(v, b3, c52);
+      c53 = madd(v, b4, c53);
+      a += 4;
+      b += 32;
+      b2 += 32;
+    } while (a != end);
+    if (--chunks == 0) break;
+    a += chunkStride - TILE_STRIDE;
+  }
+  store2(c, c00, c01);
+  store2(c2, c02, c03);
+  store2(c + 32, c10, c11);
+  store2(c2 + 32, c12, c13);
+  store2(c + 64, c20, c21);
+  store2(c2 + 64, c22, c23);
+  store2(c + 96, c30, c31);
+  store2(c2 + 96, c32, c33);
+  store2(c + 128, c40, c41);
+  store2(c2 + 128, c42, c43);
+  store2(c + 160, c50, c51);
+  store2(c2 + 160, c52, c53);
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyPair5(a: usize, b: usize, b2: usize, c: usize, c2: usize, chunks: i32, last: usize, chunkStride: usize): void {
+  const zero = f32x4.splat(0);
+  let c00 = zero, c01 = zero, c02 = zero, c03 = zero;
+  let c10 = zero, c11 = zero, c12 = zero, c13 = zero;
+  let c20 = zero, c21 = zero, c22 = zero, c23 = zero;
+  let c30 = zero, c31 = zero, c32 = zero, c33 = zero;
+  let c40 = zero, c41 = zero, c42 = zero, c43 = zero;
+  while (true) {
+    const end = a + (chunks > 1 ? TILE_STRIDE : last);
+    do {
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b3 = v128.load(b2), b4 = v128.load(b2, 16);
+      let v = v128.load_splat<f32>(a);
+      c00 = madd(v, b0, c00);
+      c01 = madd(v, b1, c01);
+      c02 = madd(v, b3, c02);
+      c03 = madd(v, b4, c03);
+      v = v128.load_splat<f32>(a, 1 * TILE_STRIDE);
+      c10 = madd(v, b0, c10);
+      c11 = madd(v, b1, c11);
+      c12 = madd(v, b3, c12);
+      c13 = madd(v, b4, c13);
+      v = v128.load_splat<f32>(a, 2 * TILE_STRIDE);
+      c20 = madd(v, b0, c20);
+      c21 = madd(v, b1, c21);
+      c22 = madd(v, b3, c22);
+      c23 = madd(v, b4, c23);
+      v = v128.load_splat<f32>(a, 3 * TILE_STRIDE);
+      c30 = madd(v, b0, c30);
+      c31 = madd(v, b1, c31);
+      c32 = madd(v, b3, c32);
+      c33 = madd(v, b4, c33);
+      v = v128.load_splat<f32>(a, 4 * TILE_STRIDE);
+      c40 = madd(v, b0, c40);
+      c41 = madd(v, b1, c41);
+      c42 = madd(v, b3, c42);
+      c43 = madd(v, b4, c43);
+      a += 4;
+      b += 32;
+      b2 += 32;
+    } while (a != end);
+    if (--chunks == 0) break;
+    a += chunkStride - TILE_STRIDE;
+  }
+  store2(c, c00, c01);
+  store2(c2, c02, c03);
+  store2(c + 32, c10, c11);
+  store2(c2 + 32, c12, c13);
+  store2(c + 64, c20, c21);
+  store2(c2 + 64, c22, c23);
+  store2(c + 96, c30, c31);
+  store2(c2 + 96, c32, c33);
+  store2(c + 128, c40, c41);
+  store2(c2 + 128, c42, c43);
+}

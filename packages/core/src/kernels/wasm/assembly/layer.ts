@@ -44,6 +44,8 @@ export class Layer {
   stripFrom: i32;
   stripTo: i32;
   strip: usize;
+  /** 1: two panels are multiplied at once. */
+  wide: i32;
 }
 
 // @ts-ignore: decorator

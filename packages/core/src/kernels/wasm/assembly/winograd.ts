@@ -10,7 +10,7 @@
 //
 // The point stride is padded by 64 bytes: 64 store streams must not share one set of the first cache.
 
-import { CHUNK, multiplyPanel, TILE_STRIDE } from './gemm';
+import { CHUNK, multiplyPanel, multiplyPanelPair, TILE_STRIDE } from './gemm';
 import { floorOf, Layer, max, min, padded } from './layer';
 import { input4, input6, output4, output6 } from './transforms';
 
@@ -129,8 +129,17 @@ function multiplyPanels(
     if (end > start) {
       const a = v + <usize>point * strideV + <usize>start * TILE_STRIDE;
       const c = m + <usize>point * strideM + <usize>start * 32;
-      for (let i = 0; i < count; i++) {
-        multiplyPanel(a, u + <usize>i * bytes, c + <usize>(i * 64) * strideM, end - start, chunks, last, <usize>tiles * TILE_STRIDE);
+      const chunkStride = <usize>tiles * TILE_STRIDE;
+      let i = 0;
+      if (ASC_FEATURE_RELAXED_SIMD && layer.wide) {
+        for (; i + 2 <= count; i += 2) {
+          const b = u + <usize>i * bytes;
+          const m0 = c + <usize>(i * 64) * strideM;
+          multiplyPanelPair(a, b, b + bytes, m0, m0 + 64 * strideM, end - start, chunks, last, chunkStride);
+        }
+      }
+      for (; i < count; i++) {
+        multiplyPanel(a, u + <usize>i * bytes, c + <usize>(i * 64) * strideM, end - start, chunks, last, chunkStride);
       }
     }
     u += strideU;
