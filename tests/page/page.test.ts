@@ -249,7 +249,8 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
       await page.getByText('Files', { exact: true }).click();
       await section('weights').locator('input[webkitdirectory]').setInputFiles(KERAS);
       await load();
-      expect(await section('weights').locator('.facts').textContent()).toContain('up to pool3; conv4_1.weight is not in the file');
+      const held = 'up to pool3; conv4_1.weight is not in the file';
+      await expect.poll(() => section('weights').locator('.facts').textContent(), WAIT).toContain(held);
       await section('features').getByLabel('Picture size').selectOption('32');
       await section('features').getByLabel('Layer').selectOption('pool3');
       await section('features').locator('input[type=file]').setInputFiles(join(folder, 'ramp.png'));

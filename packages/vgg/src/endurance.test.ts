@@ -109,9 +109,9 @@ describe('threads', () => {
       const model = await open(3);
       for (let i = 0; i < 5; i++) await model.extract(picture, ['relu1_1', 'prob'], { size: 32 });
       const before = state();
-      // Each takes another model's place in the heap, to the byte.
-      once ??= before;
-      expect(before).toEqual(once);
+      // The second may not fit the holes that the first leaves; from then on each takes another's place, to the byte.
+      if (models === 1) once = before;
+      if (once) expect(before).toEqual(once);
       for (let i = 0; i < 100; i++) await model.extract(picture, ['relu1_1', 'prob'], { size: 32 });
       expect(state()).toEqual(before);
       model.dispose();
