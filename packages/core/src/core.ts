@@ -19,7 +19,7 @@ export interface CoreOptions {
   /** webgpu: bind no more than this at once although the adapter could. */
   maxBindingBytes?: number;
   /**
-   * wasm, in Node 24 and later: a third faster by an experimental flag of V8 that joins vectors of 128 bits, for all that this process compiles
+   * wasm, in Node 24 and later: about a quarter less time by an experimental flag of V8 that joins vectors of 128 bits, for all that this process compiles
    * from then on. Default: whether the environment variable `VGG_TURBO` is 1.
    */
   turbo?: boolean;

@@ -45,7 +45,7 @@ export interface LoadOptions extends OpenWeightsOptions {
   /** wasm: bytes that the model is planned to take at most, as by {@link planMemory} for one picture; default 4 GiB, the most a heap can have. */
   maxMemoryBytes?: number;
   /**
-   * wasm, in Node 24 and later: a third faster by an experimental flag of V8 that joins vectors of 128 bits, for all that the process compiles
+   * wasm, in Node 24 and later: about a quarter less time by an experimental flag of V8 that joins vectors of 128 bits, for all that the process compiles
    * from then on. Only the first load of a process can turn it on. Default: whether the environment variable `VGG_TURBO` is 1.
    */
   turbo?: boolean;
