@@ -2,6 +2,7 @@ import { throwIfAborted, VggError } from '@vgg/errors';
 import { latin1 } from './bytes.js';
 import type { Format, WeightFile } from './format.js';
 import { findFormat, formatTitles } from './formats/index.js';
+import { isTar } from './formats/tar.js';
 import type { OpenOptions, Source } from './source.js';
 
 export interface OpenWeightsOptions extends OpenOptions {
@@ -59,7 +60,7 @@ function describeBytes(head: Uint8Array): string | undefined {
   const latin = latin1(head.subarray(0, 32));
   const known = SIGNATURES.find(([signature]) => latin.startsWith(signature));
   if (known) return known[1];
-  if (latin1(head.subarray(257, 262)) === 'ustar') return 'a tar archive; unpack it first';
+  if (isTar(latin1(head))) return 'a tar archive; unpack it first';
   if (head.every((byte) => byte >= 0x20 || (byte >= 9 && byte <= 13))) {
     const text = new TextDecoder().decode(head).trim();
     if (/^<(!doctype|html)/i.test(text)) return 'a web page; is the address right?';

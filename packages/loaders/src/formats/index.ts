@@ -2,6 +2,7 @@ import { latin1 } from '../bytes.js';
 import type { Format } from '../format.js';
 import type { Source } from '../source.js';
 import { safetensors } from './safetensors/read.js';
+import { isTar } from './tar.js';
 import { tfjsLayers } from './tfjs/read.js';
 
 /** Formats whose files begin alike. Their readers are loaded when a file may be one of theirs, so that a page downloads what it reads. */
@@ -14,8 +15,6 @@ interface Family {
 }
 
 const HDF5 = '\x89HDF\r\n\x1a\n';
-/** By the mark of POSIX 1003.1 in its first header. */
-const isTar = (head: string) => head.slice(257, 262) === 'ustar';
 
 /**
  * Every format that can be read; a further one is a file here and a line in this list. Those that a signature tells come first, and then

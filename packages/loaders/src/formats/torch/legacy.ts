@@ -6,6 +6,7 @@ import type { ReadOptions, Source } from '../../source.js';
 import { cachedSource } from '../../sources/cached.js';
 import { type Unpickled, type UnpickleOptions, unpickle } from '../pickle/machine.js';
 import { corrupt, Dict, describeValue, textOf, type Value } from '../pickle/values.js';
+import { isTar } from '../tar.js';
 import { storageOf, torchGlobal } from './globals.js';
 import { type StoragePlace, torchFile } from './state.js';
 import type { Storage } from './tensors.js';
@@ -30,21 +31,21 @@ export const torchLegacy: Format = {
   title: 'PyTorch before 1.6',
   match(head) {
     const text = latin1(head.subarray(0, 32));
-    return (text[0] === '\x80' && text.includes(MAGIC_BYTES)) || isTar(head);
+    return (text[0] === '\x80' && text.includes(MAGIC_BYTES)) || isOldTorch(head);
   },
   open: openLegacy,
 };
 
 /** The form of 2016: a tar archive of `sys_info`, `pickle`, `tensors` and `storages`. */
-function isTar(head: Uint8Array): boolean {
-  const text = (start: number, length: number) => latin1(head.subarray(start, start + length));
-  return text(257, 5) === 'ustar' && /^(?:\.\/)?(?:sys_info|pickle|tensors|storages)\0/.test(text(0, 100));
+function isOldTorch(head: Uint8Array): boolean {
+  const text = latin1(head.subarray(0, 512));
+  return isTar(text) && /^(?:\.\/)?(?:sys_info|pickle|tensors|storages)\0/.test(text);
 }
 
 async function openLegacy(original: Source, options: ReadOptions = {}): Promise<WeightFile> {
   const who = original.name;
   const source = cachedSource(original);
-  if (isTar(await source.read(0, Math.min(512, source.size), options))) {
+  if (isOldTorch(await source.read(0, Math.min(512, source.size), options))) {
     throw new VggError(
       'VGG_FORMAT',
       `${who}: expected a PyTorch file of 2017 or later, received the tar form of before; load and save it in PyTorch`,
