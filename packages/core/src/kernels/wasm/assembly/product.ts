@@ -7,6 +7,7 @@
 
 import { CHUNK, madd, multiplyPanel, TILE_STRIDE } from './gemm';
 import { min } from './layer';
+import { addPanel, copy, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels } from './panels';
 
 /** One product as the caller (products.ts) writes it into the heap, 4 bytes a field, in this order: PRODUCT_FIELDS there. */
 @unmanaged
@@ -39,11 +40,8 @@ export class Product {
   pieceStride: i32;
 }
 
-const DEPTH: i32 = 256;
 /** Rows of A at a time: a multiple of 4 and 6; with DEPTH that is 48 KiB. */
 const ROWS: i32 = 48;
-/** Panels of eight columns at a time: packed 128 KiB; 512 bytes of each row of B. */
-const PANELS: i32 = 16;
 /** Up to so many rows B is streamed. */
 const FEW_ROWS: i32 = 6;
 /** Floats of C that are summed at a time when B is streamed: they stay in the first cache. */
@@ -52,13 +50,10 @@ const STREAM: i32 = 4096;
 const SLICE: i32 = 512;
 
 const A_BYTES: usize = <usize>(ROWS * DEPTH) * 4;
-/** Panels are a line further apart than they are long, so that they do not share the cache's sets. */
-const PANEL_BYTES: usize = <usize>DEPTH * 32 + 64;
-const B_BYTES: usize = <usize>PANELS * PANEL_BYTES;
 
 /** Bytes of private memory that `multiply` needs. */
 export function productBytes(): usize {
-  return A_BYTES + B_BYTES + <usize>ROWS * 32 + 64;
+  return A_BYTES + PANELS_BYTES + <usize>ROWS * 32 + 64;
 }
 
 /**
@@ -71,7 +66,7 @@ export function multiply(p: Product, work: usize, fromRow: i32, toRow: i32, from
     return;
   }
   const packed = work + A_BYTES;
-  const c = packed + B_BYTES;
+  const c = packed + PANELS_BYTES;
   for (let block = fromPanel; block < toPanel; block += PANELS) {
     const panels = min(PANELS, toPanel - block);
     for (let k = 0; k < p.depth; k += DEPTH) {
@@ -81,7 +76,7 @@ export function multiply(p: Product, work: usize, fromRow: i32, toRow: i32, from
       for (let panel = 0; panel < panels; panel++) {
         if (p.transposedB) packColumns(p, packed + <usize>panel * PANEL_BYTES, (block + panel) * 8, k, depth);
       }
-      if (!p.transposedB) packB(p, packed, block, panels, k, depth);
+      if (!p.transposedB) packPanels(p.b + (<usize>k * <usize>p.columns + <usize>block * 8) * 4, <usize>p.columns * 4, p.columns - block * 8, packed, panels, depth);
       for (let row = fromRow; row < toRow; row += ROWS) {
         const count = min(ROWS, toRow - row);
         packA(p, work, row, count, k, depth);
@@ -98,7 +93,7 @@ export function multiply(p: Product, work: usize, fromRow: i32, toRow: i32, from
 function finish(p: Product, c: usize, row: i32, count: i32, column: i32, first: bool, last: bool): void {
   const width = min(8, p.columns - column);
   const stride = <usize>p.columns * 4;
-  let target = p.c + (<usize>row * <usize>p.columns + <usize>column) * 4;
+  const target = p.c + (<usize>row * <usize>p.columns + <usize>column) * 4;
   const floor = p.relu && last ? f32x4.splat(0) : f32x4.splat(-Infinity);
   const edge = c + <usize>ROWS * 32;
   let low = f32x4.splat(0);
@@ -113,28 +108,7 @@ function finish(p: Product, c: usize, row: i32, count: i32, column: i32, first: 
     low = v128.load(bias);
     high = v128.load(bias, 16);
   }
-  for (let i = 0; i < count; i++) {
-    let at = target;
-    if (width < 8) {
-      if (!first) memory.copy(edge, target, <usize>width * 4);
-      at = edge;
-    }
-    let x = v128.load(c);
-    let y = v128.load(c, 16);
-    if (!first) {
-      x = f32x4.add(v128.load(at), x);
-      y = f32x4.add(v128.load(at, 16), y);
-    }
-    if (biased) {
-      x = f32x4.add(x, low);
-      y = f32x4.add(y, high);
-    }
-    v128.store(at, f32x4.pmax(x, floor));
-    v128.store(at, f32x4.pmax(y, floor), 16);
-    if (width < 8) memory.copy(target, edge, <usize>width * 4);
-    c += 32;
-    target += stride;
-  }
+  addPanel(c, edge, target, stride, width, count, first, biased, low, high, floor);
 }
 
 /** Columns `from` to `to` of few rows, B streamed. */
@@ -317,50 +291,11 @@ function packA(p: Product, work: usize, row: i32, count: i32, k: i32, depth: i32
   }
 }
 
-/** For short lengths, where a bulk copy costs a call. */
-// @ts-ignore: decorator
-@inline
-function copy(target: usize, source: usize, floats: i32): void {
-  for (; floats >= 4; floats -= 4) {
-    v128.store(target, v128.load(source));
-    target += 16;
-    source += 16;
-  }
-  for (; floats > 0; floats--) {
-    store<f32>(target, load<f32>(source));
-    target += 4;
-    source += 4;
-  }
-}
-
 function packTransposedA(p: Product, work: usize, row: i32, count: i32, k: i32, depth: i32): void {
   const stride = <usize>p.rows * 4;
   for (let chunk = 0; chunk < depth; chunk += CHUNK) {
     const source = p.a + (<usize>(k + chunk) * <usize>p.rows + <usize>row) * 4;
     transpose(source, stride, work + <usize>((chunk / CHUNK) * count) * TILE_STRIDE, TILE_STRIDE, min(CHUNK, depth - chunk), count);
-  }
-}
-
-/** Rows of B as panels [panel][k][8], zeros past the last column. */
-function packB(p: Product, packed: usize, block: i32, panels: i32, k: i32, depth: i32): void {
-  const row = <usize>p.columns * 4;
-  const whole = min(panels, p.columns / 8 - block);
-  let source = p.b + (<usize>k * <usize>p.columns + <usize>block * 8) * 4;
-  for (let i = 0; i < depth; i++) {
-    let s = source;
-    let d = packed + <usize>i * 32;
-    for (let panel = 0; panel < whole; panel++) {
-      v128.store(d, v128.load(s));
-      v128.store(d, v128.load(s, 16), 16);
-      s += 32;
-      d += PANEL_BYTES;
-    }
-    if (whole < panels) {
-      v128.store(d, f32x4.splat(0));
-      v128.store(d, f32x4.splat(0), 16);
-      copy(d, s, p.columns & 7);
-    }
-    source += row;
   }
 }
 

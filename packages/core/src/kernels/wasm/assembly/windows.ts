@@ -5,22 +5,16 @@
 
 import { CHUNK, multiplyPanel, TILE_STRIDE } from './gemm';
 import { floorOf, Layer, min } from './layer';
+import { addPanel, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels } from './panels';
 
-const DEPTH: i32 = 256;
 /** Output pixels at a time: a multiple of 4 and 6; with DEPTH that is 48 KiB. */
 const PIXELS: i32 = 48;
-/** Panels of eight output channels at a time: packed 128 KiB; 512 bytes of each row of the filter. */
-const PANELS: i32 = 16;
-
 const A_BYTES: usize = <usize>(PIXELS * DEPTH) * 4;
-/** Panels are a line further apart than they are long, so that they do not share the cache's sets. */
-const PANEL_BYTES: usize = <usize>DEPTH * 32 + 64;
-const B_BYTES: usize = <usize>PANELS * PANEL_BYTES;
 const C_BYTES: usize = <usize>PIXELS * 32;
 
 /** Bytes of private memory that `convolveWindows` needs. */
 export function windowBytes(): usize {
-  return A_BYTES + B_BYTES + C_BYTES + 64;
+  return A_BYTES + PANELS_BYTES + C_BYTES + 64;
 }
 
 /**
@@ -29,7 +23,7 @@ export function windowBytes(): usize {
  */
 export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, fromPanel: i32, toPanel: i32): void {
   const packed = work + A_BYTES;
-  const c = packed + B_BYTES;
+  const c = packed + PANELS_BYTES;
   const channels = layer.inChannels;
   for (let block = fromPanel; block < toPanel; block += PANELS) {
     const panels = min(PANELS, toPanel - block);
@@ -38,7 +32,9 @@ export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, f
         const depth = min(DEPTH, channels - k);
         const chunks = (depth + CHUNK - 1) / CHUNK;
         const last = <usize>(depth - (chunks - 1) * CHUNK) * 4;
-        packPanels(layer, packed, block, panels, tap * channels + k, depth);
+        const columns = layer.outChannels - block * 8;
+        const row = <usize>layer.outChannels * 4;
+        packPanels(layer.filter + <usize>(tap * channels + k) * row + <usize>block * 32, row, columns, packed, panels, depth);
         for (let pixel = from; pixel < to; pixel += PIXELS) {
           const count = min(PIXELS, to - pixel);
           gatherTap(layer, work, pixel, count, tap, k, depth);
@@ -49,26 +45,6 @@ export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, f
         }
       }
     }
-  }
-}
-
-/** Rows `k` on of the filter as panels [panel][row][8]; past the last output channel is what nobody reads. */
-function packPanels(layer: Layer, packed: usize, block: i32, panels: i32, k: i32, depth: i32): void {
-  const row = <usize>layer.outChannels * 4;
-  const whole = min(panels, layer.outChannels / 8 - block);
-  const rest = layer.outChannels & 7;
-  let source = layer.filter + <usize>k * row + <usize>block * 32;
-  for (let i = 0; i < depth; i++) {
-    let s = source;
-    let d = packed + <usize>i * 32;
-    for (let panel = 0; panel < whole; panel++) {
-      v128.store(d, v128.load(s));
-      v128.store(d, v128.load(s, 16), 16);
-      s += 32;
-      d += PANEL_BYTES;
-    }
-    if (whole < panels) for (let j = 0; j < rest; j++) store<f32>(d + <usize>j * 4, load<f32>(s + <usize>j * 4));
-    source += row;
   }
 }
 
@@ -100,30 +76,10 @@ function gatherTap(layer: Layer, a: usize, pixel: i32, count: i32, tap: i32, k: 
 
 /** Adds one panel of products to the output; the bias and the floor come with the last of them. */
 function sum(layer: Layer, c: usize, pixel: i32, count: i32, panel: i32, first: bool, last: bool): void {
-  const width = <usize>min(8, layer.outChannels - panel * 8) * 4;
+  const width = min(8, layer.outChannels - panel * 8);
   const stride = <usize>layer.outChannels * 4;
-  let target = layer.output + <usize>pixel * stride + <usize>panel * 32;
-  const edge = c + C_BYTES;
-  const zero = f32x4.splat(0);
+  const target = layer.output + <usize>pixel * stride + <usize>panel * 32;
   const floor = last ? floorOf(layer) : f32x4.splat(-Infinity);
-  const low = last ? v128.load(layer.bias + <usize>panel * 32) : zero;
-  const high = last ? v128.load(layer.bias + <usize>panel * 32, 16) : zero;
-  for (let i = 0; i < count; i++) {
-    let at = target;
-    if (width < 32) {
-      memory.copy(edge, target, width);
-      at = edge;
-    }
-    let x = v128.load(c);
-    let y = v128.load(c, 16);
-    if (!first) {
-      x = f32x4.add(v128.load(at), x);
-      y = f32x4.add(v128.load(at, 16), y);
-    }
-    v128.store(at, f32x4.pmax(f32x4.add(x, low), floor));
-    v128.store(at, f32x4.pmax(f32x4.add(y, high), floor), 16);
-    if (width < 32) memory.copy(target, edge, width);
-    c += 32;
-    target += stride;
-  }
+  const bias = layer.bias + <usize>panel * 32;
+  addPanel(c, c + C_BYTES, target, stride, width, count, first, last, v128.load(bias), v128.load(bias, 16), floor);
 }
