@@ -1,10 +1,10 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
-import { VggError } from '@vgg/errors';
 import { type FilterForm, filterBytes, filterForm, type MemoryMode, POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
 import { BLOCK_PANELS, cutSide, divide, divideWindows, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
+import { aligned, LINE, Workspace } from './workspace.js';
 
 /** What tfjs hands to a convolution kernel. */
 export interface ConvArguments {
@@ -74,11 +74,10 @@ const FILTER_WORK_BYTES = 896;
 const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Holes that are looked at for a place behind them. */
 const MOST_HOLES = 64;
-/** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
-const LINE = 64;
 
 /** The memory of the kernels on one heap, and how they are called. */
 export class Conv3x3Engine {
+  private readonly workspace: Workspace;
   filterBytes = 0;
   /** Where outputs have ended at most since filters were last freed: what a model leaves behind is for the next one. */
   private end = 0;
@@ -99,6 +98,7 @@ export class Conv3x3Engine {
     /** Two panels at once, for engines that join vectors. */
     private readonly wide = false,
   ) {
+    this.workspace = new Workspace(runtime);
     this.headBlock = runtime.malloc(CONSTANTS_BYTES + (LAYER_FIELDS.length + FILTER_FIELDS.length) * 4 + LINE);
     this.head = aligned(this.headBlock);
     kernels.writeConstants(this.head);
@@ -289,21 +289,11 @@ export class Conv3x3Engine {
     this.runtime.free(this.headBlock);
   }
 
-  /** A new output tensor. The allocator of tfjs answers 0, or a place past the end, when the heap is full. */
   private makeOutput(info: ConvInfo): TensorInfo {
-    const { backend, memory } = this.runtime;
-    const output = backend.makeOutput(info.outShape, 'float32');
-    const pointer = backend.getMemoryOffset(output.dataId) >>> 0;
+    const output = this.workspace.makeOutput('conv3x3', info.outShape);
     const bytes = info.outShape.reduce((product, size) => product * size, 4);
-    if (pointer !== 0 && pointer + bytes <= memory.buffer.byteLength) {
-      this.end = Math.max(this.end, pointer + bytes);
-      return output;
-    }
-    backend.disposeData(output.dataId, true);
-    throw new VggError(
-      'VGG_MEMORY',
-      `conv3x3: expected room for an output of ${bytes} bytes and the heap is full; use smaller batches or pictures`,
-    );
+    this.end = Math.max(this.end, this.workspace.pointer(output) + bytes);
+    return output;
   }
 
   private filterOf(filter: TensorInfo, { inChannels, outChannels }: ConvInfo, form: FilterForm): number {
@@ -369,8 +359,4 @@ export class Conv3x3Engine {
       this.runtime.free(pointer);
     }
   }
-}
-
-function aligned(pointer: number): number {
-  return Math.ceil(pointer / LINE) * LINE;
 }

@@ -1,11 +1,10 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { type DataId, getKernel, type KernelConfig, type KernelFunc, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
-import { VggError } from '@vgg/errors';
+import type { DataId } from '@tensorflow/tfjs-core';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
 import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
+import { type KernelArguments, overrideKernels } from './override.js';
 import type { WasmRuntime } from './runtime.js';
-import { served } from './served.js';
 import { type PoolKernel, ThreadPool } from './threads/pool.js';
 
 /** Options of {@link installConv3x3}. */
@@ -64,29 +63,21 @@ export function installConv3x3(runtime: WasmRuntime, options: Conv3x3Options = {
 }
 
 async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<Conv3x3> {
-  const stock = KERNELS.map((name) => {
-    const config = getKernel(name, 'wasm');
-    if (config) return config;
-    throw new VggError(
-      'VGG_BACKEND',
-      `conv3x3: expected tfjs's ${name} on the wasm backend and it is not registered; import the backend first`,
-    );
-  });
   const { build, kernels, module } = await loadConv3x3(runtime, options.build);
   const { pool = new ThreadPool(runtime) } = options;
   const items = await pool.load(module, kernels, ITEM_KERNELS);
   const engine = new Conv3x3Engine(runtime, kernels, pool, items, options.wide);
-  const ours = stock.map((config) => {
-    const kernelFunc: KernelFunc = (args) => {
-      const call = engine.accept(args as unknown as ConvArguments);
-      if (!call) return config.kernelFunc(args);
-      served(config.kernelName);
-      return engine.run(call);
-    };
-    // A set-up function has run with the backend's own initialisation.
-    return { ...config, kernelFunc };
-  });
-  ours.forEach(swapKernel);
+  const serve = (args: KernelArguments) => {
+    const call = engine.accept(args as unknown as ConvArguments);
+    return call && engine.run(call);
+  };
+  let restore: () => void;
+  try {
+    restore = overrideKernels(KERNELS.map((name) => ({ name, serve })));
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
 
   const { backend } = runtime;
   const { disposeData, dispose } = backend;
@@ -97,10 +88,8 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
   };
   const uninstall = (): void => {
     if (!installed.delete(backend)) return;
-    stock.forEach((config, i) => {
-      // Not when someone has put a kernel of their own before ours; it falls back to tfjs's all the same, see `accept`.
-      if (getKernel(config.kernelName, 'wasm')?.kernelFunc === ours[i].kernelFunc) swapKernel(config);
-    });
+    // What someone has put before ours still calls them; they fall back to tfjs's then, see `accept`.
+    restore();
     backend.disposeData = disposeData;
     backend.dispose = dispose;
     engine.dispose();
@@ -124,9 +113,4 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     filterBytes: () => engine.filterBytes,
     uninstall,
   };
-}
-
-function swapKernel(config: KernelConfig): void {
-  unregisterKernel(config.kernelName, config.backendName);
-  registerKernel(config);
 }

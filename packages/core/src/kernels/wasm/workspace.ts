@@ -3,7 +3,7 @@ import { VggError } from '@vgg/errors';
 import type { WasmRuntime } from './runtime.js';
 
 /** Blocks begin at a cache line; the allocator's answer is a multiple of 8. */
-const LINE = 64;
+export const LINE = 64;
 
 /** The memory that our kernels on one heap work in: one block, grown as needed, whose content lives until the next call. */
 export class Workspace {
