@@ -4,15 +4,8 @@ import type { MemoryMode } from '../packages/core/src/kernels/wasm/conv3x3-memor
 import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
 import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
-
-/** VGG-16's blocks: output channels of each convolution, a pool after each block. */
-const BLOCKS = [
-  [64, 64],
-  [128, 128],
-  [256, 256, 256],
-  [512, 512, 512],
-  [512, 512, 512],
-];
+import { median } from './support/median.js';
+import { BLOCKS } from './support/vgg16.js';
 
 interface Layer {
   name: string;
@@ -163,9 +156,4 @@ function time(work: () => void): number {
   const start = performance.now();
   work();
   return performance.now() - start;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

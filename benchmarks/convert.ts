@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WRITERS } from '@vgg/loaders';
 import { build } from 'esbuild';
+import { median } from './support/median.js';
 import { bigFile, bigTorchFile } from './weights/files.js';
 import { writeByPython, writeCheckpoint, writeMatlab, writeTorchLegacy } from './weights/more-files.js';
 
@@ -49,7 +50,7 @@ export async function main([rounds = '1', folder = join(tmpdir(), 'vgg-big-files
       for (let round = 0; round < Number(rounds); round++) {
         all.push(JSON.parse(execFileSync(process.execPath, [child, input, output, dtype], { encoding: 'utf8' })));
       }
-      const seconds = all.map((result) => result.seconds).sort((a, b) => a - b)[all.length >> 1]!;
+      const seconds = median(all.map((result) => result.seconds));
       const peak = Math.max(...all.map((result) => result.peak));
       const share = `${((100 * peak) / BOUND).toFixed(0)} %${peak > BOUND ? ', too much' : ''}`;
       console.log(`| ${title} | ${to} | ${seconds.toFixed(1)} | ${(peak / 1e6).toFixed(0)} | ${share} |`);

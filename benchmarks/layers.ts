@@ -4,6 +4,7 @@ import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
 import { installLayers } from '../packages/core/src/kernels/wasm/layers.js';
 import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
+import { median } from './support/median.js';
 
 const SERVED = ['BatchMatMul', '_FusedMatMul', 'Conv2D', 'FusedConv2D', 'MaxPool', 'AvgPool', 'LRN', 'FusedBatchNorm'];
 
@@ -178,9 +179,4 @@ function difference(expected: tf.TypedArray, actual: tf.TypedArray): number {
     most = Math.max(most, Math.abs(value));
   });
   return error / most;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

@@ -5,15 +5,8 @@ import { simdOf } from '../packages/core/src/kernels/wasm/features.js';
 import { instantiate } from '../packages/core/src/kernels/wasm/instantiate.js';
 import { installLayers } from '../packages/core/src/kernels/wasm/layers.js';
 import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
-
-/** VGG-16's blocks: output channels of each convolution, a pool after each block. */
-const BLOCKS = [
-  [64, 64],
-  [128, 128],
-  [256, 256, 256],
-  [512, 512, 512],
-  [512, 512, 512],
-];
+import { median } from './support/median.js';
+import { BLOCKS } from './support/vgg16.js';
 
 interface Layer {
   name: string;
@@ -123,9 +116,4 @@ async function open(size: number, threads: number) {
 
 function mega(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
 }

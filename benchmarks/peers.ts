@@ -4,6 +4,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openPage, type PageOptions } from './peers/page.js';
+import { median } from './support/median.js';
 import { heFile } from './weights/files.js';
 
 const HERE = fileURLToPath(new URL('peers/', import.meta.url));
@@ -105,7 +106,7 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
         const { setUp, first, heap } = opened.get('vgg')!;
         const { peak } = await engines[0]!.process.ask<{ peak: number }>('end');
         setUps.push(
-          `| ${work} | ${(setUp / 1000).toFixed(2)} | ${(first / (ours!.ms * batch)).toFixed(2)} | ${mib(heap ?? 0)} | ${mib(peak)} |`,
+          `| ${work} | ${(setUp / 1000).toFixed(2)} | ${(first / (ours!.ms * batch)).toFixed(2)} | ${megabytes(heap ?? 0)} | ${megabytes(peak)} |`,
         );
       } finally {
         for (const engine of engines) engine.process.kill();
@@ -228,9 +229,4 @@ function pixels(batch: number): Uint8Array {
   });
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-const mib = (bytes: number): string => (bytes / 1e6).toFixed(0);
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);

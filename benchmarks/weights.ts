@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { median } from './support/median.js';
 import { bigFile, bigTorchFile } from './weights/files.js';
 
 interface Result {
@@ -56,14 +57,14 @@ export async function main([rounds = '5', folder = join(tmpdir(), 'vgg-big-files
     console.log('|---|---|---|---|---|---|');
     for (const { format, reader } of runs) {
       const all = results.get(`${format} ${reader}`)!;
-      const values = median(all, ({ values: count }) => count) * 4;
-      const index = all[0]!.index === undefined ? '' : median(all, ({ index: ms }) => ms!).toFixed(1);
-      const peak = median(all, ({ peak: bytes }) => bytes);
+      const values = median(all.map(({ values: count }) => count)) * 4;
+      const index = all[0]!.index === undefined ? '' : median(all.map(({ index: ms }) => ms!)).toFixed(1);
+      const peak = median(all.map(({ peak: bytes }) => bytes));
       const row = [
         format,
         reader,
         index,
-        median(all, ({ total }) => total).toFixed(0),
+        median(all.map(({ total }) => total)).toFixed(0),
         (peak / 1e6).toFixed(0),
         (peak / values).toFixed(2),
       ];
@@ -78,9 +79,4 @@ async function makeFiles(folder: string): Promise<{ format: string; path: string
   const files: { format: string; path: string }[] = [];
   for (const format of ['safetensors', 'h5', 'onnx', 'caffemodel']) files.push({ format, path: await bigFile(folder, format) });
   return [...files, { format: 'pth (zip)', path: await bigTorchFile(folder) }];
-}
-
-function median(results: readonly Result[], of: (result: Result) => number): number {
-  const sorted = results.map(of).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
 }

@@ -3,16 +3,10 @@ import { mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { canonicalTensors, type FileGraph, type OutputFile, type TensorToWrite, type WeightSpec, WRITERS } from '@vgg/loaders';
 import { zipFile } from '../../packages/loaders/src/formats/zip/write.js';
+import { BLOCKS } from '../support/vgg16.js';
 
 /** Weight files of VGG-16's real size (138,357,544 values, 553 MB), of pseudo-random values, made one tensor at a time. */
 
-const WIDTHS = [
-  [64, 64],
-  [128, 128],
-  [256, 256, 256],
-  [512, 512, 512],
-  [512, 512, 512],
-];
 const DENSE = [4096, 4096, 1000];
 
 const GRAPH: FileGraph = { name: 'vgg16', input: { channels: 3, height: 224, width: 224 }, layers: layersOf() };
@@ -34,7 +28,7 @@ export const SPECS: readonly WeightSpec[] = GRAPH.layers.flatMap((layer): Weight
 function layersOf(): FileGraph['layers'] {
   const layers: FileGraph['layers'][number][] = [];
   let channels = 3;
-  for (const [b, block] of WIDTHS.entries()) {
+  for (const [b, block] of BLOCKS.entries()) {
     for (const [k, out] of block.entries()) {
       const place = `${b + 1}_${k + 1}`;
       layers.push({
