@@ -51,7 +51,7 @@ const SIZE = 224;
 /**
  * `node benchmarks/run.mjs peers [ROUNDS] [FOLDER] [NODE ...]`: VGG-16 at 224 x 224 with the same weights and picture by ours and by onnxruntime-node,
  * onnxruntime-web and tfjs-backend-wasm: one after the other in every round, each in a process of its own, on every NODE (default: the one that
- * runs this). Medians of the rounds, the ratio of the medians, and what the set-up and the first forward take.
+ * runs this). Each turn is two counted forwards behind one that is not. Medians, the ratio of the medians, and what the set-up and the first forward take.
  */
 export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), ...nodes]: string[]): Promise<void> {
   if (!existsSync(PACKAGE)) throw new Error('peers: expected the built package; run npm run build first');
@@ -93,8 +93,8 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
         for (let round = -2; round < Number(rounds); round++) {
           for (const engine of engines) {
             await pause();
-            const { ms } = await engine.process.ask<{ ms: number }>('run');
-            if (round >= 0) engine.times.push(ms);
+            const { times } = await engine.process.ask<{ times: number[] }>('run');
+            if (round >= 0) engine.times.push(...times);
           }
         }
         const [ours, ...others] = engines.map(({ name, times }) => ({ name, ms: median(times) / batch }));
@@ -130,10 +130,11 @@ async function comparePage(node: string, rounds: number, options: PageOptions): 
     const times: [number[], number[]] = [[], []];
     for (let round = -2; round < rounds; round++) {
       await pause();
-      const each = [await page.run()];
+      await page.run();
+      const each = [[await page.run(), await page.run()]];
       await pause();
-      each.push((await engine.ask<{ ms: number }>('run')).ms);
-      if (round >= 0) each.forEach((ms, i) => void times[i]!.push(ms));
+      each.push((await engine.ask<{ times: number[] }>('run')).times);
+      if (round >= 0) each.forEach((ms, i) => void times[i]!.push(...ms));
     }
     const [inPage, inNode] = times.map(median) as [number, number];
     console.log(

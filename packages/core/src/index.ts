@@ -8,7 +8,7 @@ export { listenServed } from './kernels/wasm/served.js';
 export type { WorkerFactory, WorkerLike } from './kernels/wasm/threads/spawn.js';
 export { type MemoryChoice, wantedMemory } from './memory.js';
 export { type BatchNormParameters, batchNorm } from './ops/batch-norm.js';
-export { type Conv2dOptions, conv2d } from './ops/conv2d.js';
+export { type Conv2dOptions, conv2d, conv2dPool } from './ops/conv2d.js';
 export { type DenseOptions, dense } from './ops/dense.js';
 export { globalPool } from './ops/global-pool.js';
 export { l2Normalize } from './ops/l2-normalize.js';

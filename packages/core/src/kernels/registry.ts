@@ -25,6 +25,15 @@ export const KERNELS: readonly KernelRow[] = [
     },
   },
   {
+    op: 'conv2d 3x3 with a max pool of 2x2 behind it',
+    forward: { ...stock('FusedConv2D, MaxPool'), wasm: 'vgg:conv3x3 (Winograd)' },
+    gradient: {
+      webgpu: 'vgg:maxPoolGrad (WGSL), FusedConv2D, Conv2DBackpropFilter',
+      wasm: 'vgg:maxPoolGradient, vgg:conv3x3 or FusedConv2D, vgg:filterGradient',
+      cpu: 'MaxPoolGrad, FusedConv2D, Conv2DBackpropFilter',
+    },
+  },
+  {
     op: 'conv2d without padding, not 3x3 of stride 1',
     forward: { ...stock('FusedConv2D'), wasm: 'vgg:product' },
     gradient: { ...stock('FusedConv2D, Conv2DBackpropFilter'), wasm: 'vgg:product or FusedConv2D, vgg:filterGradient' },

@@ -2,8 +2,8 @@ import { type Tensor, type Tensor4D, tensor, tensor4d, zeros } from '@tensorflow
 import { expect, it } from 'vitest';
 import { describeEachBackend } from '../../test/backends.js';
 import { checkOp, noise } from '../../test/check-op.js';
-import { referenceConv2d } from '../kernels/reference.js';
-import { type Conv2dOptions, conv2d } from './conv2d.js';
+import { referenceConv2d, referencePool } from '../kernels/reference.js';
+import { type Conv2dOptions, conv2d, conv2dPool } from './conv2d.js';
 
 const CASES: { input: number[]; filter: number[]; options: Conv2dOptions; bias?: false }[] = [
   { input: [1, 8, 8, 4], filter: [3, 3, 4, 8], options: { activation: 'relu' } },
@@ -30,6 +30,23 @@ describeEachBackend('conv2d', (backend) => {
         inputs,
         op: (x, w, b?: Tensor) => conv2d(x as Tensor4D, w as Tensor4D, b ?? null, options),
         reference: (x, w, b) => referenceConv2d(x, w, b?.data ?? null, options),
+      });
+    });
+  }
+
+  for (const [size, rounding, padding] of [
+    [8, 'floor', 'zero'],
+    [9, 'floor', 'valid'],
+    [9, 'ceil', 'zero'],
+    [8, 'floor', 'reflect'],
+  ] as const) {
+    it(`with a max pool behind it: ${size} x ${size}, ${rounding}, ${padding}`, async () => {
+      const pooling = { pool: 'max', size: 2, stride: 2, rounding } as const;
+      const options = { activation: 'relu', padding } as const;
+      await checkOp(backend(), {
+        inputs: [noise([2, size, size, 6], 4), noise([3, 3, 6, 9], 5), noise([9], 6)],
+        op: (x, w, b) => conv2dPool(x as Tensor4D, w as Tensor4D, b!, options, pooling),
+        reference: (x, w, b) => referencePool(referenceConv2d(x, w, b!.data, options), pooling),
       });
     });
   }

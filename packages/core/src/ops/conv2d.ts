@@ -1,4 +1,5 @@
 import {
+  engine,
   getBackend,
   getKernel,
   mirrorPad,
@@ -12,8 +13,9 @@ import {
   transpose,
 } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
-import { ONE_OFF_CONVOLUTION } from '../kernels/names.js';
+import { CONV_MAX_POOL, ONE_OFF_CONVOLUTION } from '../kernels/names.js';
 import { differentiable, kernel } from './differentiable.js';
+import { type PoolOptions, pool } from './pool.js';
 import { reflectGradient } from './reflect-gradient.js';
 import { checkBinding, checkShape, written } from './shapes.js';
 
@@ -33,21 +35,8 @@ export interface Conv2dOptions {
  */
 export function conv2d(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, options: Conv2dOptions = {}): Tensor4D {
   const { activation = 'linear', padding = 'zero' } = options;
-  checkShape('conv2d', 'filter', filter, ['KH', 'KW', 'C', 'K']);
-  const [kernelY, kernelX, inputs, outputs] = filter.shape;
-  checkShape('conv2d', 'input', x, ['N', 'H', 'W', inputs]);
-  if (bias) checkShape('conv2d', 'bias', bias, [outputs]);
-  const [batch, height, width] = x.shape;
-  const shrink = padding === 'valid' ? 1 : 0;
-  const outShape = [batch, height - shrink * (kernelY - 1), width - shrink * (kernelX - 1), outputs];
-  if (outShape[1] < 1 || outShape[2] < 1) {
-    throw new VggError(
-      'VGG_SHAPE',
-      `conv2d: expected an input of at least ${kernelY} x ${kernelX} for padding valid, received ${written(x.shape)}`,
-    );
-  }
-  checkBinding('conv2d', { input: x.shape, filter: filter.shape, result: outShape });
-  const margins = marginsOf(kernelY, kernelX);
+  checkConv2d(x, filter, bias, padding);
+  const margins = marginsOf(filter.shape[0], filter.shape[1]);
   if (padding === 'reflect') checkReflection(x, margins);
 
   const relu = activation === 'relu';
@@ -74,12 +63,53 @@ export function conv2d(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, optio
   ) as Tensor4D;
 }
 
+/** @returns the shape of the result */
+function checkConv2d(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, padding: Conv2dOptions['padding']): number[] {
+  checkShape('conv2d', 'filter', filter, ['KH', 'KW', 'C', 'K']);
+  const [kernelY, kernelX, inputs, outputs] = filter.shape;
+  checkShape('conv2d', 'input', x, ['N', 'H', 'W', inputs]);
+  if (bias) checkShape('conv2d', 'bias', bias, [outputs]);
+  const [batch, height, width] = x.shape;
+  const shrink = padding === 'valid' ? 1 : 0;
+  const outShape = [batch, height - shrink * (kernelY - 1), width - shrink * (kernelX - 1), outputs];
+  if (outShape[1] < 1 || outShape[2] < 1) {
+    throw new VggError(
+      'VGG_SHAPE',
+      `conv2d: expected an input of at least ${kernelY} x ${kernelX} for padding valid, received ${written(x.shape)}`,
+    );
+  }
+  checkBinding('conv2d', { input: x.shape, filter: filter.shape, result: outShape });
+  return outShape;
+}
+
 type Margin = [number, number];
 
 /** Cells before and after, along height and width; an even kernel has one more after, as in TensorFlow. */
 function marginsOf(kernelY: number, kernelX: number): [Margin, Margin] {
   const margin = (size: number): Margin => [(size - 1) >> 1, size >> 1];
   return [margin(kernelY), margin(kernelX)];
+}
+
+/**
+ * A max pool behind a {@link conv2d}, both in one kernel where there is one: the map between them is then never written. With another
+ * pool, or while gradients are recorded, the two are computed one after the other, with the same result.
+ *
+ * @throws VggError as {@link conv2d} and {@link pool} do
+ * @example
+ * conv2dPool(x, filter, bias, { activation: 'relu' }, { pool: 'max', size: 2, stride: 2 }); // x [1, 224, 224, 64] to [1, 112, 112, 64]
+ */
+export function conv2dPool(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, options: Conv2dOptions, pooling: PoolOptions): Tensor4D {
+  const { activation = 'linear', padding = 'zero' } = options;
+  // Only a differentiated call keeps what its gradient needs.
+  const recorded = engine().state.gradientDepth > 0;
+  if (!recorded && padding !== 'reflect' && getKernel(CONV_MAX_POOL, getBackend())) {
+    const [, height, width] = checkConv2d(x, filter, bias, padding);
+    const even = height % 2 === 0 && width % 2 === 0;
+    const { pool: kind, size, stride, rounding } = pooling;
+    if (kind === 'max' && size === 2 && stride === 2 && height > 1 && width > 1 && (even || rounding !== 'ceil'))
+      return convolve(x, filter, bias, activation, padding === 'zero' ? 'same' : 'valid', CONV_MAX_POOL);
+  }
+  return pool(conv2d(x, filter, bias, options), pooling);
 }
 
 function convolve(

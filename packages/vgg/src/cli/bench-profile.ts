@@ -60,7 +60,7 @@ export function profiler(backend: Backend): Profiler {
         const macs = (rows.find(({ name }) => name === step.layer.name)?.macs ?? 0) * batch;
         const gflops = (2 * macs) / ms / 1e6;
         return {
-          layer: step.fused ? `${step.layer.name}+${step.fused.name}` : step.layer.name,
+          layer: [step.layer, step.relu, step.pool].flatMap((part) => part?.name ?? []).join('+'),
           kind: step.layer.kind,
           ms,
           ...(macs > 0 && { gflops, share: gflops / peakGflops }),

@@ -86,7 +86,9 @@ async function until(maps: Maps, layer: string): Promise<Float32Array> {
 async function* maps(opened: OpenedWeights, layers: readonly Layer[], side: number, backend: Backend, options: ActivationOptions): Maps {
   const { network, mapping, preprocessing } = opened;
   const file = { ...opened.file, close: async () => {} };
-  const plan = steps(layers, new Set(), place(network, layers, 1, side, side, backend.info));
+  // A pool would join the layer before it, whose own output is to be seen.
+  const kept = layers.flatMap(({ kind, name }) => (kind === 'relu' ? [name] : []));
+  const plan = steps(layers, new Set(kept), place(network, layers, 1, side, side, backend.info));
   const flatten = plan.find(({ layer }) => layer.kind === 'flatten');
   let data = preparedPicture(side, network.channels, preprocessing);
   let shape = [1, side, side, network.channels];

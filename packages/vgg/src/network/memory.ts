@@ -22,7 +22,7 @@ export interface MemoryPlan {
   readonly weights: number;
   /** What is kept of the filters beside them, transformed. */
   readonly filters: number;
-  /** The input and output of the layer that takes most. */
+  /** The input and output of the step that takes most; a map between a convolution and its pool is there only for who asks for it. */
   readonly activations: number;
   /** What that layer's kernel uses while it runs. */
   readonly scratch: number;
@@ -40,7 +40,7 @@ const PRODUCT_BYTES = 192 * 1024;
  * @throws VggError `VGG_SHAPE` if the picture does not get through the network
  * @example
  * planMemory(network('vgg16'), { top: false, memory: 'small' });
- * // { weights: 58858752, filters: 53484288, activations: 25690112, scratch: 2546048, total: 140579200 }
+ * // { weights: 58858752, filters: 53484288, activations: 16056320, scratch: 2546048, total: 130945408 }
  */
 export function planMemory(network: Network, options: MemoryPlanOptions = {}): MemoryPlan {
   const { size = {}, top = true } = options;
@@ -57,21 +57,35 @@ function planLayers(
 ): MemoryPlan {
   let [weights, filters, activations, scratch] = [0, 0, 0, 0];
   let shape = input;
+  /** The pool that the convolution before it computes. */
+  let pooled: Layer | undefined;
   layers.forEach((layer, i) => {
     const output = outputShape(layer, shape, name);
-    const maps = batch * (bytes(shape) + bytes(output) + borderBytes(layer, shape));
+    // What a step leaves: of a convolution and the pool that is computed with it, the pool's.
+    let left = bytes(output);
     let own = layer.kind === 'conv' || layer.kind === 'dense' ? threads * PRODUCT_BYTES : 0;
     if (layer.kind === 'conv' && layer.kernel === 3) {
       const sizes = { batchSize: batch, inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out };
       const planned = planConvolution(memory, sizes, threads);
       filters += planned.filter;
       own = planned.scratch;
+      pooled = planned.pools && layer.padding !== 'reflect' ? poolBehind(layers, i, output) : undefined;
+      if (pooled) left = bytes(outputShape(pooled, output, name));
     }
     weights += weightBytes(layer);
-    if (!isInPlace(layer, layers[i - 1]) && maps + own > activations + scratch) [activations, scratch] = [maps, own];
+    const maps = batch * (bytes(shape) + left + borderBytes(layer, shape));
+    if (layer !== pooled && !isInPlace(layer, layers[i - 1]) && maps + own > activations + scratch) [activations, scratch] = [maps, own];
     shape = output;
   });
   return { weights, filters, activations, scratch, total: weights + filters + activations + scratch };
+}
+
+/** The max pool behind a convolution that its kernel computes too, unless somebody wants the map between them. */
+function poolBehind(layers: readonly Layer[], at: number, [height, width]: MapShape): Layer | undefined {
+  const pool = layers[layers[at + 1]?.kind === 'relu' ? at + 2 : at + 1];
+  if (pool?.kind !== 'pool' || pool.pool !== 'max' || pool.size !== 2 || pool.stride !== 2) return undefined;
+  const isEven = height % 2 === 0 && width % 2 === 0;
+  return height > 1 && width > 1 && (isEven || pool.rounding !== 'ceil') ? pool : undefined;
 }
 
 /** Layers that give their input's own values, and ReLUs that the layer before them computes. */

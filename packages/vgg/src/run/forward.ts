@@ -1,44 +1,56 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, type BackendName, batchNorm, conv2d, dense, lrn, pool, relu, softmax } from '@vgg/core';
+import { type Backend, type BackendName, batchNorm, conv2d, conv2dPool, dense, lrn, pool, relu, softmax } from '@vgg/core';
 import { throwIfAborted, turn, VggError } from '@vgg/errors';
 import type { Layer } from '../network/plan.js';
 import { type LayerWeights, NO_WEIGHTS } from '../weights/store.js';
 import type { Placement } from './placement.js';
 
-/** One call on a backend: a layer, or a convolution or dense layer together with the ReLU behind it. */
+/** One call on a backend: a layer, or a convolution or dense layer together with what follows it. */
 export interface Step {
   readonly layer: Layer;
-  /** The ReLU computed in the same kernel. */
-  readonly fused?: Layer;
-  /** The name of what the step leaves: the ReLU's where one is fused. */
+  /** The ReLU behind a convolution or dense layer. */
+  readonly relu?: Extract<Layer, { kind: 'relu' }>;
+  /** The pool behind a convolution. */
+  readonly pool?: Extract<Layer, { kind: 'pool' }>;
+  /** The name of what the step leaves: the last layer's. */
   readonly output: string;
   readonly placement: Placement;
 }
 
-/** The steps that compute these layers; a ReLU is fused into its layer unless somebody taps the layer before it. */
+/** The steps that compute these layers; a ReLU, and behind a convolution a pool, joins the layer before it unless somebody taps that. */
 export function steps(layers: readonly Layer[], taps: ReadonlySet<string>, placements: readonly Placement[]): Step[] {
   const result: Step[] = [];
-  for (let i = 0; i < layers.length; i++) {
-    const layer = layers[i];
-    const next = layers[i + 1];
-    const fuses = (layer.kind === 'conv' || layer.kind === 'dense') && next?.kind === 'relu' && !taps.has(layer.name);
-    result.push({ layer, fused: fuses ? next : undefined, output: fuses ? next.name : layer.name, placement: placements[i] });
-    if (fuses) i++;
+  for (let i = 0; i < layers.length; ) {
+    const placement = placements[i];
+    const layer = layers[i++];
+    let output = layer.name;
+    const next = <Kind extends Layer['kind']>(kind: Kind) => {
+      const { [i]: following } = layers;
+      if (following?.kind !== kind || taps.has(output)) return undefined;
+      i++;
+      output = following.name;
+      return following as Extract<Layer, { kind: Kind }>;
+    };
+    const relu = layer.kind === 'conv' || layer.kind === 'dense' ? next('relu') : undefined;
+    const pool = layer.kind === 'conv' && placements[i]?.backend === placement.backend ? next('pool') : undefined;
+    result.push({ layer, ...(relu && { relu }), ...(pool && { pool }), output, placement });
   }
   return result;
 }
 
 /** Computes one step. `x` is [N, H, W, C] for maps and [N, C] behind the flattening; differentiable in `x` and the weights. */
 function runStep(step: Step, x: tf.Tensor, weights: LayerWeights): tf.Tensor {
-  const { layer } = step;
-  const activation = step.fused ? 'relu' : 'linear';
+  const { layer, pool: pooling } = step;
+  const activation = step.relu ? 'relu' : 'linear';
   const other = (name: string) => weights.others.get(name)!;
   switch (layer.kind) {
-    case 'conv':
-      return conv2d(x as tf.Tensor4D, weights.weight[0] as tf.Tensor4D, other('bias') as tf.Tensor1D, {
-        activation,
-        padding: layer.padding,
-      });
+    case 'conv': {
+      const filter = weights.weight[0] as tf.Tensor4D;
+      const options = { activation, padding: layer.padding } as const;
+      return pooling
+        ? conv2dPool(x as tf.Tensor4D, filter, other('bias'), options, pooling)
+        : conv2d(x as tf.Tensor4D, filter, other('bias'), options);
+    }
     case 'dense':
       return dense(x as tf.Tensor2D, weights.weight as tf.Tensor2D[], other('bias') as tf.Tensor1D, { activation });
     case 'batchnorm':

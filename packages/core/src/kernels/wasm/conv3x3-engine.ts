@@ -1,5 +1,5 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
-import { type FilterForm, filterBytes, filterForm, type MemoryMode, POINTS } from './conv3x3-memory.js';
+import { type FilterForm, filterBytes, filterForm, hasTiles, type MemoryMode, POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
 import { BLOCK_PANELS, cutSide, divide, divideWindows, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
@@ -19,6 +19,8 @@ export interface ConvCall {
   filter: TensorInfo;
   bias: TensorInfo | undefined;
   relu: boolean;
+  /** A max pool of 2 x 2 and stride 2 is computed with it. */
+  pool: boolean;
   info: ConvInfo;
 }
 /** How threads work on one convolution. */
@@ -64,6 +66,7 @@ const LAYER_FIELDS = [
   'stripTo',
   'strip',
   'wide',
+  'pool',
 ] as const;
 type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 /** Those of the class Filter in assembly/jobs.ts. */
@@ -104,8 +107,8 @@ export class Conv3x3Engine {
     kernels.writeConstants(this.head);
   }
 
-  /** The convolution if it is one of ours. */
-  accept({ inputs, attrs, backend }: ConvArguments): ConvCall | undefined {
+  /** The convolution if it is one of ours, with the pool behind it if it computes with tiles. */
+  accept({ inputs, attrs, backend }: ConvArguments, pool = false): ConvCall | undefined {
     const { x, filter, bias, preluActivationWeights } = inputs;
     const activation = attrs.activation ?? 'linear';
     if (this.disposed || backend !== this.runtime.backend || preluActivationWeights || (activation !== 'linear' && activation !== 'relu'))
@@ -118,14 +121,15 @@ export class Conv3x3Engine {
     if (info.strideHeight !== 1 || info.strideWidth !== 1 || info.dilationHeight !== 1 || info.dilationWidth !== 1) return undefined;
     if (info.outShape.some((size) => size < 1)) return undefined;
     if (bias && (bias.dtype !== 'float32' || bias.shape.length !== 1 || bias.shape[0] !== info.outChannels)) return undefined;
-    return { x, filter, bias, relu: activation === 'relu', info };
+    if (pool && (!hasTiles(filterForm(this.mode, info)) || info.outHeight < 2 || info.outWidth < 2)) return undefined;
+    return { x, filter, bias, relu: activation === 'relu', pool, info };
   }
 
   /**
    * Computes it into a new tensor.
    * @throws VggError `VGG_MEMORY` when the heap is full; what the call had taken is free again
    */
-  run({ x, filter, bias, relu, info }: ConvCall): TensorInfo {
+  run({ x, filter, bias, relu, pool, info }: ConvCall): TensorInfo {
     const { backend } = this.runtime;
     const form = filterForm(this.mode, info);
     const rows = cutSide(info.outHeight, form === 'fours');
@@ -163,6 +167,7 @@ export class Conv3x3Engine {
       stripTo: 0,
       strip: 0,
       wide: this.wide ? 1 : 0,
+      pool: pool ? 1 : 0,
     };
     const layer = this.head + CONSTANTS_BYTES;
     this.describe(layer, fields, LAYER_FIELDS);
@@ -180,7 +185,7 @@ export class Conv3x3Engine {
     const biasBytes = aligned(panels * 32);
     const kept = this.filterBytes;
     // The output first: the scratch, which goes again, then lies behind it and leaves no hole.
-    const output = this.makeOutput(info);
+    const output = this.makeOutput(pool ? pooledShape(info) : info.outShape);
     try {
       fields.output = backend.getMemoryOffset(output.dataId);
       fields.filter = this.filterOf(filter, info, form);
@@ -289,9 +294,9 @@ export class Conv3x3Engine {
     this.runtime.free(this.headBlock);
   }
 
-  private makeOutput(info: ConvInfo): TensorInfo {
-    const output = this.workspace.makeOutput('conv3x3', info.outShape);
-    const bytes = info.outShape.reduce((product, size) => product * size, 4);
+  private makeOutput(shape: readonly number[]): TensorInfo {
+    const output = this.workspace.makeOutput('conv3x3', [...shape]);
+    const bytes = shape.reduce((product, size) => product * size, 4);
     this.end = Math.max(this.end, this.workspace.pointer(output) + bytes);
     return output;
   }
@@ -359,4 +364,8 @@ export class Conv3x3Engine {
       this.runtime.free(pointer);
     }
   }
+}
+
+function pooledShape({ batchSize, outHeight, outWidth, outChannels }: ConvInfo): number[] {
+  return [batchSize, outHeight >> 1, outWidth >> 1, outChannels];
 }

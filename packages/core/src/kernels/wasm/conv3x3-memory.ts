@@ -34,6 +34,11 @@ export function filterForm(mode: MemoryMode, { inChannels, outChannels, outHeigh
   return filterBytes('fours', inChannels, outChannels) <= FOURS_BYTES ? 'fours' : 'none';
 }
 
+/** Whether it is a form for tiles; only their kernel computes a pool with the convolution. */
+export function hasTiles(form: FilterForm): form is keyof typeof POINTS {
+  return form === 'sixes' || form === 'fours';
+}
+
 /** Points of the transform, for tiles. */
 export const POINTS = { sixes: 64, fours: 36 } as const;
 
@@ -50,6 +55,8 @@ export interface ConvolutionMemory {
   filter: number;
   /** While it runs. */
   scratch: number;
+  /** Whether a 2x2 max pool behind it is computed with it, so that its own output is never there. */
+  pools: boolean;
 }
 
 /**
@@ -65,7 +72,8 @@ export function planConvolution(mode: MemoryMode, sizes: ConvolutionSizes, threa
   const bias = lines(Math.ceil(outChannels / 8) * 32);
   return {
     filter: filterBytes(form, inChannels, outChannels),
-    scratch: bias + (form === 'sixes' || form === 'fours' ? tileBytes(form, sizes, sharing) : sharing * lineBytes(form, sizes)),
+    pools: hasTiles(form),
+    scratch: bias + (hasTiles(form) ? tileBytes(form, sizes, sharing) : sharing * lineBytes(form, sizes)),
   };
 }
 

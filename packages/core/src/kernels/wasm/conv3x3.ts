@@ -1,10 +1,12 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { DataId } from '@tensorflow/tfjs-core';
+import { type DataId, getKernel, type KernelConfig, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
+import { CONV_MAX_POOL } from '../names.js';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
 import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
 import { type KernelArguments, overrideKernels } from './override.js';
 import type { WasmRuntime } from './runtime.js';
+import { served } from './served.js';
 import { type PoolKernel, ThreadPool } from './threads/pool.js';
 
 /** Options of {@link installConv3x3}. */
@@ -34,7 +36,8 @@ export interface Conv3x3 {
   uninstall(): void;
 }
 
-const COVERAGE = 'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu';
+const COVERAGE =
+  'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu, with or without a 2x2 max pool behind it';
 
 const KERNELS = ['Conv2D', 'FusedConv2D'];
 
@@ -79,6 +82,14 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     throw error;
   }
 
+  const pooled: KernelConfig = {
+    kernelName: CONV_MAX_POOL,
+    backendName: 'wasm',
+    kernelFunc: (args) => convolveAndPool(engine, args),
+  };
+  if (getKernel(CONV_MAX_POOL, 'wasm')) unregisterKernel(CONV_MAX_POOL, 'wasm');
+  registerKernel(pooled);
+
   const { backend } = runtime;
   const { disposeData, dispose } = backend;
   backend.disposeData = (dataId: DataId, force?: boolean) => {
@@ -90,6 +101,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     if (!installed.delete(backend)) return;
     // What someone has put before ours still calls them; they fall back to tfjs's then, see `accept`.
     restore();
+    if (getKernel(CONV_MAX_POOL, 'wasm') === pooled) unregisterKernel(CONV_MAX_POOL, 'wasm');
     backend.disposeData = disposeData;
     backend.dispose = dispose;
     engine.dispose();
@@ -113,4 +125,22 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     filterBytes: () => engine.filterBytes,
     uninstall,
   };
+}
+
+/** Both at once, or one after the other. */
+function convolveAndPool(engine: Conv3x3Engine, args: KernelArguments): TensorInfo {
+  const call = engine.accept(args as unknown as ConvArguments, true);
+  if (call) {
+    served('FusedConv2D+MaxPool');
+    return engine.run(call);
+  }
+  const backend = args.backend as BackendWasm;
+  const run = (name: string, inputs: KernelArguments['inputs'], attrs: KernelArguments['attrs']) =>
+    getKernel(name, 'wasm')!.kernelFunc({ inputs, backend, attrs }) as TensorInfo;
+  const map = run('FusedConv2D', args.inputs, args.attrs);
+  try {
+    return run('MaxPool', { x: map }, { filterSize: [2, 2], strides: [2, 2], pad: 'valid' });
+  } finally {
+    backend.disposeData(map.dataId);
+  }
 }

@@ -46,6 +46,8 @@ export class Layer {
   strip: usize;
   /** 1: two panels are multiplied at once. */
   wide: i32;
+  /** 1: the output, of tiles only, is the largest of each 2 x 2 cells, [batch][outHeight / 2][outWidth / 2][outChannels]; what is odd is left out. */
+  pool: i32;
 }
 
 // @ts-ignore: decorator

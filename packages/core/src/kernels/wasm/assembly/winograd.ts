@@ -257,7 +257,7 @@ function outputTile(
   const pixel = <usize>layer.outChannels * 4;
   const line = <usize>layer.outWidth * pixel;
   const target = layer.output + <usize>(image * layer.outHeight + y) * line + <usize>x * pixel + <usize>panel * 32;
-  const whole = y + rows <= layer.outHeight && x + columns <= layer.outWidth && panel * 8 + 8 <= layer.outChannels;
+  const whole = !layer.pool && y + rows <= layer.outHeight && x + columns <= layer.outWidth && panel * 8 + 8 <= layer.outChannels;
   const edge = work + MIDDLE_BYTES;
   const dPixel: usize = whole ? pixel : 32;
   const dLine: usize = whole ? line : 192;
@@ -284,10 +284,52 @@ function outputTile(
     }
   }
   if (whole) return;
+  if (layer.pool) {
+    poolTile(layer, edge, image, y >> 1, x >> 1, rows >> 1, columns >> 1, panel);
+    return;
+  }
   const bytes = <usize>min(8, layer.outChannels - panel * 8) * 4;
   for (let row = 0; row < min(rows, layer.outHeight - y); row++) {
     for (let column = 0; column < min(columns, layer.outWidth - x); column++) {
       memory.copy(target + <usize>row * line + <usize>column * pixel, edge + <usize>(row * 192 + column * 32), bytes);
     }
   }
+}
+
+/** Writes the largest of each 2 x 2 cells of a finished tile; tiles begin at even rows and columns. */
+function poolTile(layer: Layer, edge: usize, image: i32, y: i32, x: i32, rows: i32, columns: i32, panel: i32): void {
+  const height = layer.outHeight >> 1;
+  const width = layer.outWidth >> 1;
+  const pixel = <usize>layer.outChannels * 4;
+  const channels = min(8, layer.outChannels - panel * 8);
+  for (let row = 0; row < min(rows, height - y); row++) {
+    let s = edge + <usize>(row * 384);
+    let d = layer.output + <usize>((image * height + y + row) * width + x) * pixel + <usize>panel * 32;
+    for (let column = 0; column < min(columns, width - x); column++) {
+      const low = largest(s);
+      const high = largest(s + 16);
+      if (channels == 8) {
+        v128.store(d, low);
+        v128.store(d, high, 16);
+      } else {
+        v128.store(s, low);
+        v128.store(s, high, 16);
+        memory.copy(d, s, <usize>channels * 4);
+      }
+      s += 64;
+      d += pixel;
+    }
+  }
+}
+
+/** Of four vectors; a NaN stays, which `pmax` alone would pass over (see pool.ts). */
+// @ts-ignore: decorator
+@inline
+function largest(s: usize): v128 {
+  const a = v128.load(s);
+  const b = v128.load(s, 32);
+  const c = v128.load(s, 192);
+  const d = v128.load(s, 224);
+  const marks = v128.or(v128.or(f32x4.ne(a, a), f32x4.ne(b, b)), v128.or(f32x4.ne(c, c), f32x4.ne(d, d)));
+  return v128.or(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)), marks);
 }
