@@ -15,6 +15,7 @@ import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { ARCH_DEFAULT, MODEL_FLAGS } from '../open-model.js';
 import { normal, randomWeights } from '../random-weights.js';
+import { type PictureSize, sizeOf } from '../size.js';
 import { bytes, facts, plural } from '../text.js';
 
 /** What a report is made of now and then: each of this many runs gets a line. */
@@ -32,7 +33,7 @@ export const bench = command({
     arch: { ...MODEL_FLAGS.arch, defaultText: `what the weights are of, else ${ARCH_DEFAULT}` },
     weights: { ...MODEL_FLAGS.weights, defaultText: 'random values by --seed' },
     batch: { type: 'integer', value: 'N', least: 1, most: 4096, about: 'pictures a batch', default: 1 },
-    size: { type: 'integer', value: 'N', least: 1, most: 16384, about: 'pictures of N x N', defaultText: "the network's own, 224" },
+    size: { type: 'string', value: 'N|HxW', about: 'size of the pictures in pixels', defaultText: "the network's own, 224" },
     mode: { type: 'choice', choices: ['forward', 'forward-backward'], about: 'what is measured', default: 'forward' },
     runs: { type: 'integer', value: 'N', least: 1, most: 1_000_000, about: 'measured batches', default: 10 },
     warmup: { type: 'integer', value: 'N', least: 0, most: 1_000_000, about: 'batches before them', default: 3 },
@@ -47,10 +48,12 @@ export const bench = command({
   examples: [
     ['vgg bench --backend wasm --part all --profile', 'where the time of a forward pass goes'],
     ['vgg bench --arch vgg16 --runs 20', 'VGG-16 on one picture, with random weights'],
+    ['vgg bench --size 384x513 --profile', 'its convolutions on a picture of another size'],
     ['vgg bench --batch 32 --warmup 10 --runs 100 --json', 'the protocol of the classical TensorFlow benchmark'],
   ],
   async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled }, context) {
     const { options, signal, warn } = context;
+    const wanted = sizeOf('vgg bench --size', size);
     const backend = await openBackend(options.backend ?? 'auto', {
       signal,
       threads: options.threads,
@@ -62,13 +65,15 @@ export const bench = command({
     const watcher = profiled ? profiler(backend) : undefined;
     const { network, store, name } = await open(arch, weights, context);
     try {
-      const side = size ?? network.size;
-      const layers = chosen(network, side, part, context);
-      const summary = summarize({ ...network, layers }, { height: side, width: side });
+      const { height, width } = wanted ?? { height: network.size, width: network.size };
+      const layers = chosen(network, { height, width }, part, context);
+      const summary = summarize({ ...network, layers }, { height, width });
       const { memory, threads } = backend.info;
-      const plan = memory && mode === 'forward' ? planMemory({ ...network, layers }, { size: side, batch, memory, threads }) : undefined;
-      const values = await normal(batch * side * side * network.channels, 0.1, options.seed, signal);
-      const pass = await passes[mode]({ network, layers, store, backend, values, shape: [batch, side, side, network.channels], context });
+      const plan =
+        memory && mode === 'forward' ? planMemory({ ...network, layers }, { size: { height, width }, batch, memory, threads }) : undefined;
+      const shape = [batch, height, width, network.channels] as [number, number, number, number];
+      const values = await normal(batch * height * width * network.channels, 0.1, options.seed, signal);
+      const pass = await passes[mode]({ network, layers, store, backend, values, shape, context });
       const times: number[] = [];
       let profile: Profile | undefined;
       try {
@@ -102,7 +107,9 @@ export const bench = command({
         mode,
         part: layers.length === network.layers.length ? 'all' : 'features',
         batch,
-        size: side,
+        ...(height === width && { size: height }),
+        height,
+        width,
         runs,
         warmup,
         mean,
@@ -122,7 +129,7 @@ export const bench = command({
         json,
         text: () => {
           const lines = facts([
-            ['network', `${network.name}, ${json.part}, ${batch} x ${side} x ${side} x ${network.channels}, ${mode}, ${name} weights`],
+            ['network', `${network.name}, ${json.part}, ${shape.join(' x ')}, ${mode}, ${name} weights`],
             [
               'backend',
               `${backend.name}, ${plural(backend.info.threads, 'thread')}${backend.name === 'wasm' ? `, simd ${backend.info.simd}` : ''}`,
@@ -161,10 +168,10 @@ async function open(
 }
 
 /** The layers of a part; the dense ones fit one size only. */
-function chosen(network: Network, side: number, part: 'features' | 'all' | undefined, { warn }: Context): Layer[] {
+function chosen(network: Network, { height, width }: PictureSize, part: 'features' | 'all' | undefined, { warn }: Context): Layer[] {
   const end = network.layers.findIndex(({ name }) => name === 'flatten' || name.startsWith('fc'));
   const features = end < 0 ? [...network.layers] : network.layers.slice(0, end);
-  const fits = side === network.size || !network.layers.some(({ kind }) => kind === 'flatten');
+  const fits = (height === network.size && width === network.size) || !network.layers.some(({ kind }) => kind === 'flatten');
   if (part === 'all' && !network.top)
     throw new VggError(
       'VGG_WEIGHTS_MISSING',
@@ -172,10 +179,10 @@ function chosen(network: Network, side: number, part: 'features' | 'all' | undef
     );
   if (part === 'all' && !fits)
     throw new UsageError(
-      `vgg bench --part all: the dense layers of ${network.name} take ${network.size} x ${network.size}, received --size ${side}; use --part features`,
+      `vgg bench --part all: the dense layers of ${network.name} take ${network.size} x ${network.size}, received ${height} x ${width}; use --part features`,
     );
   if (part === undefined && !fits)
-    warn(`--size ${side}: measuring the features only, since the dense layers take ${network.size} x ${network.size}`);
+    warn(`--size ${height}x${width}: measuring the features only, since the dense layers take ${network.size} x ${network.size}`);
   return part === 'features' || !fits ? features : [...network.layers];
 }
 

@@ -10,6 +10,7 @@ import { command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { aliasTable, describe, memoryLine, memoryPlans, otherNames, type Size } from '../info-network.js';
 import { OFFLINE_FLAG } from '../open-model.js';
+import { sizeOf } from '../size.js';
 
 /** What can be read, as a sentence has it. */
 const FORMATS = formatTitles()
@@ -36,7 +37,7 @@ export const info = command({
     ['vgg info web/model.json --json', 'the same as a JSON document'],
   ],
   async run([what], values, context) {
-    const size = sizeOf(values.input);
+    const size = sizeOf('vgg info --input', values.input) ?? {};
     const plan = await planIn(what);
     if (!plan && (await isWeights(what))) return (await import('../info-file.js')).fileInfo(what, size, values, context);
     if (values.arch !== undefined) throw new UsageError(`vgg info --arch: it is for weight files, and ${what} is none`);
@@ -49,14 +50,6 @@ export const info = command({
     };
   },
 });
-
-function sizeOf(input: string | undefined): Size {
-  if (input === undefined) return {};
-  const match = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(input.trim());
-  if (!match || Number(match[1]) === 0 || Number(match[2] ?? 1) === 0)
-    throw new UsageError(`vgg info --input: expected pixels such as 224 or 240x320 (height x width), received "${input}"`);
-  return { height: Number(match[1]), width: Number(match[2] ?? match[1]) };
-}
 
 /** The dense layers fit one size; with another the error also says how this command leaves them out. */
 function summarizeOr(network: Network, size: Size): Summary {
