@@ -25,6 +25,7 @@ const PLANS = {
   '1x1 convolutions': { ...SMALL_PLAN, blocks: [[8], [12, 'conv1-12'], [16, 'conv1-10']] as const },
   'pools that round up': { ...SMALL_PLAN, rounding: 'ceil' as const, size: 36 },
   'ten classes, one dense layer': { ...SMALL_PLAN, dense: [], classes: 10 },
+  'the mean of a map': { ...SMALL_PLAN, globalPool: true },
   'no dense layers': { ...SMALL_PLAN, top: false },
 };
 

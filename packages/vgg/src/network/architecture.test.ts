@@ -79,6 +79,9 @@ describe('layers', () => {
     expect(after({ dense: [] })).toBe('flatten fc6 prob');
     expect(after({ top: false })).toBe('');
     expect(after({ convolutionalTop: true, dropout: 0 })).toBe('fc6 relu6 fc7 relu7 fc8 mean prob');
+    expect(after({ globalPool: true, dense: [] })).toBe('mean fc6 prob');
+    expect(network('D', { globalPool: true, dense: [], classes: 3 }).layers.at(-2)).toMatchObject({ kind: 'dense', in: 512, out: 3 });
+    expect(() => network('D', { globalPool: true, convolutionalTop: true })).toThrow('expected "globalPool" or "convolutionalTop"');
   });
 
   it('options reach the layers', () => {

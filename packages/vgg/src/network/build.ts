@@ -55,8 +55,9 @@ function lastMap(plan: Plan, layers: readonly Layer[]): MapShape {
 
 function topLayers(plan: Plan, [side, , channels]: MapShape): Layer[] {
   const widths = [...plan.dense, plan.classes];
-  const layers: Layer[] = plan.convolutionalTop ? [] : [{ kind: 'flatten', name: 'flatten' }];
-  let inputs = plan.convolutionalTop ? channels : side * side * channels;
+  const first = plan.globalPool ? ({ kind: 'mean', name: 'mean' } as const) : ({ kind: 'flatten', name: 'flatten' } as const);
+  const layers: Layer[] = plan.convolutionalTop ? [] : [first];
+  let inputs = plan.convolutionalTop || plan.globalPool ? channels : side * side * channels;
   widths.forEach((out, index) => {
     const number = FIRST_DENSE + index;
     const name = `fc${number}`;

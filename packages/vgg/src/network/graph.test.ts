@@ -12,6 +12,8 @@ describe('a network as a graph and back', () => {
       { classes: 7, channels: 1, dense: [32] },
       { padding: 'reflect', colour: true } as const,
       { rounding: 'ceil' } as const,
+      { globalPool: true },
+      { globalPool: true, dense: [32], classes: 3 },
     ]) {
       const net = network(name, options);
       expect(planOfGraph(graphOfNetwork(net))).toEqual(net.plan);

@@ -28,7 +28,7 @@ export function planOfGraph(graph: FileGraph): Plan | undefined {
   const { height, width } = graph.input ?? {};
   if (height !== width && top.top) return undefined;
   const channels = graph.input?.channels ?? inputsOf(layers[0]);
-  const size = (height === width ? height : undefined) ?? sizeOf(layers, features);
+  const size = (height === width ? height : undefined) ?? (top.globalPool ? undefined : sizeOf(layers, features));
   const plan = { ...features, ...top, colour, ...(channels && { channels }), ...(size && { size }) };
   try {
     const parsed = parsePlan(plan);
@@ -195,9 +195,10 @@ function blocksOf(steps: readonly Step[]): Pick<Plan, 'blocks' | 'pools'> {
   return { blocks, pools };
 }
 
-type Top = Pick<Plan, 'top'> & Partial<Pick<Plan, 'dense' | 'classes' | 'dropout' | 'convolutionalTop'>>;
+type Top = Pick<Plan, 'top'> & Partial<Pick<Plan, 'dense' | 'classes' | 'dropout' | 'convolutionalTop' | 'globalPool'>>;
 
 function takeTop(cursor: Cursor): Top | undefined {
+  const globalPool = cursor.take('mean') !== undefined;
   const isFlat = cursor.take('flatten') !== undefined;
   const widths: number[] = [];
   let dropout = 0;
@@ -221,14 +222,15 @@ function takeTop(cursor: Cursor): Top | undefined {
   // MatConvNet and TF-Slim keep dense layers as convolutions too; those over a larger map are averaged.
   const isAveraged = convolutional > 0 && cursor.take('mean') !== undefined;
   cursor.take('softmax');
-  if (widths.length === 0) return isFlat ? undefined : { top: false };
-  if (!hasScores || (convolutional > 0 && convolutional < widths.length)) return undefined;
+  if (widths.length === 0) return isFlat || globalPool ? undefined : { top: false };
+  if (!hasScores || (globalPool && convolutional > 0) || (convolutional > 0 && convolutional < widths.length)) return undefined;
   const dense = widths.slice(0, -1);
   return {
     top: true,
     dense,
     classes: widths.at(-1)!,
     convolutionalTop: isAveraged,
+    globalPool,
     // Nothing tells where there is no hidden layer.
     dropout: dense.length > 0 ? dropout : PLAN_DEFAULTS.dropout,
   };

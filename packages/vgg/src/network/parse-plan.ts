@@ -15,6 +15,7 @@ export const PLAN_DEFAULTS: Omit<Plan, 'blocks' | 'pools'> = {
   epsilon: 1e-5,
   lrn: false,
   top: true,
+  globalPool: false,
   dense: [4096, 4096],
   convolutionalTop: false,
   dropout: 0.5,
@@ -72,6 +73,7 @@ const CHECKS: Record<keyof Plan, Check> = {
   epsilon: (value) => (typeof value === 'number' && value > 0 && value < 1 ? undefined : 'a number between 0 and 1'),
   lrn: flag,
   top: flag,
+  globalPool: flag,
   dense: listOf(integer(1, MAX_WIDTH), 0, MAX_DENSE_LAYERS, `a list of at most ${MAX_DENSE_LAYERS} widths, such as [4096, 4096]`),
   convolutionalTop: flag,
   dropout: (value) => (typeof value === 'number' && value >= 0 && value < 1 ? undefined : 'a fraction from 0 to below 1'),
@@ -126,6 +128,12 @@ export function parsePlan(json: string | object): Plan {
     throw new VggError(
       'VGG_ARCHITECTURE',
       `plan: expected rising block numbers from 1 to ${blocks.length} for "pools", received ${describe(pools)}`,
+    );
+  }
+  if (named.globalPool && named.convolutionalTop) {
+    throw new VggError(
+      'VGG_ARCHITECTURE',
+      'plan: expected "globalPool" or "convolutionalTop", received both; each takes the mean of a map',
     );
   }
   return { ...PLAN_DEFAULTS, ...named, blocks, pools, dense: [...(named.dense ?? PLAN_DEFAULTS.dense)] };

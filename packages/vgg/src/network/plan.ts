@@ -82,6 +82,8 @@ export interface Plan {
   readonly lrn: boolean;
   /** False leaves out everything after the last block. */
   readonly top: boolean;
+  /** The mean over the last map in front of the dense layers, in the place of its cells one after the other: any size from there up. */
+  readonly globalPool: boolean;
   /** Widths of the hidden dense layers; the one with `classes` outputs follows them. */
   readonly dense: readonly number[];
   /** The dense layers as convolutions, and the mean over their map: any size from `size` up, with the same weights. */
