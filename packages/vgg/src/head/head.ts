@@ -6,6 +6,7 @@ import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
 import { type DatasetInput, openDataset } from './dataset.js';
 import { type Evaluation, evaluateProbabilities } from './evaluate/evaluation.js';
+import { denseLayers } from './dense-layers.js';
 import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
 import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
@@ -154,6 +155,14 @@ export class Head {
     }
     const { failed, skipped } = features;
     return evaluateProbabilities(probabilities, labels, info.classes, { loss: loss / features.count, failed, skipped });
+  }
+
+  /**
+   * The head as dense layers on the features as they are, the standardisation worked into the first: weights [in, out], with a ReLU
+   * between two layers.
+   */
+  denseLayers(): { readonly weight: Float32Array; readonly bias: Float32Array }[] {
+    return denseLayers(this.#alive());
   }
 
   /** The head file's bytes: safetensors, with what it needs to know as metadata. */
