@@ -49,8 +49,23 @@ export {
   parsePreprocessing,
   type ResizeRule,
 } from './pictures/preprocessing.js';
-export { type Prepared, type PrepareOptions, prepare } from './pictures/preprocess.js';
+export { deprocess, normalise, type Prepared, type PrepareOptions, prepare } from './pictures/preprocess.js';
 export { FILTERS, type Filter, resize } from './pictures/resample.js';
+export {
+  AUGMENTATIONS,
+  type Augmented,
+  type AugmentOptions,
+  augment,
+  type ColourComponents,
+  type ColourShift,
+  IMAGENET_COLOURS,
+  shifted,
+} from './pictures/augment.js';
+export { type ChannelStatistics, channelStatistics, colourPrincipalComponents } from './pictures/statistics.js';
+
+// Random numbers: everything that is drawn is drawn from a seed.
+export { type Random, random } from './head/train/random.js';
+export { derivedSeed } from './seed.js';
 
 // Backends and errors.
 export { type BackendInfo, type BackendName, type BackendReport, type MemoryMode, probeBackends } from '@vgg/core';
