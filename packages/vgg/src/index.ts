@@ -22,6 +22,10 @@ export { type Dataset, type DatasetInput, type Example, openDataset } from './he
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
 
+// First weights of networks that are trained.
+export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';
+export { type Transplanted, type TransplantOptions, transplant } from './train/transplant.js';
+
 // The family: architectures as data, and what follows from them.
 export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './network/architecture.js';
 export type { Layer, Network, Padding, Plan, PlanInput, PlannedConv, PoolKind, Rounding } from './network/plan.js';
