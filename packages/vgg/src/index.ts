@@ -65,6 +65,8 @@ export {
   IMAGENET_COLOURS,
   shifted,
 } from './pictures/augment.js';
+export { encodePng } from './pictures/encode-png.js';
+export { type GridOptions, pictureGrid, pictureGridSvg, type TitledGridOptions } from './pictures/grid.js';
 export { type ChannelStatistics, channelStatistics, colourPrincipalComponents } from './pictures/statistics.js';
 
 // Random numbers: everything that is drawn is drawn from a seed.
