@@ -20,6 +20,8 @@ export { type Base, computeFeatures, type Failed, type FeatureOptions, type Feat
 export type { HistoryEntry } from './head/train/history.js';
 export { type Dataset, type DatasetInput, type Example, openDataset } from './head/dataset.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
+export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/curves.js';
+export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
 
 // First weights of networks that are trained.

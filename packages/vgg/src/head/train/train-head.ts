@@ -2,6 +2,7 @@ import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Embedder } from '../../run/embedding.js';
 import { VERSION } from '../../version.js';
 import { type Dataset, type DatasetInput, openDataset } from '../dataset.js';
+import { evaluateRows } from '../evaluate/evaluate-rows.js';
 import { difference, Head, mapClasses } from '../head.js';
 import type { Training } from '../head-file.js';
 import { trainConvex } from './convex.js';
@@ -105,7 +106,8 @@ export async function trainHead(model: Embedder, data: DatasetInput | FeatureSet
     training: { seed: settings.seed, images: fitted.count, ...trained.training },
     version: VERSION,
   };
-  return new Head(model, { info, standard, net: trained.net }, warnings);
+  const stored = { info, standard, net: trained.net };
+  return new Head(model, stored, warnings, held && (await evaluateRows(stored, held, classes, wait)));
 }
 
 type Settings = ReturnType<typeof settingsOf>;
@@ -218,7 +220,7 @@ async function divide(
   base: Base,
   { settings, signal, onProgress }: { settings: Settings; signal?: AbortSignal; onProgress?: OnProgress },
   warn: (message: string) => void,
-): Promise<{ fitted: LabelledRows; held: LabelledRows | undefined }> {
+): Promise<{ fitted: LabelledRows; held: (LabelledRows & Partial<Pick<FeatureSet, 'failed' | 'skipped'>>) | undefined }> {
   if (validation === undefined) return { fitted: features, held: undefined };
   if (typeof validation === 'number') {
     const split = stratifiedSplit(features.labels, features.classes.length, validation, settings.seed);
