@@ -35,7 +35,7 @@ const WIDTH = 720;
 const LEFT = 56;
 const RIGHT = 16;
 /** From the end of one panel's axis to the next one's. */
-const GAP = 34;
+const GAP = 42;
 const TOP = 54;
 /** The ratio of the largest to the least from which a logarithmic axis shows more. */
 const WIDE = 30;
@@ -119,7 +119,10 @@ function drawPanel(
   if (best !== undefined) parts.push(`<path class="best" d="M${two(x(best))} ${top}V${top + panel.height}"/>`);
   for (const { kind, of } of panel.lines) {
     const points = history.map((point) => [x(point.epoch), finite(of(point))] as const);
-    const path = pathOf(points.map(([across, value]) => [across, value === undefined ? undefined : y(value)] as const));
+    const path = pathOf(
+      points.map(([across, value]) => [across, value === undefined ? undefined : y(value)] as const),
+      kind === 'rate',
+    );
     if (path) parts.push(`<path class="line ${kind}" d="${path}"/>`);
     const single = history.length === 1 ? points[0]?.[1] : undefined;
     if (single !== undefined) parts.push(`<circle class="${kind}" cx="${two(points[0]![0])}" cy="${two(y(single))}" r="3"/>`);
@@ -127,12 +130,12 @@ function drawPanel(
   return parts;
 }
 
-/** A line through the points; it has a gap where a value is missing or not a number. */
-function pathOf(points: readonly (readonly [number, number | undefined])[]): string {
+/** A line through the points, or in steps; it has a gap where a value is missing or not a number. */
+function pathOf(points: readonly (readonly [number, number | undefined])[], inSteps: boolean): string {
   let path = '';
   let isDrawing = false;
   for (const [x, y] of points) {
-    if (y !== undefined) path += `${isDrawing ? 'L' : 'M'}${two(x)} ${two(y)}`;
+    if (y !== undefined) path += isDrawing && inSteps ? `H${two(x)}V${two(y)}` : `${isDrawing ? 'L' : 'M'}${two(x)} ${two(y)}`;
     isDrawing = y !== undefined;
   }
   return path;

@@ -28,7 +28,7 @@ describe('linear axes go in steps of 1, 2 or 5 between round numbers around the 
 });
 
 test('axes of whole numbers begin and end with the data', () => {
-  expect(labels(wholeScale(1, 20, 10))).toEqual(['1', '4', '6', '8', '10', '12', '14', '16', '18', '20']);
+  expect(labels(wholeScale(1, 20, 10))).toEqual(['1', '2', '4', '6', '8', '10', '12', '14', '16', '18', '20']);
   expect(labels(wholeScale(1, 3, 10))).toEqual(['1', '2', '3']);
   expect(labels(wholeScale(7, 7, 10))).toEqual(['7']);
   expect([wholeScale(1, 20, 10).at(1), wholeScale(1, 20, 10).at(20), wholeScale(7, 7, 10).at(7)]).toEqual([0, 1, 0.5]);

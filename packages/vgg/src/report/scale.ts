@@ -30,7 +30,7 @@ export function wholeScale(least: number, largest: number, most: number): Scale 
   const ticks = Array.from({ length: count }, (_, i) => tick((first + i) * step, step));
   if (ticks[0]?.value !== least) ticks.unshift(tick(least, 1));
   // A first tick of its own gives way to none that stands close to it.
-  const spaced = ticks.filter(({ value }, i) => i === 0 || value - least >= step * 0.6);
+  const spaced = ticks.filter(({ value }, i) => i === 0 || value - least >= step * 0.5);
   return { at: (value) => (largest > least ? (value - least) / (largest - least) : 0.5), ticks: spaced, logarithmic: false };
 }
 

@@ -8,10 +8,11 @@ h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:36px 0 12px}
 .lead,.note{color:var(--soft);margin:0 0 20px}
 .note{font-size:13px;margin:8px 0 0}
-.cards{display:flex;flex-wrap:wrap;gap:12px}
-.card{flex:1 1 150px;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px}
+.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
 .card b{display:block;font-size:22px;font-weight:600;font-variant-numeric:tabular-nums}
 .card span{color:var(--soft);font-size:13px}
+.vgg-curves{width:100%}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
