@@ -13,7 +13,7 @@ export type { Cause } from './compare/cause.js';
 export type { TapError } from './compare/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
-export { type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
+export { SOLVERS, type Solver, type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head/head.js';
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { openDataset } from '../../head/dataset.js';
 import type { Head } from '../../head/head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
-import { TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
+import { SOLVERS, TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
 import { trainingCurves } from '../../report/curves.js';
 import { type TrainingRun, trainingReport } from '../../report/training-report.js';
 import { command } from '../command.js';
@@ -18,7 +18,7 @@ export const train = command({
   about: 'trains a classifier (a head) on the features of photographs in class folders',
   args: 'DIR',
   details:
-    'DIR has a folder of photographs for each class. Each picture goes through the network once, then the head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch.',
+    'DIR has a folder of photographs for each class. Each picture goes through the network once, then the head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too.',
   least: 1,
   most: 1,
   flags: {
@@ -44,10 +44,15 @@ export const train = command({
       type: 'integer',
       value: 'N',
       least: 1,
-      about: 'most steps (lbfgs) or passes (adam)',
+      about: 'most steps (lbfgs, svm, ridge) or passes (adam)',
       defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}`,
     },
-    solver: { type: 'choice', choices: ['lbfgs', 'adam'], about: 'how the head is fitted', defaultText: 'lbfgs; adam with --hidden' },
+    solver: {
+      type: 'choice',
+      choices: SOLVERS,
+      about: 'how the head is fitted',
+      defaultText: 'lbfgs; adam with --hidden',
+    },
     hidden: { type: 'integer', value: 'N', least: 1, most: 65536, about: 'units of a hidden layer', defaultText: 'none: a linear head' },
     lr: { type: 'number', value: 'RATE', about: 'adam: learning rate', default: TRAIN_DEFAULTS.learningRate },
     batch: { type: 'integer', value: 'N', least: 1, about: 'adam: pictures a step', default: TRAIN_DEFAULTS.batchSize },
