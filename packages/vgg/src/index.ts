@@ -62,6 +62,7 @@ export {
   type Augmented,
   type AugmentOptions,
   augment,
+  checkAugmentation,
   type ColourComponents,
   type ColourShift,
   IMAGENET_COLOURS,
