@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '@vgg/loaders';
 import { chromium, type Page } from 'playwright';
-import { randomWeights } from '../packages/vgg/src/cli/random-weights.ts';
 import type * as Vgg from '../packages/vgg/src/index.ts';
 import { network } from '../packages/vgg/src/network/architecture.ts';
+import { initialWeights } from '../packages/vgg/src/train/initialize.ts';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from '../scripts/find-chromium.ts';
 
 /** VGG-16's convolutions with narrower dense layers, so that the file is a tenth of the size. */
@@ -38,7 +38,7 @@ export async function main([pictures = '8']: string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'vgg-worker-'));
   const weights = join(folder, 'narrow.safetensors');
   const net = network(PLAN);
-  const file = randomWeights(net, 1);
+  const file = initialWeights(net, { seed: 1 });
   const tensors = [...file.tensors.values()].map(({ name, shape }) => ({
     name,
     shape,

@@ -351,10 +351,18 @@ describe('train, predict and eval', () => {
       'pool2',
       '--out',
       head,
+      '--report',
+      at('run.html'),
+      '--curves',
+      at('curves.svg'),
       ...WASM,
       '--json',
     ]);
     expect(code).toBe(0);
+    const report = await readFile(at('run.html'), 'utf8');
+    expect(report).toContain('<title>A head on pool2 of');
+    expect(report).toMatch(/<th>blue<\/th><td class="right"[^>]*>3<\/td><td class="none">0<\/td>/);
+    expect(await readFile(at('curves.svg'), 'utf8')).toMatch(/^<svg .*<\/svg>\n$/s);
     expect(json).toMatchObject({
       classes: ['blue', 'red'],
       head,
@@ -385,7 +393,9 @@ describe('train, predict and eval', () => {
     expect(predicted.code).toBe(0);
     expect(predicted.json.predictions.map(({ label }: { label: string }) => label)).toEqual(['red', 'blue']);
     expect(predicted.json.predictions[0].predictions).toHaveLength(2);
-    const { code, json } = await vgg(['eval', at('val'), '--head', head, '--weights', weights, ...WASM, '--json']);
+    const report = at('eval.html');
+    const { code, json } = await vgg(['eval', at('val'), '--head', head, '--weights', weights, '--report', report, ...WASM, '--json']);
+    expect(await readFile(report, 'utf8')).toContain('100.00 %');
     expect(code).toBe(0);
     expect(json).toMatchObject({
       top1: 1,

@@ -13,14 +13,20 @@ export type { Cause } from './compare/cause.js';
 export type { TapError } from './compare/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
-export { type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
+export { SOLVERS, type Solver, type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head/head.js';
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';
 export type { HistoryEntry } from './head/train/history.js';
 export { type Dataset, type DatasetInput, type Example, openDataset } from './head/dataset.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
+export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/curves.js';
+export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
+
+// First weights of networks that are trained.
+export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';
+export { type Transplanted, type TransplantOptions, transplant } from './train/transplant.js';
 
 // The family: architectures as data, and what follows from them.
 export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './network/architecture.js';
@@ -49,8 +55,26 @@ export {
   parsePreprocessing,
   type ResizeRule,
 } from './pictures/preprocessing.js';
-export { type Prepared, type PrepareOptions, prepare } from './pictures/preprocess.js';
+export { deprocess, normalise, type Prepared, type PrepareOptions, prepare } from './pictures/preprocess.js';
 export { FILTERS, type Filter, resize } from './pictures/resample.js';
+export {
+  AUGMENTATIONS,
+  type Augmented,
+  type AugmentOptions,
+  augment,
+  checkAugmentation,
+  type ColourComponents,
+  type ColourShift,
+  IMAGENET_COLOURS,
+  shifted,
+} from './pictures/augment.js';
+export { encodePng } from './pictures/encode-png.js';
+export { type GridOptions, pictureGrid, pictureGridSvg, type TitledGridOptions } from './pictures/grid.js';
+export { type ChannelStatistics, channelStatistics, colourPrincipalComponents } from './pictures/statistics.js';
+
+// Random numbers: everything that is drawn is drawn from a seed.
+export { type Random, random } from './head/train/random.js';
+export { derivedSeed } from './seed.js';
 
 // Backends and errors.
 export { type BackendInfo, type BackendName, type BackendReport, type MemoryMode, probeBackends } from '@vgg/core';

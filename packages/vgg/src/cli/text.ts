@@ -22,7 +22,7 @@ export function brief(value: number, digits = 5): string {
 /** `1 picture`, `2 pictures`. */
 export const plural = (count: number, one: string, many = `${one}s`): string => `${grouped(count)} ${count === 1 ? one : many}`;
 
-export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+export { percent } from '../text/percent.js';
 
 /** Rows under a header, in aligned columns; those named in `right` are numbers. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], right: readonly string[] = []): string {

@@ -7,18 +7,21 @@ import { VERSION } from '../version.js';
 import type { Base } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
 import type { Net } from './train/net.js';
+import type { ScoreSolver } from './train/scores.js';
 import type { Standard } from './train/standardize.js';
 
 /** How a head was trained, for people and for training it again. */
 export interface Training {
-  readonly solver: 'lbfgs' | 'adam';
+  readonly solver: 'lbfgs' | 'adam' | ScoreSolver;
   readonly seed: number;
   /** Pictures that were trained on. */
   readonly images: number;
-  /** The L2 strength, with the lbfgs solver. */
+  /** The L2 strength, with the solvers lbfgs, svm and ridge. */
   readonly l2?: number;
   /** Without a validation set the L2 strength was chosen on this many training pictures, held out for it. */
   readonly heldOut?: { readonly images: number; readonly valLoss: number; readonly valAccuracy: number };
+  /** The factor that made probabilities of scores, with svm, ridge and nearest-mean. */
+  readonly temperature?: number;
   readonly learningRate?: number;
   readonly weightDecay?: number;
   readonly dropout?: number;

@@ -5,14 +5,14 @@ import { type ImageInput, type ImageInputs, isOneImage } from '../pictures/image
 import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
 import { type DatasetInput, openDataset } from './dataset.js';
-import { type Evaluation, evaluateProbabilities } from './evaluate/evaluation.js';
 import { denseLayers } from './dense-layers.js';
+import { evaluateRows } from './evaluate/evaluate-rows.js';
+import type { Evaluation } from './evaluate/evaluation.js';
 import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
 import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
 import { probabilitiesOf } from './train/minibatch.js';
-import { parameterCount } from './train/net.js';
-import { CHUNK, pace } from './train/pace.js';
+import { pace } from './train/pace.js';
 
 /** One class that a picture may be of. */
 export interface Prediction {
@@ -47,14 +47,17 @@ export class Head {
   readonly info: HeadInfo;
   /** What training had to say: a class with one picture, a picture that could not be read. */
   readonly warnings: readonly string[];
+  /** How it does on the validation pictures; undefined without any, and for a head from a file. */
+  readonly evaluation: Evaluation | undefined;
   readonly #model: Embedder;
   #stored: StoredHead | undefined;
 
-  constructor(model: Embedder, stored: StoredHead, warnings: readonly string[] = []) {
+  constructor(model: Embedder, stored: StoredHead, warnings: readonly string[] = [], evaluation?: Evaluation) {
     this.#model = model;
     this.#stored = stored;
     this.info = stored.info;
     this.warnings = warnings;
+    this.evaluation = evaluation;
   }
 
   get classes(): readonly string[] {
@@ -135,26 +138,14 @@ export class Head {
    * const { top1, confusion } = await head.evaluate('photos/val');
    */
   async evaluate(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal } = {}): Promise<Evaluation> {
-    const { info, standard, net } = this.#alive();
+    const stored = this.#alive();
+    const { classes } = stored.info;
     const { signal } = options;
     throwIfAborted(signal, 'evaluate');
     const features = await this.#features(data, options);
-    const places = mapClasses(features.classes, info.classes, 'evaluate');
+    const places = mapClasses(features.classes, classes, 'evaluate');
     const labels = features.labels.map((label) => places[label]!);
-    const width = info.classes.length;
-    const probabilities = new Float32Array(features.count * width);
-    const wait = pace(signal, 'evaluate');
-    const step = Math.max(4, Math.floor((2 * CHUNK) / parameterCount(net)) & ~3);
-    let loss = 0;
-    for (let from = 0; from < features.count; from += step) {
-      const rows = Math.min(step, features.count - from);
-      const part = probabilitiesOf(net, standard, features, from, rows, labels);
-      probabilities.set(part.probabilities, from * width);
-      loss += part.loss;
-      await wait();
-    }
-    const { failed, skipped } = features;
-    return evaluateProbabilities(probabilities, labels, info.classes, { loss: loss / features.count, failed, skipped });
+    return evaluateRows(stored, { ...features, labels }, classes, pace(signal, 'evaluate'));
   }
 
   /**

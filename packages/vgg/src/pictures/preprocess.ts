@@ -1,8 +1,9 @@
 import { VggError } from '@vgg/errors';
+import type { Augmented } from './augment.js';
 import { crop, pad } from './crop.js';
 import type { Picture } from './picture.js';
 import type { Preprocessing } from './preprocessing.js';
-import { type Filter, resize } from './resample.js';
+import { type Filter, resize, resizeShorter } from './resample.js';
 
 export interface PrepareOptions {
   /** Squash to `size` x `size` with the pipeline's own filter, instead of its resize and crop. */
@@ -27,10 +28,21 @@ export interface Prepared {
  * @example prepare(photo, PREPROCESSINGS.keras) // { width: 224, height: 224, data: Float32Array(150528) }
  */
 export function prepare(picture: Picture, preprocessing: Preprocessing, options: PrepareOptions = {}): Prepared {
-  const { width, height, data } = arrange(picture, preprocessing, options);
-  const { channelOrder } = preprocessing;
-  const tables = [0, 1, 2].map((channel) => normalisation(preprocessing, channel)) as [Float32Array, Float32Array, Float32Array];
-  const first = channelOrder === 'bgr' ? 2 : 0;
+  return normalise(arrange(picture, preprocessing, options), preprocessing);
+}
+
+/**
+ * The second half of {@link prepare}: the pixels in the weights' channel order as `(value * scale - mean) / std`, float32, with the colour
+ * shift of an augmented picture added to the value first.
+ */
+export function normalise({ width, height, data, shift }: Augmented, preprocessing: Preprocessing): Prepared {
+  const bgr = preprocessing.channelOrder === 'bgr';
+  const tables = [0, 1, 2].map((channel) => normalisation(preprocessing, channel, shift?.[bgr ? 2 - channel : channel] ?? 0)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const first = bgr ? 2 : 0;
   const output = new Float32Array(data.length);
   for (let i = 0; i < data.length; i += 3) {
     output[i] = tables[0][data[i + first]!]!;
@@ -38,6 +50,29 @@ export function prepare(picture: Picture, preprocessing: Preprocessing, options:
     output[i + 2] = tables[2][data[i + 2 - first]!]!;
   }
   return { width, height, data: output };
+}
+
+/**
+ * A network's input, or anything else of its kind, as a picture again: the inverse of {@link normalise}, rounded to whole levels and
+ * clipped to 0..255.
+ *
+ * @param values [height, width, 3], in the channel order of the preprocessing
+ * @throws VggError `VGG_SHAPE` for values that do not fill the sizes
+ * @example deprocess(prepare(photo, PREPROCESSINGS.keras), PREPROCESSINGS.keras) // the 224 x 224 pixels that the network saw
+ */
+export function deprocess({ width, height, data }: Prepared, { channelOrder, scale, mean, std }: Preprocessing): Picture {
+  if (data.length !== width * height * 3)
+    throw new VggError(
+      'VGG_SHAPE',
+      `deprocess: expected ${width} x ${height} x 3 = ${width * height * 3} values, received ${data.length}; pass one picture at a time`,
+    );
+  const pixels = new Uint8ClampedArray(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const channel = i % 3;
+    const place = channelOrder === 'bgr' ? i + 2 - 2 * channel : i;
+    pixels[place] = (data[i]! * std[channel]! + mean[channel]!) / scale;
+  }
+  return { width, height, data: new Uint8Array(pixels.buffer) };
 }
 
 /** The first half of {@link prepare}: the resized and cropped 8-bit picture. */
@@ -71,13 +106,6 @@ function applyRules(picture: Picture, { resize: rule, crop: side }: Preprocessin
   return crop(sized, roundHalfEven((sized.width - side) / 2), roundHalfEven((sized.height - side) / 2), side, side);
 }
 
-/** torchvision's `Resize(256)`: the longer side is rounded down. */
-function resizeShorter(picture: Picture, size: number, filter: Filter): Picture {
-  const { width, height } = picture;
-  const longer = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
-  return width <= height ? resize(picture, size, longer, filter) : resize(picture, longer, size, filter);
-}
-
 function letterbox(picture: Picture, size: number, filter: Filter, fill: number): Picture {
   const scale = size / Math.max(picture.width, picture.height);
   const width = Math.max(1, Math.round(picture.width * scale));
@@ -94,8 +122,8 @@ function roundHalfEven(value: number): number {
 }
 
 /** The 256 results of one channel, each step rounded to float32 as the reference pipelines do. */
-function normalisation({ scale, mean, std }: Preprocessing, channel: number): Float32Array {
+function normalisation({ scale, mean, std }: Preprocessing, channel: number, shift: number): Float32Array {
   const average = Math.fround(mean[channel]!);
   const deviation = Math.fround(std[channel]!);
-  return Float32Array.from({ length: 256 }, (_, value) => Math.fround(Math.fround(value * scale) - average) / deviation);
+  return Float32Array.from({ length: 256 }, (_, value) => Math.fround(Math.fround((value + shift) * scale) - average) / deviation);
 }

@@ -60,6 +60,13 @@ export function resize(picture: Picture, width: number, height: number, filter: 
   return { width, height, data };
 }
 
+/** torchvision's `Resize(size)`: the shorter side to `size` pixels, the longer one in proportion, rounded down. */
+export function resizeShorter(picture: Picture, size: number, filter: Filter): Picture {
+  const { width, height } = picture;
+  const longer = Math.trunc((size * Math.max(width, height)) / Math.min(width, height));
+  return width <= height ? resize(picture, size, longer, filter) : resize(picture, longer, size, filter);
+}
+
 /** Far above any network's input, low enough that a mistaken size fails here and not in an allocation. */
 const MAX_SIDE = 65_535;
 

@@ -1,10 +1,12 @@
 import { openBackend } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
 import { canonicalise } from '@vgg/loaders';
+import { pace } from '../../head/train/pace.js';
 import { network as makeNetwork } from '../../network/architecture.js';
 import { describePlan, megabytes, planMemory } from '../../network/memory.js';
 import type { Layer, Network } from '../../network/plan.js';
 import { type Summary, summarize } from '../../network/summary.js';
+import { initialWeights, normalValues } from '../../train/initialize.js';
 import { openNetworkWeights } from '../../weights/open-weights.js';
 import { weightSpecs } from '../../weights/specs.js';
 import { WeightStore } from '../../weights/store.js';
@@ -14,7 +16,6 @@ import { type Profile, profiler, profileTable } from '../bench-profile.js';
 import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { ARCH_DEFAULT, MODEL_FLAGS } from '../open-model.js';
-import { normal, randomWeights } from '../random-weights.js';
 import { type PictureSize, sizeOf } from '../size.js';
 import { bytes, facts, plural } from '../text.js';
 
@@ -72,7 +73,7 @@ export const bench = command({
       const plan =
         memory && mode === 'forward' ? planMemory({ ...network, layers }, { size: { height, width }, batch, memory, threads }) : undefined;
       const shape = [batch, height, width, network.channels] as [number, number, number, number];
-      const values = await normal(batch * height * width * network.channels, 0.1, options.seed, signal);
+      const values = await normalValues(batch * height * width * network.channels, 0.1, options.seed, pace(signal, 'bench'));
       const pass = await passes[mode]({ network, layers, store, backend, values, shape, context });
       const times: number[] = [];
       let profile: Profile | undefined;
@@ -163,7 +164,7 @@ async function open(
     return { network, store: new WeightStore(file, mapping), name };
   }
   const network = makeNetwork(named ?? ARCH_DEFAULT);
-  const file = randomWeights(network, options.seed);
+  const file = initialWeights(network, { seed: options.seed });
   return { network, store: new WeightStore(file, canonicalise(file, weightSpecs(network))), name: 'random' };
 }
 

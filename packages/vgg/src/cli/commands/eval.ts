@@ -1,11 +1,13 @@
 import { openDataset } from '../../head/dataset.js';
 import type { Evaluation } from '../../head/evaluate/evaluation.js';
+import { evaluationReport } from '../../report/training-report.js';
 import { command } from '../command.js';
 import { EXIT } from '../exit.js';
 import { openHead } from '../head-command.js';
 import { imageNetEvaluation } from '../imagenet-eval.js';
 import { MODEL_FLAGS, openModel, PREPROCESSING_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, failure, warnOfSkipped } from '../pictures.js';
+import { versionsOf, writeText } from '../report-file.js';
 import { facts, percent, plural, table } from '../text.js';
 
 /** A wider matrix would not fit a terminal; JSON has it whole. */
@@ -24,24 +26,29 @@ export const evaluate = command({
     ...MODEL_FLAGS,
     preprocessing: { ...PREPROCESSING_FLAG, about: `without --head: ${PREPROCESSING_FLAG.about}` },
     classes: { type: 'string', value: 'FILE', about: 'without --head: names of the classes', defaultText: "the weights' own" },
+    report: { type: 'string', value: 'FILE.html', about: 'a page to write: numbers and the confusion matrix' },
     size: { ...SIZE_FLAG, about: `without --head: ${SIZE_FLAG.about}` },
   },
   examples: [
     ['vgg eval val/ --head insects.head --weights vgg16.h5', 'accuracy and confusion'],
     ['vgg eval imagenet-val/ --weights vgg16.keras_in1k --json', 'top-1 and top-5 on ImageNet folders'],
   ],
-  async run([folder], { head: file, classes, size, ...values }, context) {
+  async run([folder], { head: file, classes, size, report, ...values }, context) {
     const { signal, onProgress, warn } = context;
     const start = performance.now();
     const data = await openDataset(folder, { signal });
     warnOfSkipped(data.skipped, warn);
     let evaluation: Evaluation;
     let backend: string;
+    let versions: ReturnType<typeof versionsOf>;
+    let weights: string;
     if (file === undefined) {
       const model = await openModel({ ...values, classes, classifies: true }, context);
       try {
         evaluation = await imageNetEvaluation(model, data, { size, signal, onProgress });
         backend = model.backend.name;
+        versions = versionsOf(model);
+        weights = model.weightsName;
       } finally {
         model.dispose();
       }
@@ -50,6 +57,8 @@ export const evaluate = command({
       try {
         evaluation = await head.evaluate(data, { signal, onProgress });
         backend = model.backend.name;
+        versions = versionsOf(model);
+        weights = model.weightsName;
       } finally {
         head.dispose();
         model.dispose();
@@ -57,6 +66,15 @@ export const evaluate = command({
     }
     const failed: Failure[] = evaluation.failed.map(({ name, error }) => failure(name, error));
     const seconds = (performance.now() - start) / 1000;
+    if (report !== undefined) {
+      const title = `${file ?? weights} on ${folder}`;
+      const about = [
+        ['folder', folder],
+        ['head', file],
+        ['weights', weights],
+      ] as const;
+      await writeText(report, evaluationReport({ title, evaluation, about, seconds, versions }), signal);
+    }
     const { top1, top5, images, loss, meanRecall, calibrationError, perClass, confusion, skipped } = evaluation;
     return {
       json: { top1, top5, confusion, images, loss, meanRecall, calibrationError, perClass, failed, skipped, seconds, backend },
@@ -68,6 +86,7 @@ export const evaluate = command({
             ...(confusion.classes.length > 5 ? ([['top-5', percent(top5)]] as const) : []),
             ['mean recall', percent(meanRecall)],
             ['loss', loss.toFixed(4)],
+            ['report', report],
             ['time', `${seconds.toFixed(1)} s on ${backend}`],
           ]),
           '',

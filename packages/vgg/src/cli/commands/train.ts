@@ -1,12 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { openDataset } from '../../head/dataset.js';
+import type { Head } from '../../head/head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
-import { TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
+import { SOLVERS, TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
+import { trainingCurves } from '../../report/curves.js';
+import { type TrainingRun, trainingReport } from '../../report/training-report.js';
 import { command } from '../command.js';
 import { EXIT, UsageError } from '../exit.js';
 import { noting } from '../head-command.js';
 import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
+import { versionsOf, writeText } from '../report-file.js';
 import { bytes, facts, percent, plural } from '../text.js';
 
 export const train = command({
@@ -14,7 +18,7 @@ export const train = command({
   about: 'trains a classifier (a head) on the features of photographs in class folders',
   args: 'DIR',
   details:
-    'DIR has a folder of photographs for each class. Each picture goes through the network once, then the head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch.',
+    'DIR has a folder of photographs for each class. Each picture goes through the network once, then the head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too.',
   least: 1,
   most: 1,
   flags: {
@@ -28,6 +32,8 @@ export const train = command({
     },
     pool: { ...POOL_FLAG, default: 'average' },
     size: SIZE_FLAG,
+    report: { type: 'string', value: 'FILE.html', about: 'a page to write: numbers, curves, confusion matrix, options' },
+    curves: { type: 'string', value: 'FILE.svg', about: 'the curves of loss and accuracy to write' },
     val: {
       type: 'string',
       value: 'DIR|FRACTION',
@@ -38,20 +44,26 @@ export const train = command({
       type: 'integer',
       value: 'N',
       least: 1,
-      about: 'most steps (lbfgs) or passes (adam)',
+      about: 'most steps (lbfgs, svm, ridge) or passes (adam)',
       defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}`,
     },
-    solver: { type: 'choice', choices: ['lbfgs', 'adam'], about: 'how the head is fitted', defaultText: 'lbfgs; adam with --hidden' },
+    solver: {
+      type: 'choice',
+      choices: SOLVERS,
+      about: 'how the head is fitted',
+      defaultText: 'lbfgs; adam with --hidden',
+    },
     hidden: { type: 'integer', value: 'N', least: 1, most: 65536, about: 'units of a hidden layer', defaultText: 'none: a linear head' },
     lr: { type: 'number', value: 'RATE', about: 'adam: learning rate', default: TRAIN_DEFAULTS.learningRate },
     batch: { type: 'integer', value: 'N', least: 1, about: 'adam: pictures a step', default: TRAIN_DEFAULTS.batchSize },
   },
   examples: [
     ['vgg train photos/ --val 0.2 --out insects.head', 'features of the deepest pool, a fifth of the pictures for validation'],
+    ['vgg train photos/ --val 0.2 --report run.html', 'a page with the curves and the confusion matrix'],
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
   ],
   async run([folder], values, context) {
-    const { out, layer, pool, size, val, epochs, solver, hidden, lr, batch } = values;
+    const { out, layer, pool, size, val, epochs, solver, hidden, lr, batch, report: reportFile, curves } = values;
     if (out === undefined) context.warn('without --out: the head is trained and measured, and not kept');
     const { options, signal, onProgress, warn } = context;
     const start = performance.now();
@@ -90,6 +102,11 @@ export const train = command({
       if (out !== undefined) await head.save(out);
       const seconds = (performance.now() - start) / 1000;
       const { classes, history, best, info } = head;
+      if (curves !== undefined) await writeText(curves, trainingCurves(history, { best: best.epoch }), signal);
+      if (reportFile !== undefined) {
+        const about = [...factsOf(head, model.weightsName), ['folder', folder], ['validation', val], ['head', out]] as const;
+        await writeText(reportFile, reportOf(head, { about, seconds, versions: versionsOf(model) }), signal);
+      }
       return {
         json: {
           classes,
@@ -108,9 +125,10 @@ export const train = command({
         },
         text: await report(out, seconds, failed, [
           ['classes', classes.join(', ')],
-          ['features', `${head.layer} of ${model.weightsName}, pooling ${head.pooling}, ${plural(info.dimensions, 'value')} a picture`],
-          ['trained on', `${plural(info.training.images, 'picture')}, ${info.training.solver}, ${plural(history.length, 'epoch')}`],
+          ...factsOf(head, model.weightsName),
           ['kept', `epoch ${best.epoch}: ${scores(best)}`],
+          ['report', reportFile],
+          ['curves', curves],
         ]),
         exit: failed.length > 0 ? EXIT.partial : EXIT.done,
       };
@@ -136,11 +154,37 @@ function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry): string 
   return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${percent(valAccuracy)}`;
 }
 
+/** What was trained, and on what. */
+function factsOf({ layer, pooling, info, history }: Head, weights: string): (readonly [string, string])[] {
+  const { images, solver } = info.training;
+  return [
+    ['features', `${layer} of ${weights}, pooling ${pooling}, ${plural(info.dimensions, 'value')} a picture`],
+    ['trained on', `${plural(images, 'picture')}, ${solver}, ${plural(history.length, 'epoch')}`],
+  ];
+}
+
+function reportOf(head: Head, run: Pick<TrainingRun, 'about' | 'seconds' | 'versions'>): string {
+  const { classes, history, best, evaluation, warnings, info, layer, pooling, size } = head;
+  const { seed, images, ...options } = info.training;
+  const { network } = info.base;
+  return trainingReport({
+    ...run,
+    title: `A head on ${layer} of ${network}`,
+    classes,
+    history,
+    best,
+    evaluation,
+    warnings,
+    seed,
+    options: { layer, pooling, size, hidden: info.hidden.length > 0 ? info.hidden : undefined, ...options },
+  });
+}
+
 async function report(
   out: string | undefined,
   seconds: number,
   failed: readonly Failure[],
-  rows: [string, string][],
+  rows: (readonly [string, string | undefined])[],
 ): Promise<() => string> {
   const size = out === undefined ? 0 : (await stat(out)).size;
   return () =>

@@ -1,6 +1,6 @@
 import type { HistoryEntry } from './history.js';
 import { minimize } from './lbfgs.js';
-import { designOf, type L2Trial, logisticObjective, scoreLinear, searchL2 } from './linear.js';
+import { type Design, designOf, type L2Trial, logisticObjective, scoreLinear, searchL2 } from './linear.js';
 import { entryOf, type Trained } from './minibatch.js';
 import type { Net } from './net.js';
 import type { Pace } from './pace.js';
@@ -31,11 +31,11 @@ export interface ConvexTrained extends Trained {
 /** Part of the training examples that chooses the L2 strength where there is no validation. */
 const HELD_OUT = 0.2;
 /** The strength where no example can be held out. */
-const L2_DEFAULT = 0.1;
+export const L2_DEFAULT = 0.1;
 /** Of the gradient of a loss near 1: the weights are then good to about six digits. */
-const TOLERANCE = 1e-6;
+export const TOLERANCE = 1e-6;
 /** A gradient above this after the last step is worth a warning. */
-const FAR = 1e-3;
+export const FAR = 1e-3;
 
 /** Fits the linear softmax head to its optimum by L-BFGS, for an L2 strength that is given or chosen on examples not fitted. */
 export async function trainConvex(
@@ -51,17 +51,11 @@ export async function trainConvex(
   const held = validation && { x: await design.project(validation), labels: validation.labels };
   let chosen: L2Trial | undefined;
   let heldOut: ConvexTrained['heldOut'];
-  if (options.l2 === undefined && held) {
-    chosen = lowest(await searchL2(design, labels, held, classes, pace, options.onTrial));
-  } else if (options.l2 === undefined) {
-    const split = stratifiedSplit(labels, classes, HELD_OUT, options.seed);
-    if (split.held.length > 0) {
-      const fitted = pickRows(train, split.fitted);
-      const out = pickRows(train, split.held);
-      const partial = await designOf(fitted, await standardOf(fitted, pace), pace);
-      const rest = { x: await partial.project(out), labels: out.labels };
-      chosen = lowest(await searchL2(partial, fitted.labels, rest, classes, pace, options.onTrial));
-      heldOut = { images: out.count, valLoss: chosen.valLoss, valAccuracy: chosen.valAccuracy };
+  if (options.l2 === undefined) {
+    const trial = held ? { design, labels, held } : await heldOutOf(train, classes, options.seed, pace);
+    if (trial) {
+      chosen = lowest(await searchL2(trial.design, trial.labels, trial.held, classes, pace, options.onTrial));
+      if (!held) heldOut = { images: trial.held.labels.length, valLoss: chosen.valLoss, valAccuracy: chosen.valAccuracy };
     }
   }
   const l2 = options.l2 ?? chosen?.l2 ?? L2_DEFAULT;
@@ -95,7 +89,28 @@ export async function trainConvex(
   return { net, history, best: history.at(-1)!, l2, ...(heldOut && { heldOut }), converged: found.gradient <= FAR };
 }
 
+/** Rows in a design's coordinates. */
+export interface HeldRows {
+  readonly x: Float64Array;
+  readonly labels: ArrayLike<number>;
+}
+
+/** The training examples less a part of every class, and that part, to choose by; undefined where none can be spared. */
+export async function heldOutOf(
+  train: LabelledRows,
+  classes: number,
+  seed: number,
+  pace: Pace,
+): Promise<{ design: Design; labels: ArrayLike<number>; held: HeldRows } | undefined> {
+  const split = stratifiedSplit(train.labels, classes, HELD_OUT, seed);
+  if (split.held.length === 0) return undefined;
+  const fitted = pickRows(train, split.fitted);
+  const out = pickRows(train, split.held);
+  const design = await designOf(fitted, await standardOf(fitted, pace), pace);
+  return { design, labels: fitted.labels, held: { x: await design.project(out), labels: out.labels } };
+}
+
 /** The strength with the lowest held-out loss, the stronger of equals. */
-function lowest(trials: readonly L2Trial[]): L2Trial {
+export function lowest<Trial extends L2Trial>(trials: readonly Trial[]): Trial {
   return trials.reduce((best, trial) => (trial.valLoss < best.valLoss ? trial : best));
 }

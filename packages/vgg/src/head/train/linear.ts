@@ -62,9 +62,29 @@ export type Parameters = Float64Array;
  * mean over examples of -log softmax(W x + b)[label]  +  l2 / 2 |W|^2      (biases are not penalised)
  */
 export function logisticObjective(design: Design, labels: ArrayLike<number>, classes: number, l2: number, pace: Pace): Objective {
+  return penalisedObjective(design, classes, l2, pace, (logits, rows, from) => {
+    const { loss } = softmaxInPlace(logits, rows, classes, labels, from);
+    // The gradient by a logit is probability - [class is the label].
+    for (let i = 0; i < rows; i++) logits[i * classes + labels[from + i]!]! -= 1;
+    return loss;
+  });
+}
+
+/**
+ * The mean over examples of a loss of their scores W x + b, plus l2 / 2 |W|^2, and its gradient; biases are not penalised.
+ *
+ * @param lossOf the summed loss of scores [rows, classes] of the examples `from` and on; it puts the loss's derivative by each score there
+ */
+export function penalisedObjective(
+  design: Design,
+  classes: number,
+  l2: number,
+  pace: Pace,
+  lossOf: (scores: Float64Array, rows: number, from: number) => number,
+): Objective {
   const { x, count, width } = design;
   const chunk = Math.max(4, Math.floor(CHUNK / Math.max(1, width * classes)) & ~3);
-  const logits = new Float64Array(Math.min(chunk, count) * classes);
+  const scores = new Float64Array(Math.min(chunk, count) * classes);
   return async (parameters, gradient) => {
     const weights = parameters.subarray(0, classes * width);
     const bias = parameters.subarray(classes * width);
@@ -75,14 +95,10 @@ export function logisticObjective(design: Design, labels: ArrayLike<number>, cla
     for (let from = 0; from < count; from += chunk) {
       const rows = Math.min(chunk, count - from);
       const part = x.subarray(from * width, (from + rows) * width);
-      affine(part, rows, width, weights, bias, classes, logits);
-      loss += softmaxInPlace(logits, rows, classes, labels, from).loss;
-      // The gradient by a logit is (probability - [class is the label]) / count.
-      for (let i = 0; i < rows; i++) {
-        logits[i * classes + labels[from + i]!]! -= 1;
-        for (let c = 0; c < classes; c++) biasGradient[c]! += logits[i * classes + c]! /= count;
-      }
-      addCombinations(logits, 1, classes, part, rows, weightGradient, classes, width);
+      affine(part, rows, width, weights, bias, classes, scores);
+      loss += lossOf(scores, rows, from);
+      for (let i = 0; i < rows; i++) for (let c = 0; c < classes; c++) biasGradient[c]! += scores[i * classes + c]! /= count;
+      addCombinations(scores, 1, classes, part, rows, weightGradient, classes, width);
       await pace();
     }
     let penalty = 0;
@@ -129,7 +145,7 @@ export interface L2Trial {
 }
 
 /** Strengths in a row that are worse than the best, after which weaker ones (the slowest to fit) are not tried. */
-const GIVE_UP = 4;
+export const GIVE_UP = 4;
 
 /** The optimum for each strength of the grid, strongest first and each started from the one before, scored on held-out rows. */
 export async function searchL2(

@@ -2,15 +2,17 @@ import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Embedder } from '../../run/embedding.js';
 import { VERSION } from '../../version.js';
 import { type Dataset, type DatasetInput, openDataset } from '../dataset.js';
+import { evaluateRows } from '../evaluate/evaluate-rows.js';
 import { difference, Head, mapClasses } from '../head.js';
 import type { Training } from '../head-file.js';
-import { trainConvex } from './convex.js';
+import { type ConvexTrained, trainConvex } from './convex.js';
 import { type Base, baseOf, type FeatureOptions, type FeatureSet, featuresOf, isFeatureSet } from './features.js';
 import type { HistoryEntry } from './history.js';
 import { L2_GRID } from './linear.js';
 import { trainMinibatch } from './minibatch.js';
 import { type Pace, pace } from './pace.js';
 import { type LabelledRows, pickRows } from './rows.js';
+import { SCORE_SOLVERS, trainScores } from './scores.js';
 import { stratifiedSplit } from './split.js';
 import { standardOf } from './standardize.js';
 
@@ -19,11 +21,15 @@ export interface TrainHeadOptions extends FeatureOptions {
   validation?: DatasetInput | FeatureSet | number;
   /** Units of one hidden layer, or of several; none (the default) gives the linear softmax head. */
   hidden?: number | readonly number[];
-  /** `lbfgs` (the default of the linear head) finds the optimum, the same whatever the seed; `adam` (of hidden layers) takes mini-batch steps. */
-  solver?: 'lbfgs' | 'adam';
-  /** lbfgs: the strength of the L2 penalty, on the scale of the mean loss; default chosen on the validation, or on a part held out for it. */
+  /**
+   * `lbfgs` (the default of the linear head) is logistic regression at its optimum, the same whatever the seed; `adam` (of hidden layers)
+   * takes mini-batch steps. Also linear: `svm` (one against the rest, squared hinge), `ridge` (least squares) and `nearest-mean`; one
+   * factor, fitted on the validation, makes their scores probabilities.
+   */
+  solver?: Solver;
+  /** lbfgs, svm, ridge: the strength of the L2 penalty, on the scale of the mean loss; default chosen on the validation, or on a part held out for it. */
   l2?: number;
-  /** adam: passes over the examples, default 100; lbfgs: steps at most, default 200. */
+  /** adam: passes over the examples, default 100; lbfgs: steps at most, default 200; svm and ridge: default 1000. */
   epochs?: number;
   /** adam; default 32. */
   batchSize?: number;
@@ -43,8 +49,12 @@ export interface TrainHeadOptions extends FeatureOptions {
   onWarning?: (message: string) => void;
 }
 
+/** How a head is fitted. */
+export type Solver = Training['solver'];
+export const SOLVERS: readonly Solver[] = ['lbfgs', 'adam', ...SCORE_SOLVERS];
+
 export const TRAIN_DEFAULTS = {
-  epochs: { lbfgs: 200, adam: 100 },
+  epochs: { lbfgs: 200, adam: 100, svm: 1000, ridge: 1000, 'nearest-mean': 1 },
   batchSize: 32,
   learningRate: 1e-3,
   weightDecay: 1e-2,
@@ -105,7 +115,8 @@ export async function trainHead(model: Embedder, data: DatasetInput | FeatureSet
     training: { seed: settings.seed, images: fitted.count, ...trained.training },
     version: VERSION,
   };
-  return new Head(model, { info, standard, net: trained.net }, warnings);
+  const stored = { info, standard, net: trained.net };
+  return new Head(model, stored, warnings, held && (await evaluateRows(stored, held, classes, wait)));
 }
 
 type Settings = ReturnType<typeof settingsOf>;
@@ -113,8 +124,8 @@ type Settings = ReturnType<typeof settingsOf>;
 function settingsOf(options: TrainHeadOptions) {
   const hidden = options.hidden === undefined ? [] : [options.hidden].flat();
   const solver = options.solver ?? (hidden.length > 0 ? 'adam' : 'lbfgs');
-  if (solver !== 'lbfgs' && solver !== 'adam') throw wrong('solver', "'lbfgs' or 'adam'", solver);
-  if (solver === 'lbfgs' && hidden.length > 0) throw wrong('solver', "'adam' for a head with hidden layers", solver);
+  if (!SOLVERS.includes(solver)) throw wrong('solver', `one of ${SOLVERS.join(', ')}`, solver);
+  if (solver !== 'adam' && hidden.length > 0) throw wrong('solver', "'adam' for a head with hidden layers", solver);
   const { batchSize, learningRate, weightDecay, dropout, patience, seed } = { ...TRAIN_DEFAULTS, ...given(options) };
   const epochs = options.epochs ?? TRAIN_DEFAULTS.epochs[solver];
   for (const [name, value] of Object.entries({
@@ -218,7 +229,7 @@ async function divide(
   base: Base,
   { settings, signal, onProgress }: { settings: Settings; signal?: AbortSignal; onProgress?: OnProgress },
   warn: (message: string) => void,
-): Promise<{ fitted: LabelledRows; held: LabelledRows | undefined }> {
+): Promise<{ fitted: LabelledRows; held: (LabelledRows & Partial<Pick<FeatureSet, 'failed' | 'skipped'>>) | undefined }> {
   if (validation === undefined) return { fitted: features, held: undefined };
   if (typeof validation === 'number') {
     const split = stratifiedSplit(features.labels, features.classes.length, validation, settings.seed);
@@ -251,15 +262,17 @@ async function fit(
     return { ...trained, training };
   }
   const onTrial = (_: unknown, index: number) => onProgress?.({ stage: 'choose l2', loaded: index + 1, total: L2_GRID.length });
-  const trained = await trainConvex(
-    fitted,
-    held,
-    standard,
-    classes,
-    { epochs, seed, onEpoch: report, onTrial, ...(l2 === undefined ? {} : { l2 }) },
-    wait,
-  );
+  const options = { epochs, seed, onEpoch: report, onTrial, ...(l2 === undefined ? {} : { l2 }) };
+  const trained: ConvexTrained & { readonly temperature?: number } =
+    solver === 'lbfgs'
+      ? await trainConvex(fitted, held, standard, classes, options, wait)
+      : await trainScores(fitted, held, standard, classes, { ...options, solver }, wait);
   if (!trained.converged) warn(`the solver stopped after ${epochs} steps before the optimum; pass more epochs or a larger l2`);
-  const training: Omit<Training, 'seed' | 'images'> = { solver, l2: trained.l2, ...(trained.heldOut && { heldOut: trained.heldOut }) };
+  const training: Omit<Training, 'seed' | 'images'> = {
+    solver,
+    ...(solver === 'nearest-mean' ? {} : { l2: trained.l2 }),
+    ...(trained.temperature !== undefined && { temperature: trained.temperature }),
+    ...(trained.heldOut && { heldOut: trained.heldOut }),
+  };
   return { ...trained, training };
 }
