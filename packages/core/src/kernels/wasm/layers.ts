@@ -8,6 +8,7 @@ import { type KernelArguments, overrideKernels } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
+import { gradientOverrides, registerTraining } from './training.js';
 
 /** A running {@link installLayers}. */
 export interface Layers {
@@ -44,10 +45,12 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
     { name: 'LRN', serve: (args) => localResponse(runner, args) },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
+    ...gradientOverrides(runner),
   ]);
   const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(runner, args) };
   if (getKernel(L2_POOL, 'wasm')) unregisterKernel(L2_POOL, 'wasm');
   registerKernel(root);
+  const removeTraining = registerTraining(runner);
 
   const { dispose } = backend;
   const layers: Layers = {
@@ -55,6 +58,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     uninstall() {
       if (!installed.delete(backend)) return;
       restore();
+      removeTraining();
       if (getKernel(L2_POOL, 'wasm') === root) unregisterKernel(L2_POOL, 'wasm');
       backend.dispose = dispose;
       runner.workspace.dispose();
