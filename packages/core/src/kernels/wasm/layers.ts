@@ -20,13 +20,14 @@ export interface Layers {
 
 const COVERAGE =
   'BatchMatMul and _FusedMatMul; Conv2D and FusedConv2D without padding, of any window and stride; MaxPool and AvgPool; ' +
-  'LRN with beta 1/2, 3/4 or 1; FusedBatchNorm: float32, NHWC';
+  'LRN with beta 1/2, 3/4 or 1; their gradients; FusedBatchNorm; batch normalisation in training, ReLU gradients, dropout and ' +
+  'cross-entropies: float32, NHWC';
 
 const installed = new WeakMap<BackendWasm, Layers>();
 
 /**
  * Serves the other layers of a network on tfjs's wasm backend with our own kernels: matrix products, convolutions without padding,
- * pools and normalisations. They work on tfjs's tensors in place, keep nothing of them, and share what is long among threads; results
+ * pools and normalisations, and what training needs of them. They work on tfjs's tensors in place, keep nothing of them, and share what is long among threads; results
  * are the same to the bit whatever the number of threads is. Install them after the 3x3 convolutions, which are left to the kernel that
  * was there before.
  *

@@ -15,6 +15,7 @@ import { sigmoidCrossEntropy, softmaxCrossEntropy } from './losses.js';
 import type { KernelArguments, Override } from './override.js';
 import { poolGradient } from './pool-gradients.js';
 import { localResponseGradient } from './response-gradient.js';
+import { served } from './served.js';
 
 /** Gradients that tfjs has under names of its own. */
 export function gradientOverrides(runner: LayerRunner): Override[] {
@@ -41,7 +42,10 @@ const OWN: Readonly<Record<string, Serve>> = {
 /** Registers the kernels of training that tfjs has no name for. The answer takes them out again. */
 export function registerTraining(runner: LayerRunner): () => void {
   const configs = Object.entries(OWN).map(([kernelName, serve]) => {
-    const kernelFunc: KernelFunc = (args) => serve(runner, args);
+    const kernelFunc: KernelFunc = (args) => {
+      served(kernelName);
+      return serve(runner, args);
+    };
     return { kernelName, backendName: 'wasm', kernelFunc };
   });
   for (const config of configs) {
