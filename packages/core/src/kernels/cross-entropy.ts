@@ -8,14 +8,17 @@ export function softmaxLoss(logits: Float32Array, target: Float32Array, gradient
   for (let start = 0; start < logits.length; start += classes) {
     const end = start + classes;
     let maximum = Number.NEGATIVE_INFINITY;
-    for (let i = start; i < end; i++) maximum = Math.max(maximum, logits[i]);
+    for (let i = start; i < end; i++) if (logits[i] > maximum) maximum = logits[i];
     let sum = 0;
-    for (let i = start; i < end; i++) sum += Math.exp(logits[i] - maximum);
+    for (let i = start; i < end; i++) {
+      const power = Math.exp(logits[i] - maximum);
+      gradient[i] = power;
+      sum += power;
+    }
     const logSum = Math.log(sum);
     for (let i = start; i < end; i++) {
-      const shifted = logits[i] - maximum;
-      if (target[i] !== 0) loss += target[i] * (logSum - shifted);
-      gradient[i] = (Math.exp(shifted) / sum - target[i]) / rows;
+      if (target[i] !== 0) loss += target[i] * (logSum + maximum - logits[i]);
+      gradient[i] = (gradient[i] / sum - target[i]) / rows;
     }
   }
   return loss / rows;

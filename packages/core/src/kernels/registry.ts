@@ -55,7 +55,11 @@ export const KERNELS: readonly KernelRow[] = [
     forward: { ...stock('_FusedMatMul'), wasm: 'vgg:product' },
     gradient: { ...stock('BatchMatMul'), wasm: 'vgg:product' },
   },
-  { op: 'batchNorm', forward: { ...stock('FusedBatchNorm'), wasm: 'vgg:batchNormalisation' }, gradient: stock('Multiply, Sum') },
+  {
+    op: 'batchNorm',
+    forward: { ...stock('FusedBatchNorm'), wasm: 'vgg:batchNormalisation' },
+    gradient: { ...stock('Multiply, Sum'), wasm: 'Multiply, vgg:batchNormParameterGradients' },
+  },
   {
     op: 'batchNormTraining',
     forward: { ...stock('Mean, Square, Rsqrt, Multiply'), wasm: 'vgg:batchNormTraining' },

@@ -55,7 +55,7 @@ export function batchNormTraining(runner: LayerRunner, { inputs, attrs }: Kernel
 
 type GradientInputs = Record<'x' | 'dy' | 'mean' | 'variance' | 'scale' | 'offset', TensorInfo>;
 
-/** The gradients of scale and offset. */
+/** The gradients of scale and offset; `offset` is needed behind a ReLU alone. */
 export function batchNormParameterGradients(runner: LayerRunner, { inputs, attrs }: KernelArguments): TensorInfo[] {
   const { x, dy, mean, variance, scale, offset } = inputs as GradientInputs;
   const { epsilon, relu } = attrs as unknown as Attributes;
