@@ -118,6 +118,8 @@ describeEachBackend('cross-entropy', (backend) => {
     }
     expect(run([0], 'int32')).toThrow('softmaxCrossEntropy: expected int32 labels [2], received [1]');
     expect(run([0, 1], 'float32')).toThrow('softmaxCrossEntropy: expected labels [2, 2], received [2]');
+    const single = () => backend().run(() => tidy(() => void softmaxCrossEntropy(tensor([1], [1, 1]), tensor([0], [1], 'int32'))));
+    expect(single).toThrow('softmaxCrossEntropy: expected logits of at least 2 classes and one row, received [1, 1]');
     expect(run([0, 1], 'int32', 2)).toThrow('softmaxCrossEntropy: expected smoothing between 0 and 1, received 2');
   });
 });

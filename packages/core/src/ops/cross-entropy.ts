@@ -42,7 +42,7 @@ export interface CrossEntropyOptions {
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, { smoothing = 0 }: CrossEntropyOptions = {}): Scalar {
   checkSmoothing('softmaxCrossEntropy', smoothing);
-  const [rows, classes] = checkLogits('softmaxCrossEntropy', logits);
+  const [rows, classes] = checkLogits('softmaxCrossEntropy', logits, 2);
   checkLabels(labels, rows, classes);
   // On wasm tfjs's one-hot writes whole numbers whatever it is asked for.
   const given = () => (labels.dtype === 'int32' ? cast(oneHot(labels as Tensor1D, classes), 'float32') : labels);
@@ -67,7 +67,7 @@ export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, { smoothing 
  */
 export function sigmoidCrossEntropy(logits: Tensor, target: Tensor, { smoothing = 0 }: CrossEntropyOptions = {}): Scalar {
   checkSmoothing('sigmoidCrossEntropy', smoothing);
-  checkLogits('sigmoidCrossEntropy', logits);
+  checkLogits('sigmoidCrossEntropy', logits, 1);
   checkShape('sigmoidCrossEntropy', 'target', target, logits.shape);
   return crossEntropy(logits, () => smoothed(target, smoothing, smoothing / 2), {
     name: SIGMOID_CROSS_ENTROPY,
@@ -110,10 +110,11 @@ function checkSmoothing(who: string, smoothing: number): void {
   throw new VggError('VGG_OPTION', `${who}: expected smoothing between 0 and 1, received ${smoothing}`);
 }
 
-function checkLogits(who: string, logits: Tensor): [rows: number, classes: number] {
+function checkLogits(who: string, logits: Tensor, least: number): [rows: number, classes: number] {
   checkShape(who, 'logits', logits, ['N', 'C']);
-  if (logits.size > 0) return logits.shape as [number, number];
-  throw new VggError('VGG_SHAPE', `${who}: expected logits of at least one row and class, received ${written(logits.shape)}`);
+  const [rows, classes] = logits.shape as [number, number];
+  if (rows >= 1 && classes >= least) return [rows, classes];
+  throw new VggError('VGG_SHAPE', `${who}: expected logits of at least ${least} classes and one row, received ${written(logits.shape)}`);
 }
 
 function checkLabels(labels: Tensor, rows: number, classes: number): void {

@@ -15,6 +15,7 @@ export const LAYER_ITEM_KERNELS = [
   'responseGradientItem',
   'passPositiveItem',
   'dropValuesItem',
+  'crossEntropyItem',
 ] as const;
 export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
 

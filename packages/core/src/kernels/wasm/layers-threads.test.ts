@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../../../test/check-op.js';
 import { batchNormTraining } from '../../ops/batch-norm-training.js';
-import { DROPOUT, RELU_GRADIENT } from '../names.js';
+import { DROPOUT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
 import { instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
@@ -92,6 +92,14 @@ const SHARED: [what: string, compute: () => tf.Tensor][] = [
     },
   ],
   ['gradient of a ReLU', () => kernel(RELU_GRADIENT, { y: random([501, 603], 1), dy: random([501, 603], 2) }, {})],
+  [
+    'softmax cross-entropy and its gradient',
+    () => {
+      const [logits, target] = [random([301, 203], 1), tf.abs(random([301, 203], 2))];
+      const results = tf.engine().runKernel(SOFTMAX_CROSS_ENTROPY, { logits, target }) as unknown as tf.Tensor[];
+      return tf.concat(results.map((part) => tf.reshape(part, [-1])));
+    },
+  ],
   ['dropout', () => kernel(DROPOUT, { x: random([701, 603], 1) }, { keep: 0.4, key: [1, 2] })],
 ];
 

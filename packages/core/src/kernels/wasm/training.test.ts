@@ -1,12 +1,14 @@
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../../../test/check-op.js';
 import { batchNormTraining } from '../../ops/batch-norm-training.js';
+import { softmaxCrossEntropy } from '../../ops/cross-entropy.js';
 import { reluGradient } from '../../ops/relu-gradient.js';
-import { DROPOUT, RELU_GRADIENT } from '../names.js';
-import { maximumDifference, pooledSize, referenceLrn } from '../reference.js';
-import { referenceBatchNormTraining, referenceMaxPoolGradient } from '../reference-training.js';
+import { DROPOUT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
+import { maximumDifference, pooledSize, referenceLrn, referenceSoftmax } from '../reference.js';
+import { referenceBatchNormTraining, referenceMaxPoolGradient, referenceSoftmaxCrossEntropy } from '../reference-training.js';
 import { type Conv3x3, installConv3x3 } from './conv3x3.js';
 import type { Conv3x3Build } from './conv3x3-module.js';
 import { simdOf } from './features.js';
@@ -231,6 +233,69 @@ describe.each(BUILDS)('kernels of training agree with their definitions: %s', (b
     const dy = [1, Number.NaN, Number.NaN, 1, 4, Number.POSITIVE_INFINITY, 5, -6, 7];
     const dx = tf.tidy(() => reluGradient(tf.tensor(dy), tf.tensor(y)).dataSync());
     expect(Array.from(dx)).toEqual([0, 0, Number.NaN, 0, 4, 0, 5, -6, 7]);
+  });
+
+  it('softmax cross-entropy of any size, of logits near and far', () => {
+    const cases = fc.tuple(
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 2, max: 300 }),
+      fc.constantFrom(0.01, 1, 20, 300),
+      fc.constantFrom(0, 0.1),
+    );
+    fc.assert(
+      fc.property(cases, ([rows, classes, scale, smoothing]) => {
+        const logits = noise([rows, classes], 1, scale);
+        const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7) % classes);
+        const target = new Float64Array(rows * classes).fill(smoothing / classes);
+        labels.forEach((label, row) => {
+          target[row * classes + label] += 1 - smoothing;
+        });
+        const powers = referenceSoftmax(logits).data;
+        const expected = powers.map((p, i) => (p - target[i]) / rows);
+        const names = servedBy(() => {
+          const loss = (x: tf.Tensor) => softmaxCrossEntropy(x, tf.tensor(labels, [rows], 'int32'), { smoothing });
+          const { value, grad } = tf.valueAndGrad(loss)(tensorOf(logits));
+          const [reference] = referenceSoftmaxCrossEntropy(logits, { data: target, shape: [rows, classes] }).data;
+          expect(Math.abs(value.dataSync()[0] - reference)).toBeLessThanOrEqual(LIMIT * Math.max(reference, 1e-3));
+          grad.dataSync().forEach((slope, i) => void expect(Math.abs(slope - expected[i])).toBeLessThan(LIMIT / rows));
+        });
+        expect(names).toContain(SOFTMAX_CROSS_ENTROPY);
+      }),
+      { numRuns: 60, seed: 8 },
+    );
+  });
+
+  it('softmax cross-entropy where a class is ruled out, and where a logit is NaN', () => {
+    tf.tidy(() => {
+      const labels = tf.tensor([1, 0], [2], 'int32');
+      const of = (logits: number[]) => tf.valueAndGrad((x) => softmaxCrossEntropy(x, labels))(tf.tensor(logits, [2, 2]));
+      const ruledOut = of([Number.NEGATIVE_INFINITY, 3, 0, 0]);
+      expect(ruledOut.value.dataSync()[0]).toBeCloseTo(Math.LN2 / 2, 6);
+      expect(Array.from(ruledOut.grad.dataSync())).toEqual([0, 0, -0.25, 0.25]);
+      const broken = of([Number.NaN, 3, 0, 0]);
+      expect(broken.value.dataSync()[0]).toBeNaN();
+      expect(Array.from(broken.grad.dataSync())).toEqual([Number.NaN, Number.NaN, -0.25, 0.25]);
+    });
+  });
+
+  it('a full heap leaves nothing behind', () => {
+    const { backend } = tf.engine() as unknown as { backend: BackendWasm };
+    const [x, row] = [tf.ones([4, 3]), tf.ones([3])];
+    const before = [tf.memory().numTensors, backend.numDataIds()];
+    const { makeOutput } = backend;
+    for (const succeed of [0, 1, 2]) {
+      let left = succeed;
+      // The backend's own allocator answers 0 then.
+      backend.makeOutput = (shape, dtype) => {
+        const made = makeOutput.call(backend, shape, dtype);
+        if (left-- <= 0) backend.dataIdMap.get(made.dataId).memoryOffset = 0;
+        return made;
+      };
+      expect(() => batchNormTraining(x, { scale: row, offset: row, epsilon: 1 })).toThrow(expect.objectContaining({ code: 'VGG_MEMORY' }));
+      backend.makeOutput = makeOutput;
+    }
+    expect([tf.memory().numTensors, backend.numDataIds()]).toEqual(before);
+    tf.dispose([x, row]);
   });
 
   it('a NaN in a batch reaches its channel alone', () => {

@@ -19,6 +19,7 @@ export { responseGradientBytes } from './response-gradient';
 export {
   batchGradientItem,
   batchSumsItem,
+  crossEntropyItem,
   dropValuesItem,
   maximumGradientItem,
   meanGradientItem,

@@ -1,6 +1,7 @@
 // Layers of training, not convolutions, as jobs that threads share: see jobs.ts for what an item may do.
 
 import { Batch, differentiatePixels, sumPixels } from './batch-norm';
+import { CrossEntropy, crossEntropyRows } from './cross-entropy';
 import { dropValues, passPositive } from './elementwise';
 import { min } from './layer';
 import { maximumRows, meanRows, PoolGradient } from './pool-gradient';
@@ -87,4 +88,10 @@ export class DropJob {
 export function dropValuesItem(job: DropJob, _work: usize, item: i32): void {
   const from = item * job.perItem;
   dropValues(job.input, job.output, job.key0, job.key1, job.limit, job.factor, from, min(from + job.perItem, job.count));
+}
+
+/** A few rows of a softmax cross-entropy. */
+export function crossEntropyItem(job: CrossEntropy, _work: usize, item: i32): void {
+  const from = item * job.rowsPerItem;
+  crossEntropyRows(job, from, min(from + job.rowsPerItem, job.rows));
 }
