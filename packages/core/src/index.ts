@@ -8,8 +8,17 @@ export { listenServed } from './kernels/wasm/served.js';
 export type { WorkerFactory, WorkerLike } from './kernels/wasm/threads/spawn.js';
 export { type MemoryChoice, wantedMemory } from './memory.js';
 export { type BatchNormParameters, batchNorm } from './ops/batch-norm.js';
+export {
+  type BatchNormTrainingOptions,
+  type BatchNormTrainingResult,
+  type BatchStatistics,
+  batchNormTraining,
+  updateRunning,
+} from './ops/batch-norm-training.js';
 export { type Conv2dOptions, conv2d, conv2dPool } from './ops/conv2d.js';
+export { type CrossEntropyOptions, sigmoidCrossEntropy, softmaxCrossEntropy } from './ops/cross-entropy.js';
 export { type DenseOptions, dense } from './ops/dense.js';
+export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { globalPool } from './ops/global-pool.js';
 export { l2Normalize } from './ops/l2-normalize.js';
 export { LRN_DEFAULTS, type LrnOptions, lrn } from './ops/lrn.js';

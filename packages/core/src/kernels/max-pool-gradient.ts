@@ -44,6 +44,7 @@ export function poolGeometry(input: TensorInfo, attrs: NamedAttrMap | undefined)
 
 /**
  * The gradient of a max pool: each window hands its `dy` to the first cell, in row order, that holds its maximum (as in TensorFlow).
+ * For engines without SIMD; the others have assembly/pool-gradient.ts.
  * `x` and `dx` are `[batch, height, width, channels]`, `dy` is `[batch, outHeight, outWidth, channels]`; `dx` is overwritten.
  */
 export function maxPoolGradient(x: Float32Array, dy: Float32Array, dx: Float32Array, g: PoolGeometry): void {

@@ -6,3 +6,23 @@ export const L2_POOL = 'VggL2Pool';
 
 /** Where registered, a `FusedConv2D` with a max pool of 2 x 2 and stride 2 behind it, which leaves out an odd last row and column. */
 export const CONV_MAX_POOL = 'VggFusedConv2DMaxPool';
+/** Where registered, `dy` where `y` is above 0, else 0: inputs `y`, `dy`. */
+export const RELU_GRADIENT = 'VggReluGradient';
+
+/** Where registered, batch normalisation by the batch's own statistics: `x`, `scale`, `offset` to the result, mean and variance. */
+export const BATCH_NORM_TRAINING = 'VggBatchNormTraining';
+
+/** Where registered, the gradients of its scale and offset: also `dy`, `mean` and `variance`. */
+export const BATCH_NORM_PARAMETER_GRADIENTS = 'VggBatchNormParameterGradients';
+
+/** Where registered, the gradient of its input, from those of scale and offset. */
+export const BATCH_NORM_INPUT_GRADIENT = 'VggBatchNormInputGradient';
+
+/** Where registered, `x` times a mask that is a function of a key: see `dropout`. */
+export const DROPOUT = 'VggDropout';
+
+/** Where registered, the mean loss of `logits` for `target` and its gradient. */
+export const SOFTMAX_CROSS_ENTROPY = 'VggSoftmaxCrossEntropy';
+
+/** The same with a probability of its own for each class. */
+export const SIGMOID_CROSS_ENTROPY = 'VggSigmoidCrossEntropy';

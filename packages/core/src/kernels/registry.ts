@@ -46,25 +46,61 @@ export const KERNELS: readonly KernelRow[] = [
   {
     op: 'pool max',
     forward: { ...stock('MaxPool'), wasm: 'vgg:pool' },
-    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:maxPoolGradient', cpu: 'MaxPoolGrad' },
+    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:poolGradient', cpu: 'MaxPoolGrad' },
   },
-  { op: 'pool average', forward: { ...stock('AvgPool'), wasm: 'vgg:pool' }, gradient: stock('AvgPoolGrad') },
-  { op: 'pool l2', forward: { ...stock('Square, AvgPool, Sqrt'), wasm: 'vgg:pool' }, gradient: stock('AvgPoolGrad') },
+  {
+    op: 'pool average',
+    forward: { ...stock('AvgPool'), wasm: 'vgg:pool' },
+    gradient: { ...stock('AvgPoolGrad'), wasm: 'vgg:poolGradient' },
+  },
+  {
+    op: 'pool l2',
+    forward: { ...stock('Square, AvgPool, Sqrt'), wasm: 'vgg:pool' },
+    gradient: { ...stock('RealDiv, AvgPoolGrad, Multiply'), wasm: 'RealDiv, vgg:poolGradient, Multiply' },
+  },
   { op: 'pool l2 hanning', forward: stock('DepthwiseConv2dNative'), gradient: stock('DepthwiseConv2dNative') },
   {
     op: 'dense',
     forward: { ...stock('_FusedMatMul'), wasm: 'vgg:product' },
     gradient: { ...stock('BatchMatMul'), wasm: 'vgg:product' },
   },
-  { op: 'batchNorm', forward: { ...stock('FusedBatchNorm'), wasm: 'vgg:batchNormalisation' }, gradient: stock('Multiply, Sum') },
-  { op: 'lrn', forward: { ...stock('LRN'), wasm: 'vgg:localResponse' }, gradient: stock('LRNGrad') },
-  { op: 'relu', forward: stock('Relu'), gradient: stock('Step, Multiply') },
+  {
+    op: 'batchNorm',
+    forward: { ...stock('FusedBatchNorm'), wasm: 'vgg:batchNormalisation' },
+    gradient: { ...stock('Multiply, Sum'), wasm: 'Multiply, vgg:batchNormParameterGradients' },
+  },
+  {
+    op: 'batchNormTraining',
+    forward: { ...stock('Mean, Square, Rsqrt, Multiply'), wasm: 'vgg:batchNormTraining' },
+    gradient: { ...stock('Step, Multiply, Sum, Rsqrt'), wasm: 'vgg:batchNormParameterGradients, vgg:batchNormInputGradient' },
+  },
+  {
+    op: 'lrn',
+    forward: { ...stock('LRN'), wasm: 'vgg:localResponse' },
+    gradient: { ...stock('LRNGrad'), wasm: 'vgg:localResponseGradient' },
+  },
+  { op: 'relu', forward: stock('Relu'), gradient: { ...stock('Step, Multiply'), wasm: 'vgg:reluGradient' } },
+  {
+    op: 'dropout',
+    forward: { ...stock('Multiply'), wasm: 'vgg:dropout' },
+    gradient: { ...stock('Multiply'), wasm: 'vgg:dropout' },
+  },
   { op: 'softmax', forward: stock('Softmax'), gradient: stock('Multiply, Sum') },
+  {
+    op: 'softmaxCrossEntropy',
+    forward: { ...stock('OneHot, Cast, Max, Sub, Exp, Sum, Log'), wasm: 'OneHot, Cast, vgg:softmaxCrossEntropy' },
+    gradient: { ...stock('Softmax, Sub, RealDiv, Multiply'), wasm: 'Multiply' },
+  },
+  {
+    op: 'sigmoidCrossEntropy',
+    forward: { ...stock('Relu, Abs, Exp, Log1p, Multiply, Mean'), wasm: 'vgg:sigmoidCrossEntropy' },
+    gradient: { ...stock('Sigmoid, Sub, RealDiv, Multiply'), wasm: 'Multiply' },
+  },
   { op: 'globalPool average', forward: stock('Mean'), gradient: stock('Multiply') },
   {
     op: 'globalPool max',
     forward: { ...stock('MaxPool'), wasm: 'vgg:pool' },
-    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:maxPoolGradient', cpu: 'MaxPoolGrad' },
+    gradient: { webgpu: 'vgg:maxPoolGrad (WGSL)', wasm: 'vgg:poolGradient', cpu: 'MaxPoolGrad' },
   },
   { op: 'l2Normalize', forward: stock('Square, Sum, Sqrt, RealDiv'), gradient: stock('Multiply, Sum, RealDiv') },
 ];

@@ -1,5 +1,6 @@
 import { add, div, mul, neg, rsqrt, sub, sum, type Tensor } from '@tensorflow/tfjs-core';
-import { differentiable, kernel } from './differentiable.js';
+import { BATCH_NORM_PARAMETER_GRADIENTS } from '../kernels/names.js';
+import { differentiable, hasKernel, kernel, kernelOfMany } from './differentiable.js';
 import { checkBinding, checkShape } from './shapes.js';
 
 /** The statistics and parameters of one layer, each `[C]`. */
@@ -32,14 +33,18 @@ export function batchNorm(x: Tensor, parameters: BatchNormParameters): Tensor {
     },
     gradient: (dy, [savedX, savedMean, savedVariance, savedScale]) => {
       const inverse = () => rsqrt(add(savedVariance, epsilon));
-      const total = (t: Tensor) => sum(t, [0, 1, 2]);
-      const centred = () => total(mul(dy, sub(savedX, savedMean)));
+      const saved = { x: savedX, dy, mean: savedMean, variance: savedVariance, scale: savedScale };
+      /** The sums over the pixels of `dy . (x - mean) / deviation`, and of `dy`. */
+      const sums = (): Tensor[] =>
+        hasKernel(BATCH_NORM_PARAMETER_GRADIENTS)
+          ? kernelOfMany(BATCH_NORM_PARAMETER_GRADIENTS, saved, { epsilon, relu: false })
+          : [mul(sum(mul(dy, sub(savedX, savedMean)), [0, 1, 2]), inverse()), sum(dy, [0, 1, 2])];
       return {
         x: () => mul(dy, mul(savedScale, inverse())),
-        offset: () => total(dy),
-        scale: () => mul(centred(), inverse()),
-        mean: () => neg(mul(total(dy), mul(savedScale, inverse()))),
-        variance: () => mul(mul(centred(), mul(savedScale, -0.5)), div(inverse(), add(savedVariance, epsilon))),
+        offset: () => sums()[1],
+        scale: () => sums()[0],
+        mean: () => neg(mul(sums()[1], mul(savedScale, inverse()))),
+        variance: () => div(mul(sums()[0], mul(savedScale, -0.5)), add(savedVariance, epsilon)),
       };
     },
   });

@@ -1,4 +1,4 @@
-import { engine, type NamedTensorMap, type Tensor } from '@tensorflow/tfjs-core';
+import { engine, getBackend, getKernel, type NamedTensorMap, type Tensor } from '@tensorflow/tfjs-core';
 
 /** An operation with its own gradient. */
 export interface Differentiable<Names extends string> {
@@ -10,12 +10,19 @@ export interface Differentiable<Names extends string> {
   gradient(dy: Tensor, saved: Tensor[]): Record<Names, () => Tensor>;
 }
 
+/** The same with several results; those that nothing was made of have a gradient of zeros. */
+export interface DifferentiableMany<Names extends string> {
+  inputs: Record<Names, Tensor>;
+  forward(save: (tensors: Tensor[]) => void): Tensor[];
+  gradient(dys: Tensor[], saved: Tensor[]): Record<Names, () => Tensor>;
+}
+
 interface Runner {
-  runKernelFunc(invocation: {
-    forwardFunc(backend: unknown, save: (tensors: Tensor[]) => void): Tensor;
-    backwardsFunc(dy: Tensor, saved: Tensor[]): Record<string, () => Tensor>;
+  runKernelFunc<T extends Tensor | Tensor[]>(invocation: {
+    forwardFunc(backend: unknown, save: (tensors: Tensor[]) => void): T;
+    backwardsFunc(dy: T, saved: Tensor[]): Record<string, () => Tensor>;
     inputs: NamedTensorMap;
-  }): Tensor;
+  }): T;
 }
 
 /**
@@ -28,6 +35,25 @@ export function differentiable<Names extends string>(operation: Differentiable<N
     backwardsFunc: (dy, saved) => operation.gradient(dy, saved),
     inputs: operation.inputs,
   });
+}
+
+/** {@link differentiable} for an operation of several results. */
+export function differentiableMany<Names extends string>(operation: DifferentiableMany<Names>): Tensor[] {
+  return (engine() as unknown as Runner).runKernelFunc({
+    forwardFunc: (_backend, save) => operation.forward(save),
+    backwardsFunc: (dys, saved) => operation.gradient(dys, saved),
+    inputs: operation.inputs,
+  });
+}
+
+/** Whether the active backend has a kernel of ours by this name. */
+export function hasKernel(name: string): boolean {
+  return getKernel(name, getBackend()) !== undefined;
+}
+
+/** Runs a kernel of the active backend that gives several tensors. */
+export function kernelOfMany(name: string, inputs: Record<string, Tensor>, attributes: object): Tensor[] {
+  return engine().runKernel(name, inputs as NamedTensorMap, attributes as never) as Tensor[];
 }
 
 /** Runs a kernel of the active backend that gives one tensor. */

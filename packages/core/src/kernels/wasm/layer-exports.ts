@@ -1,6 +1,6 @@
 import type { ItemKernel } from './threads/layout.js';
 
-/** The exports of assembly/layer-jobs.ts: layers cut into items that threads share. */
+/** The exports of assembly/layer-jobs.ts and training-jobs.ts: layers cut into items that threads share. */
 export const LAYER_ITEM_KERNELS = [
   'multiplyBlockItem',
   'streamBlockItem',
@@ -8,6 +8,14 @@ export const LAYER_ITEM_KERNELS = [
   'poolRowsItem',
   'responsePixelsItem',
   'scalePixelsItem',
+  'batchSumsItem',
+  'batchGradientItem',
+  'maximumGradientItem',
+  'meanGradientItem',
+  'responseGradientItem',
+  'passPositiveItem',
+  'dropValuesItem',
+  'crossEntropyItem',
 ] as const;
 export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
 
@@ -18,4 +26,27 @@ export interface LayerExports extends Record<LayerItemName, ItemKernel> {
   /** The same for a local response normalisation. */
   responseBytes(channels: number, radius: number): number;
   writeFactors(variance: number, scale: number, factors: number, channels: number, epsilon: number): void;
+  /** Bytes of private memory of the gradient of a local response normalisation. */
+  responseGradientBytes(channels: number, radius: number): number;
+  writeStatistics(sums: number, parts: number, channels: number, pixels: number, mean: number, variance: number): void;
+  writeParameterGradients(
+    sums: number,
+    parts: number,
+    channels: number,
+    variance: number,
+    epsilon: number,
+    scales: number,
+    offsets: number,
+  ): void;
+  writeCoefficients(
+    factors: number,
+    variance: number,
+    scales: number,
+    offsets: number,
+    channels: number,
+    pixels: number,
+    epsilon: number,
+    slopes: number,
+    levels: number,
+  ): void;
 }

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../../../test/check-op.js';
+import { batchNormTraining } from '../../ops/batch-norm-training.js';
+import { DROPOUT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
 import { instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
@@ -27,6 +29,26 @@ const convolution = (side: number, window: number, ins: number, outs: number) =>
   tf.conv2d(random<tf.Tensor4D>([1, side, side, ins], 1), random<tf.Tensor4D>([window, window, ins, outs], 2), 1, 'valid');
 const pool = (name: string, shape: number[], size: number, stride: number) => () =>
   kernel(name, { x: random(shape, 1) }, { filterSize: [size, size], strides: [stride, stride], pad: 'valid' });
+
+function poolGradient(name: string, shape: number[], size: number, stride: number) {
+  const attributes = { filterSize: [size, size], strides: [stride, stride], pad: 'valid' };
+  const [height, width] = [1, 2].map((axis) => Math.floor((shape[axis] - size) / stride) + 1);
+  return () => {
+    // Few values, so that many are equal.
+    const input = tf.round(tf.mul(random(shape, 1), 2));
+    return kernel(name, { input, dy: random([shape[0], height, width, shape[3]], 2), output: input }, attributes);
+  };
+}
+/** Results and gradients in one row. */
+function batchNormTrained(shape: number[]): tf.Tensor {
+  const [x, dy] = [1, 2].map((seed) => random<tf.Tensor4D>(shape, seed));
+  const [scale, offset] = [3, 4].map((seed) => random<tf.Tensor1D>([shape[3]], seed));
+  const { y, mean, variance } = batchNormTraining(x, { scale, offset, epsilon: 1e-5 });
+  const trained = (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) =>
+    batchNormTraining(a, { scale: b, offset: c, epsilon: 1e-5, activation: 'relu' }).y;
+  const gradients = tf.grads(trained)([x, scale, offset], dy);
+  return tf.concat([y, mean, variance, ...gradients].map((part) => tf.reshape(part, [-1])));
+}
 
 /** Enough work for several threads, of every kind, with remainders everywhere. */
 const SHARED: [what: string, compute: () => tf.Tensor][] = [
@@ -57,6 +79,28 @@ const SHARED: [what: string, compute: () => tf.Tensor][] = [
       return tf.batchNorm(x, mean, tf.abs(mean), offset, scale);
     },
   ],
+  ['batch normalisation in training', () => batchNormTrained([3, 40, 31, 67])],
+  ['batch normalisation in training, few pixels', () => batchNormTrained([600, 1, 1, 203])],
+  ['largest, its gradient', poolGradient('MaxPoolGrad', [2, 60, 60, 33], 2, 2)],
+  ['largest, overlapping, its gradient', poolGradient('MaxPoolGrad', [3, 61, 60, 33], 3, 2)],
+  ['mean, its gradient', poolGradient('AvgPoolGrad', [2, 61, 60, 33], 3, 2)],
+  [
+    'response, its gradient',
+    () => {
+      const [x, dy] = [1, 2].map((seed) => random<tf.Tensor4D>([1, 40, 41, 67], seed));
+      return kernel('LRNGrad', { x, y: x, dy }, { depthRadius: 2, bias: 2, alpha: 0.1, beta: 0.75 });
+    },
+  ],
+  ['gradient of a ReLU', () => kernel(RELU_GRADIENT, { y: random([501, 603], 1), dy: random([501, 603], 2) }, {})],
+  [
+    'softmax cross-entropy and its gradient',
+    () => {
+      const [logits, target] = [random([301, 203], 1), tf.abs(random([301, 203], 2))];
+      const results = tf.engine().runKernel(SOFTMAX_CROSS_ENTROPY, { logits, target }) as unknown as tf.Tensor[];
+      return tf.concat(results.map((part) => tf.reshape(part, [-1])));
+    },
+  ],
+  ['dropout', () => kernel(DROPOUT, { x: random([701, 603], 1) }, { keep: 0.4, key: [1, 2] })],
 ];
 
 /** A single row of the output. */

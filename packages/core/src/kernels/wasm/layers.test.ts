@@ -295,7 +295,7 @@ describe('installLayers', () => {
   let runtime: CountingRuntime;
   let layers: Layers;
   let conv: Conv3x3;
-  const NAMES = ['BatchMatMul', '_FusedMatMul', 'MaxPool', 'AvgPool', 'LRN', 'FusedBatchNorm'];
+  const NAMES = ['BatchMatMul', '_FusedMatMul', 'MaxPool', 'AvgPool', 'LRN', 'FusedBatchNorm', 'MaxPoolGrad', 'AvgPoolGrad', 'LRNGrad'];
   const stock = NAMES.map((name) => tf.getKernel(name, 'wasm').kernelFunc);
   const running = () => NAMES.map((name) => tf.getKernel(name, 'wasm').kernelFunc);
   beforeAll(async () => {

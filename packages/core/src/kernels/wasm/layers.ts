@@ -8,6 +8,7 @@ import { type KernelArguments, overrideKernels } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
+import { gradientOverrides, registerTraining } from './training.js';
 
 /** A running {@link installLayers}. */
 export interface Layers {
@@ -19,13 +20,14 @@ export interface Layers {
 
 const COVERAGE =
   'BatchMatMul and _FusedMatMul; Conv2D and FusedConv2D without padding, of any window and stride; MaxPool and AvgPool; ' +
-  'LRN with beta 1/2, 3/4 or 1; FusedBatchNorm: float32, NHWC';
+  'LRN with beta 1/2, 3/4 or 1; their gradients; FusedBatchNorm; batch normalisation in training, ReLU gradients, dropout and ' +
+  'cross-entropies: float32, NHWC';
 
 const installed = new WeakMap<BackendWasm, Layers>();
 
 /**
  * Serves the other layers of a network on tfjs's wasm backend with our own kernels: matrix products, convolutions without padding,
- * pools and normalisations. They work on tfjs's tensors in place, keep nothing of them, and share what is long among threads; results
+ * pools and normalisations, and what training needs of them. They work on tfjs's tensors in place, keep nothing of them, and share what is long among threads; results
  * are the same to the bit whatever the number of threads is. Install them after the 3x3 convolutions, which are left to the kernel that
  * was there before.
  *
@@ -44,10 +46,12 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
     { name: 'LRN', serve: (args) => localResponse(runner, args) },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
+    ...gradientOverrides(runner),
   ]);
   const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(runner, args) };
   if (getKernel(L2_POOL, 'wasm')) unregisterKernel(L2_POOL, 'wasm');
   registerKernel(root);
+  const removeTraining = registerTraining(runner);
 
   const { dispose } = backend;
   const layers: Layers = {
@@ -55,6 +59,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     uninstall() {
       if (!installed.delete(backend)) return;
       restore();
+      removeTraining();
       if (getKernel(L2_POOL, 'wasm') === root) unregisterKernel(L2_POOL, 'wasm');
       backend.dispose = dispose;
       runner.workspace.dispose();

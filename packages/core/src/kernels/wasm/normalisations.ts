@@ -51,7 +51,9 @@ export function batchNormalisation(runner: LayerRunner, { inputs, attrs, backend
   const at = (tensor: TensorInfo | undefined) => (tensor ? workspace.pointer(tensor) : 0);
   const { varianceEpsilon } = attrs as unknown as { varianceEpsilon: number };
   kernels.writeFactors(at(variance), at(scale), factors, channels, varianceEpsilon);
-  workspace.write(job, [at(x), at(output), at(mean), factors, at(offset), channels, pixels, pixelsPerItem]);
+  const words = [at(x), at(output), at(mean), factors, at(offset), channels, pixels, pixelsPerItem];
+  workspace.write(job, words);
+  workspace.floats(job + words.length * 4, 1)[0] = Number.NEGATIVE_INFINITY;
   runner.run('scalePixelsItem', { job, work: 0, stride: 0, items: Math.ceil(pixels / pixelsPerItem), threads });
   return output;
 }

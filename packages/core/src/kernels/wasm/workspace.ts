@@ -42,6 +42,21 @@ export class Workspace {
     );
   }
 
+  /**
+   * Several new tensors: all or none.
+   * @throws VggError `VGG_MEMORY`
+   */
+  makeOutputs(who: string, shapes: readonly number[][]): TensorInfo[] {
+    const made: TensorInfo[] = [];
+    try {
+      for (const shape of shapes) made.push(this.makeOutput(who, shape));
+      return made;
+    } catch (error) {
+      for (const { dataId } of made) this.runtime.backend.disposeData(dataId, true);
+      throw error;
+    }
+  }
+
   /** Where a tensor's values lie. */
   pointer({ dataId }: TensorInfo): number {
     return this.runtime.backend.getMemoryOffset(dataId) >>> 0;

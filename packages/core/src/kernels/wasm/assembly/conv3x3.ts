@@ -1,5 +1,6 @@
 // The module of our kernels, on the memory it imports. It brings no data and no stack of its own.
 
+export { writeCoefficients, writeParameterGradients, writeStatistics } from './batch-norm';
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
 export { multiplyPanel } from './gemm';
@@ -14,6 +15,17 @@ export {
 } from './layer-jobs';
 export { responseBytes, writeFactors } from './normalise';
 export { productBytes } from './product';
+export { responseGradientBytes } from './response-gradient';
+export {
+  batchGradientItem,
+  batchSumsItem,
+  crossEntropyItem,
+  dropValuesItem,
+  maximumGradientItem,
+  meanGradientItem,
+  passPositiveItem,
+  responseGradientItem,
+} from './training-jobs';
 export { writeConstants } from './transforms';
 export { windowBytes } from './windows';
 export { inputBytes, panelBytes, stripBytes } from './winograd';

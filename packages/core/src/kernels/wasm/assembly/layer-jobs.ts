@@ -78,11 +78,13 @@ export class ScaleJob {
   channels: i32;
   pixels: i32;
   pixelsPerItem: i32;
+  /** 0 after a ReLU, -Infinity otherwise. */
+  least: f32;
 }
 
 /** A few pixels of a batch normalisation, when its factors are written. */
 export function scalePixelsItem(job: ScaleJob, _work: usize, item: i32): void {
   const from = item * job.pixelsPerItem;
   const to = min(from + job.pixelsPerItem, job.pixels);
-  scalePixels(job.input, job.output, job.mean, job.factors, job.offset, job.channels, from, to);
+  scalePixels(job.input, job.output, job.mean, job.factors, job.offset, job.least, job.channels, from, to);
 }

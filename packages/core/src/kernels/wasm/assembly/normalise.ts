@@ -57,15 +57,23 @@ export function responsePixels(
 // @ts-ignore: decorator
 @inline
 function scaleAt(squares: usize, radius: i32, bias: v128, alpha: v128): v128 {
-  let sum = f32x4.splat(0);
-  const end = squares + <usize>(2 * radius) * 4;
-  for (let at = squares; at <= end; at += 4) sum = f32x4.add(sum, v128.load(at));
-  return f32x4.add(bias, f32x4.mul(alpha, sum));
+  return f32x4.add(bias, f32x4.mul(alpha, windowSum(squares, radius)));
 }
 
+/** The sum of `2 * radius + 1` values, from each of four on. */
 // @ts-ignore: decorator
 @inline
-function power(value: v128, quarters: i32): v128 {
+export function windowSum(from: usize, radius: i32): v128 {
+  let sum = f32x4.splat(0);
+  const end = from + <usize>(2 * radius) * 4;
+  for (let at = from; at <= end; at += 4) sum = f32x4.add(sum, v128.load(at));
+  return sum;
+}
+
+/** value^(quarters / 4). */
+// @ts-ignore: decorator
+@inline
+export function power(value: v128, quarters: i32): v128 {
   if (quarters == 4) return value;
   const root = f32x4.sqrt(value);
   return quarters == 3 ? f32x4.mul(root, f32x4.sqrt(root)) : root;
@@ -79,31 +87,35 @@ export function writeFactors(variance: usize, scale: usize, factors: usize, chan
   }
 }
 
-/** (x - mean) * factor + offset a channel; `offset` may be 0 for none. Pixels `from` to `to` (exclusive). */
+/** (x - mean) * factor + offset a channel, and at least `least`; `offset` may be 0 for none. Pixels `from` to `to` (exclusive). */
 export function scalePixels(
   input: usize,
   output: usize,
   mean: usize,
   factors: usize,
   offset: usize,
+  least: f32,
   channels: i32,
   from: i32,
   to: i32,
 ): void {
   const bytes = <usize>channels * 4;
   const whole = <usize>(channels & ~3) * 4;
+  const floor = f32x4.splat(least);
   let x = input + <usize>from * bytes;
   let y = output + <usize>from * bytes;
   for (let pixel = from; pixel < to; pixel++) {
     let at: usize = 0;
     for (; at < whole; at += 16) {
       const add = offset ? v128.load(offset + at) : f32x4.splat(0);
-      v128.store(y + at, madd(f32x4.sub(v128.load(x + at), v128.load(mean + at)), v128.load(factors + at), add));
+      const scaled = madd(f32x4.sub(v128.load(x + at), v128.load(mean + at)), v128.load(factors + at), add);
+      // `pmax` keeps a NaN of its first argument.
+      v128.store(y + at, f32x4.pmax(scaled, floor));
     }
     for (; at < bytes; at += 4) {
       const add = offset ? v128.load32_zero(offset + at) : f32x4.splat(0);
       const centred = f32x4.sub(v128.load32_zero(x + at), v128.load32_zero(mean + at));
-      v128.store32_lane(y + at, madd(centred, v128.load32_zero(factors + at), add), 0);
+      v128.store32_lane(y + at, f32x4.pmax(madd(centred, v128.load32_zero(factors + at), add), floor), 0);
     }
     x += bytes;
     y += bytes;
