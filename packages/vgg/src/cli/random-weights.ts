@@ -1,7 +1,7 @@
 import { canonicalTensors, type WeightFile, weightFile } from '@vgg/loaders';
 import { pace } from '../head/train/pace.js';
-import { random } from '../head/train/random.js';
 import type { Network } from '../network/plan.js';
+import { random } from '../random.js';
 import { weightSpecs } from '../weights/specs.js';
 
 /** Values between two looks at the clock. */
