@@ -13,6 +13,7 @@ export {
   streamBlockItem,
 } from './layer-jobs';
 export { responseBytes, writeFactors } from './normalise';
+export { adamStepItem, sgdStepItem, sumSquaresItem } from './optimizer';
 export { productBytes } from './product';
 export { writeConstants } from './transforms';
 export { windowBytes } from './windows';
