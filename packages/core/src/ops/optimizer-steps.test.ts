@@ -1,7 +1,20 @@
-import { fused, ones, scalar, type Tensor, tensor, tidy, type Variable, variable } from '@tensorflow/tfjs-core';
+import {
+  fused,
+  getKernel,
+  ones,
+  registerKernel,
+  scalar,
+  type Tensor,
+  tensor,
+  tidy,
+  unregisterKernel,
+  type Variable,
+  variable,
+} from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { describeEachBackend, noise } from '../../test/index.js';
 import { openBackend } from '../backend.js';
+import { ADAM_STEP, SGD_STEP } from '../kernels/names.js';
 
 import { conv2d } from './conv2d.js';
 import { adamStep, clipScale, sgdStep } from './optimizer-steps.js';
@@ -267,4 +280,37 @@ it('wasm: steps are the same to the bit on one thread and on several', async () 
     ).toBe(-1);
   });
   expect(alone![0]!.every(Number.isFinite)).toBe(true);
+});
+
+it('wasm: without our kernels, as where there is no SIMD, steps have the same bits', async () => {
+  const backend = await openBackend('wasm');
+  const count = 1003;
+  const run = async () => {
+    const variables = backend.run(() => [1, 2].map((seed) => variableOf(made([count], seed))));
+    const kept = backend.run(() => [0, 0, 0].map(() => variableOf(new Float32Array(count))));
+    const factor = backend.run(() => scalar(0.3));
+    for (let step = 1; step <= 4; step++) {
+      backend.run(() => {
+        const gradient = tensor(made([count], 20 + step));
+        const common = { rate: 0.1, decay: 0.01, shrink: 0.003, scale: factor };
+        sgdStep({ value: variables[0]!, gradient, velocity: kept[0]! }, { ...common, momentum: 0.9, nesterov: true });
+        adamStep(
+          { value: variables[1]!, gradient, mean: kept[1]!, square: kept[2]! },
+          { ...common, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, step },
+        );
+        gradient.dispose();
+      });
+    }
+    const results = await Promise.all([...variables, ...kept].map((each) => backend.read(each)));
+    for (const each of [...variables, ...kept, factor]) each.dispose();
+    return results;
+  };
+  const inPlace = await run();
+  const ours = [SGD_STEP, ADAM_STEP].map((name) => getKernel(name, 'wasm'));
+  for (const { kernelName } of ours) unregisterKernel(kernelName, 'wasm');
+  try {
+    expect(await run()).toEqual(inPlace);
+  } finally {
+    ours.forEach(registerKernel);
+  }
 });
