@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { io } from '#io';
 import { describeCheckpointFolder } from '../../test/train/checkpoint-folder-spec.js';
 import { stateAfter } from '../../test/train/checkpoints.js';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { CheckpointFolder } from './checkpoint-folder.js';
 
 const made = async () => {
@@ -38,5 +39,20 @@ it('a file in the place of the folder is refused', async () => {
   const folder = await CheckpointFolder.open(join(parent, 'file'));
   await expect(folder.save(stateAfter(1))).rejects.toMatchObject({ code: 'VGG_OUTPUT' });
   await expect(folder.list()).rejects.toMatchObject({ code: 'VGG_OUTPUT' });
+  await remove();
+});
+
+it('a checkpoint is written to a path, and stays when another one fails there', async () => {
+  const { parent, remove } = await made();
+  const path = join(parent, 'run.safetensors');
+  await writeCheckpoint(path, stateAfter(2));
+  const failing = [{ name: 'mean.x', shape: [1], values: () => Promise.reject(new Error('lost')) }];
+  await expect(writeCheckpoint(path, { ...stateAfter(3), optimizer: failing })).rejects.toThrow('lost');
+  const checkpoint = await readCheckpoint(path);
+  expect(checkpoint.name).toBe('run.safetensors');
+  expect(checkpoint.run).toEqual(stateAfter(2).run);
+  await checkpoint.close();
+  expect(await (await io.openFolder(parent)).list()).toEqual(['run.safetensors']);
+  await expect(readCheckpoint(join(parent, 'none'))).rejects.toMatchObject({ code: 'VGG_NOT_FOUND' });
   await remove();
 });

@@ -7,7 +7,7 @@ import type { EpochEntry } from './history.js';
 import type { ScheduleState } from './schedule.js';
 
 /** Plain data, as JSON has it. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
 
 /** All of a run but its tensors; plain data. */
