@@ -22,6 +22,7 @@ export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { globalPool } from './ops/global-pool.js';
 export { l2Normalize } from './ops/l2-normalize.js';
 export { LRN_DEFAULTS, type LrnOptions, lrn } from './ops/lrn.js';
+export { adamStep, clipScale, type Moving, type StepOptions, sgdStep } from './ops/optimizer-steps.js';
 export { type PoolOptions, pool } from './ops/pool.js';
 export { relu } from './ops/relu.js';
 export { bindingLimit } from './ops/shapes.js';

@@ -73,7 +73,7 @@ export { type GridOptions, pictureGrid, pictureGridSvg, type TitledGridOptions }
 export { type ChannelStatistics, channelStatistics, colourPrincipalComponents } from './pictures/statistics.js';
 
 // Random numbers: everything that is drawn is drawn from a seed.
-export { type Random, random } from './head/train/random.js';
+export { type Random, random } from './random.js';
 export { derivedSeed } from './seed.js';
 
 // Backends and errors.

@@ -1,4 +1,4 @@
-import type { Random } from './head/train/random.js';
+import type { Random } from './random.js';
 
 /**
  * Draws from the standard normal distribution, two to each pair of uniform numbers: Box and Muller 1958, "A Note on the Generation of

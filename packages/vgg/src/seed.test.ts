@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { random } from './head/train/random.js';
+import { random } from './random.js';
 import { derivedSeed } from './seed.js';
 
 test('a derived seed is a whole number that depends on the seed, on every key and on their order', () => {

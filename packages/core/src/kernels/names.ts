@@ -26,3 +26,10 @@ export const SOFTMAX_CROSS_ENTROPY = 'VggSoftmaxCrossEntropy';
 
 /** The same with a probability of its own for each class. */
 export const SIGMOID_CROSS_ENTROPY = 'VggSigmoidCrossEntropy';
+/**
+ * Where registered, steps of optimisers that change their parameters in place, and a sum of squares that does not depend on the number of
+ * threads.
+ */
+export const SGD_STEP = 'VggSgdStep';
+export const ADAM_STEP = 'VggAdamStep';
+export const SUM_SQUARES = 'VggSumSquares';

@@ -14,6 +14,8 @@ export interface Io {
   writeFile(target: WriteTarget, chunks: Chunks, options?: WriteOptions): Promise<void>;
   /** The same for files that belong together; the last one names the others and is what `target` says, they are beside it. */
   writeFiles(target: WriteTarget, files: readonly OutputFile[], options?: WriteOptions): Promise<void>;
+  /** A folder that files are kept in: a path; in a page a folder's handle, or the name of one in the site's own storage. */
+  openFolder(target: WriteTarget): Promise<FileFolder>;
   /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
   listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
   /** A running hash. */
@@ -73,6 +75,20 @@ export interface WeightCache {
   partial(key: string, options?: { signal?: AbortSignal; bytes?: number }): Promise<PartialFile>;
   list(): Promise<{ key: string; bytes: number }[]>;
   remove(key: string): Promise<boolean>;
+}
+
+/** A folder that files are kept in, each whole or not at all. */
+export interface FileFolder {
+  /** For people. */
+  readonly where: string;
+  /** The names of the files in it; none where it is not there yet. */
+  list(): Promise<string[]>;
+  /** @throws VggError `VGG_NOT_FOUND` */
+  open(name: string): Promise<Source>;
+  /** In the place of a file of the same name. @throws VggError `VGG_OUTPUT`, `VGG_ABORTED`; the earlier file stays then */
+  write(name: string, chunks: Chunks, options?: WriteOptions): Promise<void>;
+  /** Does nothing where there is none. @throws VggError `VGG_OUTPUT` */
+  remove(name: string): Promise<void>;
 }
 
 /** A file that is being downloaded. */

@@ -1,5 +1,6 @@
 import type { Io } from './io.js';
 import { nodeCache } from './node/cache.js';
+import { openFolder } from './node/file-folder.js';
 import { listClassFolders } from './node/folders.js';
 import { hash } from './node/hash.js';
 import { decodeImage } from './node/picture.js';
@@ -13,6 +14,7 @@ export const io: Io = {
   decode: decodeImage,
   hash,
   listClassFolders,
+  openFolder,
   openSource,
   setting: (name) => process.env[name],
   writeFile,

@@ -1,5 +1,6 @@
 import type { Io } from './io.js';
 import { webCache } from './web/cache.js';
+import { openFolder } from './web/file-folder.js';
 import { listClassFolders } from './web/folders.js';
 import { hash } from './web/hash.js';
 import { decodeImage } from './web/picture.js';
@@ -13,6 +14,7 @@ export const io: Io = {
   decode: decodeImage,
   hash,
   listClassFolders,
+  openFolder,
   openSource,
   /** `VGG_MIRROR` is `?vgg-mirror=`. */
   setting: (name) => new URLSearchParams(globalThis.location?.search ?? '').get(name.toLowerCase().replaceAll('_', '-')) ?? undefined,

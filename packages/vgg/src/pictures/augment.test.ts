@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { pattern } from '../../test/pictures/fixtures.js';
-import { random } from '../head/train/random.js';
+import { random } from '../random.js';
 import { derivedSeed } from '../seed.js';
 import { AUGMENTATIONS, type AugmentOptions, augment, IMAGENET_COLOURS, shifted } from './augment.js';
 import type { Picture } from './picture.js';

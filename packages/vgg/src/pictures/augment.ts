@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import type { Random } from '../head/train/random.js';
+import type { Random } from '../random.js';
 import { standardNormal } from '../normal.js';
 import { crop, pad } from './crop.js';
 import type { Picture } from './picture.js';

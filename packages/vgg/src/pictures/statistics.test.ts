@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { random } from '../head/train/random.js';
+import { random } from '../random.js';
 import { standardNormal } from '../normal.js';
 import type { Picture } from './picture.js';
 import { channelStatistics, colourPrincipalComponents } from './statistics.js';

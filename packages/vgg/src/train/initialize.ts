@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { canonicalTensors, type Part, type WeightFile, weightFile } from '@vgg/loaders';
 import { type Pace, pace } from '../head/train/pace.js';
-import { random } from '../head/train/random.js';
+import { random } from '../random.js';
 import type { Network } from '../network/plan.js';
 import { standardNormal } from '../normal.js';
 import { derivedSeed } from '../seed.js';

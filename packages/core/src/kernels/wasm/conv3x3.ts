@@ -32,6 +32,8 @@ export interface Conv3x3 {
   mode: MemoryMode;
   /** Bytes of the heap that the transformed filters take now. */
   filterBytes(): number;
+  /** Must be told when a filter has changed in place: what was made of it is made anew at its next use. */
+  changed(dataId: DataId): void;
   /** Gives tfjs its kernels back and frees everything. `backend.dispose()` does it too. */
   uninstall(): void;
 }
@@ -48,8 +50,8 @@ const installed = new WeakMap<BackendWasm, Promise<Conv3x3>>();
  * (Lavin and Gray 2015, arXiv:1509.09308), a plain product for up to four input channels, and for large filters where memory is short ({@link Conv3x3.mode}). They work on
  * tfjs's tensors in place.
  *
- * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter must not change in
- * place. Results are the same from run to run, and to the bit whatever the number of threads is; their error is below 1e-5 of the largest output as a rule. An input that is not finite
+ * A filter is transformed at its first use, and the transform is kept until the filter's data is disposed; a filter that
+ * changes in place must be told of ({@link Conv3x3.changed}). Results are the same from run to run, and to the bit whatever the number of threads is; their error is below 1e-5 of the largest output as a rule. An input that is not finite
  * gives an output that is not finite, or 0 behind a ReLU where the true output is -Infinity; it can spread to the others of its tile.
  *
  * @throws VggError `VGG_BACKEND` when the engine has no SIMD, or not the wished-for build; `VGG_MEMORY` when the heap is full.
@@ -123,6 +125,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
       engine.mode = mode;
     },
     filterBytes: () => engine.filterBytes,
+    changed: (dataId) => engine.forget(dataId),
     uninstall,
   };
 }

@@ -1,7 +1,10 @@
 import type { ItemKernel } from './threads/layout.js';
 
-/** The exports of assembly/layer-jobs.ts and training-jobs.ts: layers cut into items that threads share. */
+/** The exports of assembly/layer-jobs.ts, training-jobs.ts and optimizer.ts: layers cut into items that threads share. */
 export const LAYER_ITEM_KERNELS = [
+  'adamStepItem',
+  'sgdStepItem',
+  'sumSquaresItem',
   'multiplyBlockItem',
   'streamBlockItem',
   'settleBlocksItem',

@@ -8,6 +8,7 @@ import type { Conv3x3Build } from './conv3x3-module.js';
 import { fillWasmKernels } from './fill.js';
 import { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
+import { installOptimizerSteps } from './optimizer-steps.js';
 import type { WasmRuntime } from './runtime.js';
 import { type PoolOptions, ThreadPool } from './threads/pool.js';
 
@@ -69,6 +70,7 @@ async function installKernels(
   try {
     const convolutions = await installConv3x3(runtime, { pool, wide });
     const layers = installLayers(runtime, convolutions);
+    installOptimizerSteps(runtime, convolutions, convolutions.changed);
     const { build, coverage } = convolutions;
     return { kernels: `${coverage}; ${layers.coverage} (${build})`, build, memory: convolutions };
   } catch (error) {

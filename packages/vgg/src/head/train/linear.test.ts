@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { random } from '../../random.js';
 import { minimize } from './lbfgs.js';
 import { designOf, logisticObjective, scoreLinear, searchL2 } from './linear.js';
 import { pace } from './pace.js';
-import { random } from './random.js';
 import type { Scored } from './softmax.js';
 import { standardOf } from './standardize.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { random } from '../../random.js';
 import { addCombinations, affine } from './matrix.js';
-import { random } from './random.js';
 
 const rng = random(5);
 const values = (length: number) => Float64Array.from({ length }, () => rng.uniform() - 0.5);

@@ -1,9 +1,9 @@
 import { VggError } from '@vgg/errors';
+import { random } from '../../random.js';
 import { type AdamOptions, adam } from './adam.js';
 import type { HistoryEntry } from './history.js';
 import { addGradients, copyNet, createNet, forward, type Net, parameterCount, workspaceFor } from './net.js';
 import { CHUNK, type Pace } from './pace.js';
-import { random } from './random.js';
 import type { LabelledRows, Rows } from './rows.js';
 import { type Scored, softmaxInPlace } from './softmax.js';
 import { type Standard, standardizeInto } from './standardize.js';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { random } from '../../random.js';
 import { adam } from './adam.js';
 import { addGradients, copyNet, createNet, forward, workspaceFor } from './net.js';
 import { pace } from './pace.js';
-import { random } from './random.js';
 
 const F64 = new Float64Array(0);
 

@@ -1,5 +1,5 @@
+import type { Random } from '../../random.js';
 import { addCombinations, affine, type Floats, floatsLike } from './matrix.js';
-import type { Random } from './random.js';
 import { type Scored, softmaxInPlace } from './softmax.js';
 
 /** One dense layer: weights [outputs, inputs], so that a unit's weights lie together. */

@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import { random } from './random.js';
+import { random } from '../../random.js';
 
 /** Examples to fit and examples held out, by their places, each in rising order. */
 export interface Split {

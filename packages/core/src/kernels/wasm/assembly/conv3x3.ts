@@ -14,6 +14,7 @@ export {
   streamBlockItem,
 } from './layer-jobs';
 export { responseBytes, writeFactors } from './normalise';
+export { adamStepItem, sgdStepItem, sumSquaresItem } from './optimizer';
 export { productBytes } from './product';
 export { responseGradientBytes } from './response-gradient';
 export {

@@ -8,7 +8,14 @@ export interface Random {
   below(bound: number): number;
   /** Shuffles in place (Fisher-Yates, from the end) and returns the same list. */
   shuffle<List extends number[] | Int32Array>(list: List): List;
+  /** A normally distributed number with mean 0 and deviation 1; engines may differ in its last bit. */
+  normal(): number;
+  /** All that decides the numbers to come, for {@link restoreRandom}: four 32-bit words. */
+  state(): RandomState;
 }
+
+/** The four words of a stream, each in [0, 2^32). */
+export type RandomState = readonly [number, number, number, number];
 
 /**
  * xoshiro128** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2018). Its four state words are the first four
@@ -27,7 +34,20 @@ export function random(seed: number): Random {
     z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
     return z ^ (z >>> 16);
   };
-  let [a, b, c, d] = [word(), word(), word(), word()];
+  return restoreRandom([word(), word(), word(), word()]);
+}
+
+/**
+ * The stream that goes on where another one was.
+ *
+ * @param state what {@link Random.state} gave
+ * @example
+ * const stream = random(1);
+ * stream.uint32(); // 2442144158
+ * restoreRandom(stream.state()).uint32(); // 3238099751
+ */
+export function restoreRandom(state: RandomState): Random {
+  let [a, b, c, d] = state;
   const uint32 = () => {
     const product = Math.imul(b, 5);
     const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
@@ -47,9 +67,10 @@ export function random(seed: number): Random {
     while (value >= limit) value = uint32();
     return value % bound;
   };
+  const uniform = () => uint32() / 2 ** 32;
   return {
     uint32,
-    uniform: () => uint32() / 2 ** 32,
+    uniform,
     below,
     shuffle(list) {
       for (let last = list.length - 1; last > 0; last--) {
@@ -60,5 +81,11 @@ export function random(seed: number): Random {
       }
       return list;
     },
+    // Box and Muller 1958. The second number of the pair is dropped, so that there is nothing but the words to restore.
+    normal() {
+      const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+      return radius * Math.cos(2 * Math.PI * uniform());
+    },
+    state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { random } from './random.js';
+import { random, restoreRandom } from './random.js';
 
 describe('random', () => {
   // From the reference algorithm (xoshiro128** on splitmix32) in Python's whole numbers.
@@ -37,5 +37,27 @@ describe('random', () => {
     expect(a).not.toEqual(c);
     expect(a).not.toEqual(list);
     expect([...a!].sort((x, y) => x - y)).toEqual(list);
+  });
+  test('normal numbers have mean 0, variance 1 and the tails of a bell', () => {
+    const rng = random(5);
+    const values = Array.from({ length: 20_000 }, () => rng.normal());
+    const mean = values.reduce((a, b) => a + b) / values.length;
+    expect(Math.abs(mean)).toBeLessThan(0.03);
+    expect(Math.abs(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length - 1)).toBeLessThan(0.04);
+    const within = values.filter((value) => Math.abs(value) < 1).length / values.length;
+    expect(Math.abs(within - 0.6827)).toBeLessThan(0.015);
+  });
+
+  test('a restored stream goes on with the same numbers, and the one it was taken from too', () => {
+    const rng = random(6);
+    rng.normal();
+    rng.shuffle([1, 2, 3, 4]);
+    const state = rng.state();
+    expect(state).toEqual(JSON.parse(JSON.stringify(state)));
+    const again = restoreRandom(state);
+    const numbers = Array.from({ length: 100 }, () => rng.uint32());
+    expect(Array.from({ length: 100 }, () => again.uint32())).toEqual(numbers);
+    expect(again.state()).toEqual(rng.state());
+    expect(restoreRandom(state).uint32()).toBe(numbers[0]);
   });
 });
