@@ -18,7 +18,7 @@ export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } 
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';
 export type { HistoryEntry } from './head/train/history.js';
-export { type Dataset, type DatasetInput, type Example, openDataset } from './head/dataset.js';
+export { type Dataset, type DatasetInput, type Example, openDataset } from './data/dataset.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
 
@@ -39,7 +39,7 @@ export { type ClassName, parseClasses } from './classes/parse-classes.js';
 
 // Pictures.
 export type { DecodeOptions, ImageInput, ImageInputs, PageImage } from './pictures/images.js';
-export type { Skipped } from './head/photographs.js';
+export type { Skipped } from './data/photographs.js';
 export type { Picture } from './pictures/picture.js';
 export type { RawImage, TensorLike } from './pictures/raw.js';
 export {

@@ -1,10 +1,10 @@
 import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
+import { type DatasetInput, openDataset } from '../data/dataset.js';
 import type { SourceInput, WriteTarget } from '../io/io.js';
 import { type ImageInput, type ImageInputs, isOneImage } from '../pictures/images.js';
 import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
-import { type DatasetInput, openDataset } from './dataset.js';
 import { type Evaluation, evaluateProbabilities } from './evaluate/evaluation.js';
 import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
 import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';

@@ -1,5 +1,5 @@
 import type { OutputFile, Patch, Source } from '@vgg/loaders';
-import type { Skipped } from '../head/photographs.js';
+import type { Skipped } from '../data/photographs.js';
 import type { DecodeOptions } from '../pictures/images.js';
 import type { Picture } from '../pictures/picture.js';
 

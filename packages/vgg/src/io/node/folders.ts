@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
-import { byName, notPhotograph, type Skipped } from '../../head/photographs.js';
+import { byName, notPhotograph, type Skipped } from '../../data/photographs.js';
 import type { FolderListing } from '../io.js';
 import { globBase, globDepth, globToRegExp, isGlob } from './glob.js';
 import { pathOf } from './path.js';
