@@ -25,5 +25,6 @@ export { bytesSource } from './sources/bytes.js';
 export { cachedSource } from './sources/cached.js';
 export { checkRange, isPlainName } from './sources/checks.js';
 export { type HttpOptions, httpSource } from './sources/http.js';
+export { readInto } from './sources/read-into.js';
 export type { Naming, Part, WeightSpec } from './spec.js';
 export type { OutputFile, Patch, StoredType, TensorToWrite, WriteRequest, Writer } from './writer.js';

@@ -1,114 +1,160 @@
 import { VggError } from '@vgg/errors';
+import type { Source } from '@vgg/loaders';
 import { io } from '#io';
-import type { FolderListing } from '../io/io.js';
+import type { OpenOptions } from '../io/io.js';
 import { type ImageInput, nameOf } from '../pictures/images.js';
-import { byName, notPhotograph, type Skipped } from './photographs.js';
+import { assemble, checked, type Dataset, type Example, isDataset, joined, type Named } from './example.js';
+import { isDataFileName, openDataFile } from './files.js';
+import { fromListing, isHidden, type Listing } from './listing.js';
+import { isManifestName } from './manifest.js';
+import { notPhotograph } from './photographs.js';
+import { type Selection, select } from './select.js';
+import {
+  type DirectoryHandle,
+  type DroppedEntry,
+  type DroppedItem,
+  isDirectoryHandle,
+  isDroppedEntry,
+  isDroppedItem,
+  listDirectory,
+  listDropped,
+} from './trees.js';
 
-/** A picture and its class. */
-export interface Example {
-  readonly image: ImageInput;
-  /** Its class's place in `classes`. */
-  readonly label: number;
-  /** For messages and lists of failures: `ants/ant1.jpg`. */
-  readonly name: string;
-}
+export type { Dataset, Example };
 
-/** Pictures in classes; classes are in the order of their names. */
-export interface Dataset {
-  readonly classes: readonly string[];
-  readonly examples: readonly Example[];
-  /** Files that are no photographs, folders without any, and why. */
-  readonly skipped: readonly Skipped[];
-}
+/** A data file: a zip archive of class folders, a CIFAR-10 or CIFAR-100 binary file, a TFRecord file or a file list. */
+export type DataFile = string | URL | Blob | ArrayBuffer | Uint8Array | Source;
 
 /**
- * What a dataset is made from: a folder of class folders (in Node; its path or `file:` URL), the files of a folder chosen in a page
- * (`<input webkitdirectory>`), pictures by class name, or a dataset that was made before.
+ * What a dataset is made from:
+ * - a folder of class folders (in Node; its path or `file:` URL), or of data files;
+ * - a {@link DataFile} or several (batches of CIFAR, shards of records), known by their content, lists by their suffix;
+ * - the files of a folder chosen in a page (`<input webkitdirectory>`), a `FileSystemDirectoryHandle`, or what was dropped:
+ *   `event.dataTransfer.items`, or a `FileSystemEntry`;
+ * - pictures by class name, or a dataset that was made before.
  */
-export type DatasetInput = string | URL | Readonly<Record<string, Iterable<ImageInput>>> | Iterable<File> | Dataset;
+export type DatasetInput =
+  | DataFile
+  | Readonly<Record<string, Iterable<ImageInput>>>
+  | Iterable<DataFile>
+  | Iterable<DroppedItem>
+  | DroppedEntry
+  | DirectoryHandle
+  | Dataset;
+
+export interface DatasetOptions extends Selection, OpenOptions {}
 
 /**
- * A dataset of pictures in classes.
+ * A dataset of pictures in classes. Pictures are read when their turn comes: an archive of 50,000 needs the memory of their names.
  *
- * Pictures in nested folders belong to their top folder's class. Files that are not photographs by their suffix are listed in
- * `skipped`; dot files are passed over in silence. Pictures that cannot be decoded are found only when they are read.
+ * Pictures in nested folders belong to their top folder's class; in an archive, and in what was dropped, a folder that holds all class
+ * folders is passed over. Files that are not photographs by their suffix are listed in `skipped`; dot files are passed over in silence.
+ * Pictures that cannot be decoded are found only when they are read.
  *
- * @throws VggError `VGG_DATASET` if there is no picture in any class, `VGG_NOT_FOUND` for a folder that does not exist
+ * @throws VggError `VGG_DATASET` if there is no picture in any class, or a wanted class is not there, `VGG_NOT_FOUND` for a folder or file that
+ * does not exist, `VGG_INTEGRITY` for a corrupt file, `VGG_NETWORK`, `VGG_ABORTED`
  * @example
  * const { classes } = await openDataset({ cat: ['a.jpg'], ant: ['b.jpg', 'c.jpg'] }); // ['ant', 'cat']
+ * const { examples } = await openDataset('cifar10/train.zip', { classes: ['airplane', 'automobile', 'bird'] }); // 15,000
  */
-export async function openDataset(input: DatasetInput, options: { signal?: AbortSignal } = {}): Promise<Dataset> {
-  if (typeof input === 'string' || input instanceof URL) return fromListing(await io.listClassFolders(input, options));
+export async function openDataset(input: DatasetInput, options: DatasetOptions = {}): Promise<Dataset> {
+  // What was dropped is there only until the first await.
+  const dropped = droppedEntries(input);
+  return select(dropped ? await openDropped(dropped, options) : await open(input, options), options);
+}
+
+async function open(input: DatasetInput, options: DatasetOptions): Promise<Dataset> {
+  if (typeof input === 'string' || input instanceof URL) {
+    const listing = await io.listClassFolders(input, options);
+    return listing ? openListing(listing, options) : openDataFile(input, options);
+  }
   if (typeof input !== 'object' || input === null) {
     throw new VggError('VGG_DATASET', `dataset: expected a folder, files, or { className: [pictures] }, received ${typeof input}`);
   }
   if (isDataset(input)) return checked(input);
-  if (Symbol.iterator in input) return fromListing(listFiles(input as Iterable<File>));
+  if (isHeld(input)) return openDataFile(input, options);
+  if (isDirectoryHandle(input)) return openListing(await listDirectory(input, options.signal), options);
+  if (Symbol.iterator in input) return openFiles([...(input as Iterable<DataFile>)], options);
   return fromRecord(input as Record<string, Iterable<ImageInput>>);
 }
 
-interface Listing {
-  readonly name: string;
-  readonly folders: readonly string[];
-  readonly files: readonly { readonly image: ImageInput; readonly parts: readonly string[] }[];
-  readonly skipped: readonly Skipped[];
-}
-
-function fromListing({ name, folders, files, skipped: passed }: Listing | FolderListing): Dataset {
-  const skipped = [...passed];
-  const classes = new Map<string, { image: ImageInput; name: string }[]>(folders.map((folder) => [folder, []]));
-  for (const { image, parts } of files) {
-    const path = parts.join('/');
-    const reason = parts.length < 2 ? 'it lies beside the class folders' : notPhotograph(path);
-    if (reason) {
-      skipped.push({ name: path, reason });
-      continue;
-    }
-    const own = classes.get(parts[0]!) ?? [];
-    classes.set(parts[0]!, own);
-    own.push({ image, name: path });
-  }
-  if (classes.size === 0) {
-    const held = files.length === 0 ? 'an empty folder' : `a folder of ${files.length} files without folders`;
-    throw new VggError('VGG_DATASET', `dataset: expected one folder of photographs for each class in ${name}, received ${held}`);
-  }
-  for (const [folder, own] of classes) {
-    if (own.length > 0) continue;
-    classes.delete(folder);
-    skipped.push({ name: folder, reason: 'the folder holds no photographs' });
-  }
-  if (classes.size === 0) {
-    const why = skipped.length > 0 ? ` (${skipped[0]!.name}: ${skipped[0]!.reason})` : '';
-    throw new VggError('VGG_DATASET', `dataset: expected photographs in the class folders of ${name}, received none${why}`);
-  }
-  return assemble(classes, skipped);
-}
-
-function assemble(pictures: ReadonlyMap<string, readonly { image: ImageInput; name: string }[]>, skipped: readonly Skipped[]): Dataset {
-  const classes = [...pictures.keys()].sort(byName);
-  const examples = classes.flatMap((name, label) => {
-    const own = [...pictures.get(name)!].sort((a, b) => byName(a.name, b.name));
-    return own.map((picture) => ({ ...picture, label }));
+function droppedEntries(input: unknown): DroppedEntry[] | undefined {
+  if (isDroppedEntry(input)) return [input];
+  if (typeof input !== 'object' || input === null || !(Symbol.iterator in input) || ArrayBuffer.isView(input)) return undefined;
+  const items = [...(input as Iterable<unknown>)];
+  if (items.length === 0 || !items.every((item) => isDroppedItem(item) || isDroppedEntry(item))) return undefined;
+  return items.flatMap((item) => {
+    const entry = isDroppedItem(item) ? item.webkitGetAsEntry() : (item as DroppedEntry);
+    return entry ? [entry] : [];
   });
-  return { classes, examples, skipped };
 }
+
+async function openDropped(entries: readonly DroppedEntry[], options: DatasetOptions): Promise<Dataset> {
+  const dropped = await listDropped(entries, options.signal);
+  return 'files' in dropped ? openFiles(dropped.files, options) : openListing(dropped.tree, options);
+}
+
+const isHeld = (input: object): input is Blob | ArrayBuffer | Uint8Array | Source =>
+  input instanceof Blob || input instanceof ArrayBuffer || input instanceof Uint8Array || ('read' in input && typeof input.read === 'function');
+
+/** A tree of class folders; or of data files, where it has no folders and nothing else. */
+async function openListing(listing: Listing, options: DatasetOptions): Promise<Dataset> {
+  const top = listing.files.filter(({ parts }) => parts.length === 1);
+  const data = trainingFiles(top.filter(({ parts }) => isDataFileName(parts[0]!)));
+  if (listing.folders.length > 0 || data.length === 0) return fromListing(listing);
+  const parts: Dataset[] = [];
+  for (const { image } of data) parts.push(await openDataFile(await asDataFile(image), options));
+  return joined(parts);
+}
+
+/** Of the files of CIFAR those for training; the one for tests is opened by its own name. */
+function trainingFiles<F extends { readonly parts: readonly string[] }>(files: readonly F[]): readonly F[] {
+  const own = files.filter(({ parts }) => /^(data_batch_\d+|train)\.bin$/i.test(parts[0]!));
+  return own.length > 0 ? own : files;
+}
+
+/** A file of a listing: a path, a File, or what opens to one. */
+async function asDataFile(image: ImageInput): Promise<DataFile> {
+  if (typeof image === 'object' && 'open' in image) return (await image.open({ maxBytes: Number.POSITIVE_INFINITY })) as Blob;
+  return image as DataFile;
+}
+
+/** The files of a chosen folder by their paths; files without paths are data files, or a list and the pictures that it names. */
+async function openFiles(files: readonly DataFile[], options: DatasetOptions): Promise<Dataset> {
+  if (files.length === 0) throw new VggError('VGG_DATASET', 'dataset: expected files, received an empty list');
+  if (files.some((file) => pathWithin(file) !== '')) return openListing(listFiles(files as readonly File[]), options);
+  const pictures = files.filter(
+    (file): file is File => file instanceof Blob && 'name' in file && typeof file.name === 'string' && !notPhotograph(file.name),
+  );
+  const others = files.filter((file) => !pictures.includes(file as File));
+  const [list] = others;
+  if (pictures.length > 0 && !(others.length === 1 && list instanceof File && isManifestName(list.name))) throw withoutPaths();
+  if (pictures.length > 0) return openDataFile(list!, { ...options, pictures: new Map(pictures.map((file) => [file.name, file])) });
+  const parts: Dataset[] = [];
+  for (const file of files) parts.push(await openDataFile(file, options));
+  return joined(parts);
+}
+
+function withoutPaths(): VggError {
+  return new VggError(
+    'VGG_DATASET',
+    'dataset: expected files with a webkitRelativePath, as <input type="file" webkitdirectory> gives them, received a list without; pass { className: [pictures] } instead',
+  );
+}
+
+const pathWithin = (file: unknown): string => String((file as { webkitRelativePath?: unknown } | null)?.webkitRelativePath ?? '');
 
 /** Files by their path below the folder that was chosen. */
-function listFiles(files: Iterable<File>): Listing {
+function listFiles(files: readonly File[]): Listing {
   const listed: Listing['files'][number][] = [];
   const folders = new Set<string>();
   let root = 'the chosen folder';
   for (const file of files) {
-    const path = (file as { webkitRelativePath?: unknown } | null)?.webkitRelativePath;
-    if (typeof path !== 'string' || path === '') {
-      throw new VggError(
-        'VGG_DATASET',
-        'dataset: expected files with a webkitRelativePath, as <input type="file" webkitdirectory> gives them, received a list without; pass { className: [pictures] } instead',
-      );
-    }
+    const path = pathWithin(file);
+    if (path === '') throw withoutPaths();
     const [top, ...parts] = path.split('/');
     root = top!;
-    if (parts.length === 0 || parts.some((part) => part.startsWith('.'))) continue;
+    if (parts.length === 0 || isHidden(parts)) continue;
     if (parts.length > 1) folders.add(parts[0]!);
     listed.push({ image: file, parts });
   }
@@ -116,37 +162,14 @@ function listFiles(files: Iterable<File>): Listing {
 }
 
 function fromRecord(record: Readonly<Record<string, Iterable<ImageInput>>>): Dataset {
-  const pictures = new Map<string, { image: ImageInput; name: string; label: number }[]>();
+  const pictures = new Map<string, Named[]>();
   for (const [name, images] of Object.entries(record)) {
     const several = typeof images === 'object' && images !== null && Symbol.iterator in images && !ArrayBuffer.isView(images);
     if (!several) throw new VggError('VGG_DATASET', `dataset: expected a list of pictures for class "${name}", received ${typeof images}`);
-    const own = [...images].map((image, i) => ({ image, name: nameOf(image) ?? `${name}[${i}]`, label: 0 }));
+    const own = [...images].map((image, i) => ({ image, name: nameOf(image) ?? `${name}[${i}]` }));
     if (own.length === 0) throw new VggError('VGG_DATASET', `dataset: expected pictures for class "${name}", received an empty list`);
     pictures.set(name, own);
   }
   if (pictures.size === 0) throw new VggError('VGG_DATASET', 'dataset: expected pictures by class name, received an empty object');
-  // The lists keep their own order: a canvas or a buffer has no name to sort by.
-  const classes = [...pictures.keys()].sort(byName);
-  const examples = classes.flatMap((name, label) => pictures.get(name)!.map((picture) => ({ ...picture, label })));
-  return { classes, examples, skipped: [] };
-}
-
-function isDataset(input: object): input is Dataset {
-  const { classes, examples } = input as Partial<Dataset>;
-  return Array.isArray(classes) && Array.isArray(examples) && examples.every((example) => typeof example?.label === 'number');
-}
-
-function checked(dataset: Dataset): Dataset {
-  const { classes, examples } = dataset;
-  if (new Set(classes).size !== classes.length)
-    throw new VggError('VGG_DATASET', 'dataset: expected each class name once, received one twice');
-  const wrong = examples.find(({ label }) => !(Number.isInteger(label) && label >= 0 && label < classes.length));
-  if (wrong) {
-    throw new VggError(
-      'VGG_DATASET',
-      `dataset: expected labels from 0 to ${classes.length - 1}, received ${wrong.label} for ${wrong.name}`,
-    );
-  }
-  if (examples.length === 0) throw new VggError('VGG_DATASET', 'dataset: expected pictures, received none');
-  return { classes, examples, skipped: dataset.skipped ?? [] };
+  return assemble(pictures, [], { keepOrder: true });
 }

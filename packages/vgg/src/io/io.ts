@@ -14,8 +14,8 @@ export interface Io {
   writeFile(target: WriteTarget, chunks: Chunks, options?: WriteOptions): Promise<void>;
   /** The same for files that belong together; the last one names the others and is what `target` says, they are beside it. */
   writeFiles(target: WriteTarget, files: readonly OutputFile[], options?: WriteOptions): Promise<void>;
-  /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
-  listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
+  /** The files of a folder of class folders; `undefined` for a file or an address. A page has no folders to list and throws `VGG_DATASET`. */
+  listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing | undefined>;
   /** A running hash. */
   hash(algorithm: HashAlgorithm): Hash;
   /** Where published weight files are kept between runs. */

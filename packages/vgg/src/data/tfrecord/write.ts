@@ -1,0 +1,92 @@
+import { throwIfAborted, VggError } from '@vgg/errors';
+import { io } from '#io';
+import type { WriteTarget } from '../../io/io.js';
+import { packed, type TfRecordCompression } from './compression.js';
+import { type ExampleInput, encodeExample } from './example.js';
+import { frame } from './frame.js';
+
+export interface WriteTfRecordsOptions {
+  /** Default `none`. */
+  compression?: TfRecordCompression;
+  /** Make the folder where it is not there yet. */
+  makeFolder?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Records to write: bytes as they are, others as Examples. */
+export type TfRecords = AsyncIterable<Uint8Array | ExampleInput> | Iterable<Uint8Array | ExampleInput>;
+
+/** Small records are written some together. */
+const PIECE = 2 ** 18;
+
+/**
+ * Writes records to a TFRecord file as they come: under a temporary name, renamed when it is whole; in a page, as a download or to a file's handle.
+ *
+ * @returns how many records were written
+ * @throws VggError `VGG_OUTPUT` if the file cannot be written, `VGG_OPTION` for what is no Example, `VGG_ABORTED`, and whatever `records` throws
+ * @example
+ * await writeTfRecords('a.tfrecord', [{ label: { int64List: [6] }, data: { bytesList: [pixels] } }]); // 1
+ */
+export async function writeTfRecords(target: WriteTarget, records: TfRecords, options: WriteTfRecordsOptions = {}): Promise<number> {
+  const counted = { count: 0 };
+  const { compression = 'none', ...rest } = options;
+  await io.writeFile(target, packed(framed(records, counted, options.signal), compressionNamed(compression)), rest);
+  return counted.count;
+}
+
+/**
+ * The same in several files, `name-00000-of-00004` and so on, which appear together.
+ * @param records of each file
+ * @throws VggError as {@link writeTfRecords}
+ */
+export async function writeTfRecordShards(
+  target: string,
+  shards: readonly TfRecords[],
+  options: WriteTfRecordsOptions = {},
+): Promise<number> {
+  const counted = { count: 0 };
+  const { compression = 'none', ...rest } = options;
+  const form = compressionNamed(compression);
+  const names = shards.map((_, i) => shardName(target, i, shards.length));
+  const files = shards.map((records, i) => ({
+    name: names[i]!.slice(Math.max(names[i]!.lastIndexOf('/'), names[i]!.lastIndexOf('\\')) + 1),
+    chunks: () => packed(framed(records, counted, options.signal), form),
+  }));
+  await io.writeFiles(names.at(-1)!, files, rest);
+  return counted.count;
+}
+
+/** TensorFlow's way to name files that belong together. */
+export function shardName(target: string, index: number, count: number): string {
+  const five = (number: number) => String(number).padStart(5, '0');
+  return `${target}-${five(index)}-of-${five(count)}`;
+}
+
+function compressionNamed(compression: string): TfRecordCompression {
+  if (compression === 'none' || compression === 'gzip' || compression === 'zlib') return compression;
+  throw new VggError('VGG_OPTION', `writeTfRecords: expected none, gzip or zlib as compression, received ${compression}`);
+}
+
+async function* framed(records: TfRecords, counted: { count: number }, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  let piece = new Uint8Array(PIECE);
+  let filled = 0;
+  for await (const item of records) {
+    throwIfAborted(signal, 'writeTfRecords');
+    const record = item instanceof Uint8Array ? item : encodeExample(item);
+    const { head, tail } = frame(record);
+    for (const part of [head, record, tail]) {
+      if (filled + part.length > PIECE && filled > 0) {
+        yield piece.subarray(0, filled);
+        piece = new Uint8Array(PIECE);
+        filled = 0;
+      }
+      if (part.length > PIECE) yield part;
+      else {
+        piece.set(part, filled);
+        filled += part.length;
+      }
+    }
+    counted.count++;
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+}
