@@ -27,6 +27,7 @@ export type { Selection } from './data/select.js';
 export { type Batch, batchCount, type BatchesOptions, batchesOf, type PictureContext } from './data/loader.js';
 export { epochOrder } from './data/order.js';
 export { decodeExample, encodeExample, type ExampleInput, type Feature, type FeatureInput } from './data/tfrecord/example.js';
+export { datasetExamples, type DatasetExamplesOptions } from './data/tfrecord/from-dataset.js';
 export { readTfRecords, type ReadTfRecordsOptions, type TfRecord } from './data/tfrecord/read.js';
 export { type TfRecords, writeTfRecords, type WriteTfRecordsOptions } from './data/tfrecord/write.js';
 export type { TfRecordCompression } from './data/tfrecord/compression.js';

@@ -95,7 +95,10 @@ async function openDropped(entries: readonly DroppedEntry[], options: DatasetOpt
 }
 
 const isHeld = (input: object): input is Blob | ArrayBuffer | Uint8Array | Source =>
-  input instanceof Blob || input instanceof ArrayBuffer || input instanceof Uint8Array || ('read' in input && typeof input.read === 'function');
+  input instanceof Blob ||
+  input instanceof ArrayBuffer ||
+  input instanceof Uint8Array ||
+  ('read' in input && typeof input.read === 'function');
 
 /** A tree of class folders; or of data files, where it has no folders and nothing else. */
 async function openListing(listing: Listing, options: DatasetOptions): Promise<Dataset> {
