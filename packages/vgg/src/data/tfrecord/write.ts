@@ -29,8 +29,8 @@ const PIECE = 2 ** 18;
  */
 export async function writeTfRecords(target: WriteTarget, records: TfRecords, options: WriteTfRecordsOptions = {}): Promise<number> {
   const counted = { count: 0 };
-  const { compression = 'none', ...rest } = options;
-  await io.writeFile(target, packed(framed(records, counted, options.signal), compressionNamed(compression)), rest);
+  const { compression, ...rest } = options;
+  await io.writeFile(target, recordChunks(records, compression, counted, options.signal), rest);
   return counted.count;
 }
 
@@ -45,12 +45,11 @@ export async function writeTfRecordShards(
   options: WriteTfRecordsOptions = {},
 ): Promise<number> {
   const counted = { count: 0 };
-  const { compression = 'none', ...rest } = options;
-  const form = compressionNamed(compression);
+  const { compression, ...rest } = options;
   const names = shards.map((_, i) => shardName(target, i, shards.length));
   const files = shards.map((records, i) => ({
     name: names[i]!.slice(Math.max(names[i]!.lastIndexOf('/'), names[i]!.lastIndexOf('\\')) + 1),
-    chunks: () => packed(framed(records, counted, options.signal), form),
+    chunks: () => recordChunks(records, compression, counted, options.signal),
   }));
   await io.writeFiles(names.at(-1)!, files, rest);
   return counted.count;
@@ -62,9 +61,16 @@ export function shardName(target: string, index: number, count: number): string 
   return `${target}-${five(index)}-of-${five(count)}`;
 }
 
-function compressionNamed(compression: string): TfRecordCompression {
-  if (compression === 'none' || compression === 'gzip' || compression === 'zlib') return compression;
-  throw new VggError('VGG_OPTION', `writeTfRecords: expected none, gzip or zlib as compression, received ${compression}`);
+/** The bytes of a file of records. @throws VggError `VGG_OPTION` for an unknown compression */
+export function recordChunks(
+  records: TfRecords,
+  compression: TfRecordCompression = 'none',
+  counted = { count: 0 },
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (compression !== 'none' && compression !== 'gzip' && compression !== 'zlib')
+    throw new VggError('VGG_OPTION', `writeTfRecords: expected none, gzip or zlib as compression, received ${compression}`);
+  return packed(framed(records, counted, signal), compression);
 }
 
 async function* framed(records: TfRecords, counted: { count: number }, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
