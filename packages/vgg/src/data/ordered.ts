@@ -22,35 +22,38 @@ export async function* ordered<T>(
   for (const [name, value] of Object.entries({ concurrency, ahead }))
     if (!(Number.isInteger(value) && value > 0))
       throw new VggError('VGG_OPTION', `expected a whole number above 0 as ${name}, received ${value}`);
-  const own = new AbortController();
+  // One for each piece: Node warns of a signal with more than ten listeners.
+  const working = new Set<AbortController>();
+  let isOver = false;
   const waiting: { done?: { result: T } | { error: unknown } }[] = [];
   let begun = 0;
-  let running = 0;
   // One waker at a time, as in toPictures: a race against a lasting promise would hold on to what won.
   let wake = () => {};
-  const stop = () => {
-    own.abort(signal?.reason);
+  const end = () => {
+    isOver = true;
+    for (const controller of working) controller.abort(signal?.reason);
     wake();
   };
   const begin = async (index: number) => {
     const place: (typeof waiting)[number] = {};
     waiting.push(place);
-    running++;
+    const controller = new AbortController();
+    working.add(controller);
     try {
-      place.done = { result: await work(index, own.signal) };
+      place.done = { result: await work(index, controller.signal) };
     } catch (error) {
       place.done = { error };
     }
-    running--;
+    working.delete(controller);
     pump();
     wake();
   };
   /** Goes on while the reader is busy with what it has. */
   const pump = () => {
-    while (!own.signal.aborted && begun < count && running < concurrency && waiting.length < ahead) void begin(begun++);
+    while (!isOver && begun < count && working.size < concurrency && waiting.length < ahead) void begin(begun++);
   };
   throwIfAborted(signal, 'reading a dataset');
-  signal?.addEventListener('abort', stop, { once: true });
+  signal?.addEventListener('abort', end, { once: true });
   try {
     for (let given = 0; given < count; ) {
       throwIfAborted(signal, 'reading a dataset');
@@ -69,7 +72,7 @@ export async function* ordered<T>(
       }
     }
   } finally {
-    signal?.removeEventListener('abort', stop);
-    own.abort();
+    signal?.removeEventListener('abort', end);
+    end();
   }
 }
