@@ -67,6 +67,23 @@ describe.each(Object.entries(DATA))('%s', (_, data) => {
   });
 });
 
+test('pieces that end anywhere near the end', async () => {
+  // Long enough for the head of the block to be far from the end.
+  for (let length = 3000; length < 3012; length++) {
+    const data = SKEWED.subarray(0, length);
+    for (const format of ['gzip', 'deflate', 'deflate-raw'] as const) {
+      const packed = await deflated(data, format);
+      for (let end = packed.length - 24; end <= packed.length; end++) {
+        const found: Uint8Array[] = [];
+        const pieces = [packed.subarray(0, end), packed.subarray(end)];
+        const broken = (what: string) => new Error(`${format} of ${length} cut at ${end} ${what}`);
+        for await (const piece of inflate(pieces, { format, broken })) found.push(piece.slice());
+        expectSame(concat(found), data);
+      }
+    }
+  }
+});
+
 describe('gzip', () => {
   test('members one after another, with all that a head may say', async () => {
     const [a, b] = [await deflated(TEXT.subarray(0, 100), 'gzip'), await deflated(TEXT.subarray(100, 300), 'gzip')];

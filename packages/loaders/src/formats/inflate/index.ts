@@ -57,7 +57,7 @@ export async function* inflate(
   const early = () => broken('ends early');
   const wrong = () => broken('does not unpack');
 
-  /** Moves what is left of the input to its beginning and puts some more behind it. */
+  /** Moves what is left of the input to its beginning and puts some more behind it; whole bytes among the bits may be given back. */
   async function fill(): Promise<void> {
     if (isAll) throw early();
     while (piece.length === 0 && !isAll) {
@@ -65,9 +65,10 @@ export async function* inflate(
       isAll = next.done === true;
       if (!next.done) piece = next.value;
     }
-    input.copyWithin(0, state.at, size);
-    size -= state.at;
-    state.at = 0;
+    const kept = state.count >> 3;
+    input.copyWithin(0, state.at - kept, size);
+    size -= state.at - kept;
+    state.at = kept;
     const part = piece.subarray(0, INPUT - size);
     input.set(part, size);
     piece = piece.subarray(part.length);
