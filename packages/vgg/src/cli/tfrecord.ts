@@ -40,7 +40,7 @@ export async function create(from: string, out: string, settings: CreateOptions,
   async function* part(index: number) {
     const own = order.subarray(Math.floor((index * count) / shards), Math.floor(((index + 1) * count) / shards));
     for await (const example of datasetExamples(dataset, { form: raw ? 'raw' : 'encoded', size, order: own, onFailed, signal })) {
-      onProgress({ stage: 'write', loaded: ++read + failed.length, total: count });
+      onProgress({ stage: 'records', loaded: ++read + failed.length, total: count });
       yield example;
     }
     if (read === 0 && index === shards - 1) exitFor(0, failed);
@@ -101,7 +101,7 @@ export async function list(file: string, { signal, onProgress }: Context): Promi
     if (shown !== undefined) classes.set(shown, (classes.get(shown) ?? 0) + 1);
     records++;
     size += data.length;
-    if (records % 1000 === 0) onProgress({ stage: 'read', loaded: records });
+    if (records % 1000 === 0) onProgress({ stage: 'records', loaded: records });
   }
   const features = [...columns].map(([name, column]) => ({ name, ...column }));
   const counts = [...classes].map(([name, count]) => ({ class: name, records: count }));
@@ -161,7 +161,7 @@ export async function extract(file: string, folder: string, { signal, onProgress
       if (!counts.has(own)) await mkdir(join(folder, own), { recursive: true });
       await writeFile(join(folder, own, `${String(index).padStart(6, '0')}.${suffix}`), content);
       counts.set(own, (counts.get(own) ?? 0) + 1);
-      onProgress({ stage: 'write', loaded: ++done, item: name });
+      onProgress({ stage: 'records', loaded: ++done, item: name });
     } catch (error) {
       if (!(error instanceof Error && error.name === 'VggError')) throw error;
       failed.push(failure(name, error as Parameters<typeof failure>[1]));

@@ -4,9 +4,9 @@ import { io } from '#io';
 import type { OpenOptions } from '../io/io.js';
 import { type ImageInput, nameOf } from '../pictures/images.js';
 import { assemble, checked, type Dataset, type Example, isDataset, joined, type Named } from './example.js';
-import { isDataFileName, openDataFile } from './files.js';
+import { isDataFileName, isManifestName } from './file-names.js';
+import type { DataFileOptions } from './files.js';
 import { fromListing, isHidden, type Listing } from './listing.js';
-import { isManifestName } from './manifest.js';
 import { notPhotograph } from './photographs.js';
 import { type Selection, select } from './select.js';
 import {
@@ -16,9 +16,7 @@ import {
   isDirectoryHandle,
   isDroppedEntry,
   isDroppedItem,
-  listDirectory,
-  listDropped,
-} from './trees.js';
+} from './tree-kinds.js';
 
 export type { Dataset, Example };
 
@@ -73,7 +71,7 @@ async function open(input: DatasetInput, options: DatasetOptions): Promise<Datas
   }
   if (isDataset(input)) return checked(input);
   if (isHeld(input)) return openDataFile(input, options);
-  if (isDirectoryHandle(input)) return openListing(await listDirectory(input, options.signal), options);
+  if (isDirectoryHandle(input)) return openListing(await (await import('./trees.js')).listDirectory(input, options.signal), options);
   if (Symbol.iterator in input) return openFiles([...(input as Iterable<DataFile>)], options);
   return fromRecord(input as Record<string, Iterable<ImageInput>>);
 }
@@ -90,6 +88,7 @@ function droppedEntries(input: unknown): DroppedEntry[] | undefined {
 }
 
 async function openDropped(entries: readonly DroppedEntry[], options: DatasetOptions): Promise<Dataset> {
+  const { listDropped } = await import('./trees.js');
   const dropped = await listDropped(entries, options.signal);
   return 'files' in dropped ? openFiles(dropped.files, options) : openListing(dropped.tree, options);
 }
@@ -99,6 +98,11 @@ const isHeld = (input: object): input is Blob | ArrayBuffer | Uint8Array | Sourc
   input instanceof ArrayBuffer ||
   input instanceof Uint8Array ||
   ('read' in input && typeof input.read === 'function');
+
+/** The readers of data files are loaded when there is one. */
+async function openDataFile(file: DataFile, options: DataFileOptions): Promise<Dataset> {
+  return (await import('./files.js')).openDataFile(file, options);
+}
 
 /** A tree of class folders; or of data files, where it has no folders and nothing else. */
 async function openListing(listing: Listing, options: DatasetOptions): Promise<Dataset> {

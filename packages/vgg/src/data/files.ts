@@ -4,14 +4,13 @@ import type { OpenOptions, SourceInput } from '../io/io.js';
 import type { ImageInput } from '../pictures/images.js';
 import { openDataSource } from './data-source.js';
 import type { Dataset } from './example.js';
-import { beside, isManifestName, openManifest } from './manifest.js';
+import { isManifestName } from './file-names.js';
+import { beside, openManifest } from './manifest.js';
 
 export interface DataFileOptions extends OpenOptions {
   /** The pictures that a list names, by their names, where they are not beside it. */
   pictures?: ReadonlyMap<string, ImageInput>;
 }
-
-export const isDataFileName = (name: string): boolean => /\.(zip|bin|tfrecords?(\.gz)?)$|\.tfrecords?-\d+-of-\d+$/i.test(name);
 
 /** A zip archive of members, or of none. */
 const ZIP = [0x04034b50, 0x06054b50];

@@ -17,8 +17,6 @@ interface Entry {
   readonly line: number;
 }
 
-export const isManifestName = (name: string): boolean => /\.(txt|csv|tsv|jsonl|ndjson)$/i.test(name);
-
 /**
  * The pictures of a file list: lines `path label` (`.txt`), columns with a header (`.csv`, `.tsv`) or objects `{ image, label }` (`.jsonl`).
  * Classes are in the order of their names, or of their values where all are numbers; pictures keep the list's order.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { openDataset } from './dataset.js';
-import type { DroppedEntry } from './trees.js';
+import type { DroppedEntry } from './tree-kinds.js';
 
 type Tree = { readonly [name: string]: Tree | string };
 

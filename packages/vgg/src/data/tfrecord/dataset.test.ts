@@ -3,9 +3,9 @@ import { decodeImage, fixture } from '../../../test/pictures/fixtures.js';
 import { writeFile } from '../../../test/tfrecord/format.js';
 import { openDataset } from '../dataset.js';
 import { batchesOf } from '../loader.js';
+import { recordChunks } from './chunks.js';
 import { type ExampleInput, encodeExample } from './example.js';
 import { type DatasetExamplesOptions, datasetExamples } from './from-dataset.js';
-import { recordChunks } from './write.js';
 
 const picture = fixture('exif-6.png');
 const pixels = (side: number, value: number) => new Uint8Array(side * side * 3).fill(value);

@@ -5,7 +5,7 @@ import { byNumberOrName, type Dataset, type Example } from '../example.js';
 import { compressionOf } from './compression.js';
 import { decodeExample } from './example.js';
 import { pictureOf } from './picture.js';
-import { recordAt, recordsOf } from './read.js';
+import { recordAt, recordsOf } from './records.js';
 
 interface Found {
   readonly image: DeferredImage;

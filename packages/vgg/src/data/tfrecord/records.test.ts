@@ -5,10 +5,11 @@ import { mutate } from '../../../../loaders/test/fuzz/fuzz.js';
 import { random } from '../../../../loaders/test/random.js';
 import { fixture } from '../../../test/tfrecord/fixture.js';
 import { parseExample, parseFile, writeFile } from '../../../test/tfrecord/format.js';
+import { recordChunks } from './chunks.js';
 import type { TfRecordCompression } from './compression.js';
 import { decodeExample } from './example.js';
 import { type ReadTfRecordsOptions, readTfRecords } from './read.js';
-import { recordChunks, type TfRecords } from './write.js';
+import type { TfRecords } from './write.js';
 
 async function read(bytes: Uint8Array<ArrayBuffer>, options?: ReadTfRecordsOptions) {
   const records = [];

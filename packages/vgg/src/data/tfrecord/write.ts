@@ -1,9 +1,7 @@
-import { throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
 import type { WriteTarget } from '../../io/io.js';
-import { packed, type TfRecordCompression } from './compression.js';
-import { type ExampleInput, encodeExample } from './example.js';
-import { frame } from './frame.js';
+import type { TfRecordCompression } from './compression.js';
+import type { ExampleInput } from './example.js';
 
 export interface WriteTfRecordsOptions {
   /** Default `none`. */
@@ -16,9 +14,6 @@ export interface WriteTfRecordsOptions {
 /** Records to write: bytes as they are, others as Examples. */
 export type TfRecords = AsyncIterable<Uint8Array | ExampleInput> | Iterable<Uint8Array | ExampleInput>;
 
-/** Small records are written some together. */
-const PIECE = 2 ** 18;
-
 /**
  * Writes records to a TFRecord file as they come: under a temporary name, renamed when it is whole; in a page, as a download or to a file's handle.
  *
@@ -28,6 +23,7 @@ const PIECE = 2 ** 18;
  * await writeTfRecords('a.tfrecord', [{ label: { int64List: [6] }, data: { bytesList: [pixels] } }]); // 1
  */
 export async function writeTfRecords(target: WriteTarget, records: TfRecords, options: WriteTfRecordsOptions = {}): Promise<number> {
+  const { recordChunks } = await import('./chunks.js');
   const counted = { count: 0 };
   const { compression, ...rest } = options;
   await io.writeFile(target, recordChunks(records, compression, counted, options.signal), rest);
@@ -44,6 +40,7 @@ export async function writeTfRecordShards(
   shards: readonly TfRecords[],
   options: WriteTfRecordsOptions = {},
 ): Promise<number> {
+  const { recordChunks } = await import('./chunks.js');
   const counted = { count: 0 };
   const { compression, ...rest } = options;
   const names = shards.map((_, i) => shardName(target, i, shards.length));
@@ -59,40 +56,4 @@ export async function writeTfRecordShards(
 export function shardName(target: string, index: number, count: number): string {
   const five = (number: number) => String(number).padStart(5, '0');
   return `${target}-${five(index)}-of-${five(count)}`;
-}
-
-/** The bytes of a file of records. @throws VggError `VGG_OPTION` for an unknown compression */
-export function recordChunks(
-  records: TfRecords,
-  compression: TfRecordCompression = 'none',
-  counted = { count: 0 },
-  signal?: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  if (compression !== 'none' && compression !== 'gzip' && compression !== 'zlib')
-    throw new VggError('VGG_OPTION', `writeTfRecords: expected none, gzip or zlib as compression, received ${compression}`);
-  return packed(framed(records, counted, signal), compression);
-}
-
-async function* framed(records: TfRecords, counted: { count: number }, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(PIECE);
-  let filled = 0;
-  for await (const item of records) {
-    throwIfAborted(signal, 'writeTfRecords');
-    const record = item instanceof Uint8Array ? item : encodeExample(item);
-    const { head, tail } = frame(record);
-    for (const part of [head, record, tail]) {
-      if (filled + part.length > PIECE && filled > 0) {
-        yield piece.subarray(0, filled);
-        piece = new Uint8Array(PIECE);
-        filled = 0;
-      }
-      if (part.length > PIECE) yield part;
-      else {
-        piece.set(part, filled);
-        filled += part.length;
-      }
-    }
-    counted.count++;
-  }
-  if (filled > 0) yield piece.subarray(0, filled);
 }
