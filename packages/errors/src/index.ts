@@ -15,6 +15,7 @@ export type VggErrorCode =
   | 'VGG_OPTION'
   | 'VGG_OUTPUT'
   | 'VGG_SHAPE'
+  | 'VGG_TRAINING'
   | 'VGG_WEIGHTS_MISSING';
 
 /**

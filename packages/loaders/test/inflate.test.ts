@@ -3,7 +3,7 @@ import { concat } from '../src/bytes.js';
 import { inflate, inflateMemory } from '../src/formats/inflate/index.js';
 import { random } from './random.js';
 
-type Form = 'deflate' | 'deflate-raw';
+type Form = 'deflate' | 'deflate-raw' | 'gzip';
 
 /** What the engine packs, and unpacks. */
 async function through(data: Uint8Array, stream: CompressionStream | DecompressionStream): Promise<Uint8Array<ArrayBuffer>> {
@@ -53,17 +53,75 @@ const DATA: Readonly<Record<string, Uint8Array>> = {
 };
 
 describe.each(Object.entries(DATA))('%s', (_, data) => {
-  test.each<[Form]>([['deflate'], ['deflate-raw']])('packed by the engine as %s, in pieces of any size', async (format) => {
+  test.each<[Form]>([['deflate'], ['deflate-raw'], ['gzip']])('packed by the engine as %s, in pieces of any size', async (format) => {
     const packed = await deflated(data, format);
     for (const step of [packed.length, 1000, 3]) expectSame(await unpacked(packed, format, step), data);
   });
 
-  test('cut anywhere', async () => {
-    const packed = await deflated(data, 'deflate');
+  test.each<[Form]>([['deflate'], ['gzip']])('%s, cut anywhere', async (format) => {
+    const packed = await deflated(data, format);
     for (let i = 0; i < 12; i++) {
       const end = Math.floor(next() * packed.length);
-      await expect(unpacked(packed.subarray(0, end), 'deflate', 500)).rejects.toThrow('it ends early');
+      await expect(unpacked(packed.subarray(0, end), format, 500)).rejects.toThrow('it ends early');
     }
+  });
+});
+
+test('pieces that end anywhere near the end', async () => {
+  // Long enough for the head of the block to be far from the end.
+  for (let length = 3000; length < 3012; length++) {
+    const data = SKEWED.subarray(0, length);
+    for (const format of ['gzip', 'deflate', 'deflate-raw'] as const) {
+      const packed = await deflated(data, format);
+      for (let end = packed.length - 24; end <= packed.length; end++) {
+        const found: Uint8Array[] = [];
+        const pieces = [packed.subarray(0, end), packed.subarray(end)];
+        const broken = (what: string) => new Error(`${format} of ${length} cut at ${end} ${what}`);
+        for await (const piece of inflate(pieces, { format, broken })) found.push(piece.slice());
+        expectSame(concat(found), data);
+      }
+    }
+  }
+});
+
+describe('gzip', () => {
+  test('members one after another, with all that a head may say', async () => {
+    const [a, b] = [await deflated(TEXT.subarray(0, 100), 'gzip'), await deflated(TEXT.subarray(100, 300), 'gzip')];
+    const words = new TextEncoder().encode('name\0words\0');
+    // Flags: text, checksum of the head, extra field, name, comment.
+    const head = [...b.subarray(0, 3), 31, ...b.subarray(4, 10), 2, 0, 1, 2, ...words, 9, 9];
+    const packed = Uint8Array.from([...a, ...head, ...b.subarray(10)]);
+    for (const step of [packed.length, 1]) expectSame(await unpacked(packed, 'gzip', step), TEXT.subarray(0, 300));
+  });
+
+  test.each([
+    ['its magic', 0],
+    ['its method', 2],
+    ['its checksum', -8],
+    ['its length', -4],
+  ])('%s is wrong', async (_, at) => {
+    const packed = await deflated(TEXT.subarray(0, 100), 'gzip');
+    packed[at < 0 ? packed.length + at : at]! ^= 1;
+    await expect(unpacked(packed, 'gzip')).rejects.toThrow('does not unpack');
+  });
+
+  test('a copy never reaches back into the member before', async () => {
+    // In the fixed code: 3 bytes from 1 back, which is nothing in this member.
+    const packed = [
+      ...(await deflated(TEXT.subarray(0, 9), 'gzip')),
+      31,
+      139,
+      8,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      ...bits([3, 3], '0000001', '00000', '0000000'),
+    ];
+    await expect(unpacked(Uint8Array.from([...packed, ...new Uint8Array(8)]), 'gzip')).rejects.toThrow('does not unpack');
   });
 });
 

@@ -18,7 +18,6 @@ export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } 
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';
 export type { HistoryEntry } from './head/train/history.js';
-export { type Dataset, type DatasetInput, type Example, openDataset } from './head/dataset.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
 export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/curves.js';
 export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
@@ -27,6 +26,16 @@ export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls,
 // First weights of networks that are trained.
 export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';
 export { type Transplanted, type TransplantOptions, transplant } from './train/transplant.js';
+// Data: pictures in classes, and the files that hold them.
+export { type DataFile, type Dataset, type DatasetInput, type DatasetOptions, type Example, openDataset } from './data/dataset.js';
+export type { Selection } from './data/select.js';
+export { type Batch, batchCount, type BatchesOptions, batchesOf, type PictureContext } from './data/loader.js';
+export { epochOrder } from './data/order.js';
+export { decodeExample, encodeExample, type ExampleInput, type Feature, type FeatureInput } from './data/tfrecord/example.js';
+export { datasetExamples, type DatasetExamplesOptions } from './data/tfrecord/from-dataset.js';
+export { readTfRecords, type ReadTfRecordsOptions, type TfRecord } from './data/tfrecord/read.js';
+export { type TfRecords, writeTfRecords, type WriteTfRecordsOptions } from './data/tfrecord/write.js';
+export type { TfRecordCompression } from './data/tfrecord/compression.js';
 
 // The family: architectures as data, and what follows from them.
 export { type Architecture, ARCHITECTURES, architectureNames, type NetworkOptions, network } from './network/architecture.js';
@@ -45,7 +54,8 @@ export { type ClassName, parseClasses } from './classes/parse-classes.js';
 
 // Pictures.
 export type { DecodeOptions, ImageInput, ImageInputs, PageImage } from './pictures/images.js';
-export type { Skipped } from './head/photographs.js';
+export type { DeferredImage, OpenImageOptions } from './pictures/deferred.js';
+export type { Skipped } from './data/photographs.js';
 export type { Picture } from './pictures/picture.js';
 export type { RawImage, TensorLike } from './pictures/raw.js';
 export {

@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'bench', about: 'measure how fast a network runs here', load: async () => (await import('./commands/bench.js')).bench },
   {
+    name: 'tfrecord',
+    about: "write, show and unpack TensorFlow's record files",
+    load: async () => (await import('./commands/tfrecord.js')).tfrecord,
+  },
+  {
     name: 'weights',
     about: 'list, fetch and remove the published weights',
     load: async () => (await import('./commands/weights.js')).weights,

@@ -1,6 +1,6 @@
 import { type OnProgress, VggError } from '@vgg/errors';
 import type { ClassName } from '../classes/classes.js';
-import type { Dataset } from '../head/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import type { Evaluation } from '../head/evaluate/evaluation.js';
 import { calibrationOf, confusionMatrix, recalls as recallsOf, surprise } from '../head/evaluate/metrics.js';
 import type { Failed } from '../head/train/features.js';

@@ -1,5 +1,5 @@
 import { abortable, VggError } from '@vgg/errors';
-import type { Skipped } from '../head/photographs.js';
+import type { Skipped } from '../data/photographs.js';
 import { listImages } from '../io/node/folders.js';
 import type { ImageInput } from '../pictures/images.js';
 import type { Context } from './command.js';

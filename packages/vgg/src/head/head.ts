@@ -1,10 +1,11 @@
 import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { io } from '#io';
+import { type DatasetInput, openDataset } from '../data/dataset.js';
+import { collectBytes } from '../io/collect.js';
 import type { SourceInput, WriteTarget } from '../io/io.js';
 import { type ImageInput, type ImageInputs, isOneImage } from '../pictures/images.js';
 import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
-import { type DatasetInput, openDataset } from './dataset.js';
 import { denseLayers } from './dense-layers.js';
 import { evaluateRows } from './evaluate/evaluate-rows.js';
 import type { Evaluation } from './evaluate/evaluation.js';
@@ -158,15 +159,7 @@ export class Head {
 
   /** The head file's bytes: safetensors, with what it needs to know as metadata. */
   async toBytes(): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of writeHead(this.#alive())) chunks.push(chunk);
-    const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return bytes;
+    return collectBytes(writeHead(this.#alive()));
   }
 
   /**

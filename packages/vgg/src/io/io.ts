@@ -1,5 +1,5 @@
 import type { OutputFile, Patch, Source } from '@vgg/loaders';
-import type { Skipped } from '../head/photographs.js';
+import type { Skipped } from '../data/photographs.js';
 import type { DecodeOptions } from '../pictures/images.js';
 import type { Picture } from '../pictures/picture.js';
 
@@ -16,8 +16,8 @@ export interface Io {
   writeFiles(target: WriteTarget, files: readonly OutputFile[], options?: WriteOptions): Promise<void>;
   /** A folder that files are kept in: a path; in a page a folder's handle, or the name of one in the site's own storage. */
   openFolder(target: WriteTarget): Promise<FileFolder>;
-  /** The files of a folder of class folders; a page has no folders to list and throws `VGG_DATASET`. */
-  listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing>;
+  /** The files of a folder of class folders; `undefined` for a file or an address. A page has no folders to list and throws `VGG_DATASET`. */
+  listClassFolders(folder: string | URL, options?: { signal?: AbortSignal }): Promise<FolderListing | undefined>;
   /** A running hash. */
   hash(algorithm: HashAlgorithm): Hash;
   /** Where published weight files are kept between runs. */

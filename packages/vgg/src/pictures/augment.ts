@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
-import type { Random } from '../random.js';
 import { standardNormal } from '../normal.js';
+import type { Random } from '../random.js';
 import { crop, pad } from './crop.js';
 import type { Picture } from './picture.js';
 import { type Filter, resizeShorter } from './resample.js';

@@ -1,4 +1,5 @@
 import { isVggError, messageOf, throwIfAborted, VggError } from '@vgg/errors';
+import type { DeferredImage } from './deferred.js';
 import type { Picture } from './picture.js';
 import { isTensor, type RawImage, splitTensor, type TensorLike } from './raw.js';
 
@@ -36,7 +37,8 @@ export type PageImage =
 
 /**
  * One picture: in Node a path, and everywhere a URL (`file:` in Node only), encoded bytes (JPEG, PNG, WebP, GIF or AVIF) in a
- * buffer, Blob, File or stream, raw 8-bit pixels, a tensor `[h, w, 3]` or `[1, h, w, 3]` of 0..255; in a page also a {@link PageImage}.
+ * buffer, Blob, File or stream, raw 8-bit pixels, a tensor `[h, w, 3]` or `[1, h, w, 3]` of 0..255, a {@link DeferredImage} that opens
+ * to bytes or pixels; in a page also a {@link PageImage}.
  */
 export type ImageInput =
   | string
@@ -48,6 +50,7 @@ export type ImageInput =
   | ByteStream
   | RawImage
   | TensorLike
+  | DeferredImage
   | PageImage;
 
 /** One picture, a batch tensor `[n, h, w, 3]`, an array, or an (async) iterable of pictures. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { random } from '../random.js';
 import { standardNormal } from '../normal.js';
+import { random } from '../random.js';
 import type { Picture } from './picture.js';
 import { channelStatistics, colourPrincipalComponents } from './statistics.js';
 

@@ -17,6 +17,12 @@ export interface RunState {
   /** Epochs that are done, and the steps taken of the one that runs. */
   readonly epoch: number;
   readonly step: number;
+  /** Steps since the run began. */
+  readonly steps: number;
+  /** Over the epoch that runs. */
+  readonly sums: { readonly loss: number; readonly correct: number; readonly count: number; readonly seconds: number };
+  /** Pictures at a time. */
+  readonly portion: number;
   /** Decides the order of the examples, with `epoch` and `step`. */
   readonly seed: number;
   /** Streams of random numbers, by what draws from them. */
@@ -40,7 +46,10 @@ export function parseRun(text: string, who: string): RunState {
     if (Number.isSafeInteger(value) && (value as number) >= 0) return;
     throw wrong(who, `a whole number as ${name}`, value);
   };
-  for (const name of ['epoch', 'step']) count(name, run[name]);
+  for (const name of ['epoch', 'step', 'steps', 'portion']) count(name, run[name]);
+  const sums = record(run.sums, who, 'an object as sums');
+  for (const name of ['loss', 'correct', 'count', 'seconds'])
+    if (!Number.isFinite(sums[name])) throw wrong(who, `a number as sums.${name}`, sums[name]);
   if (!Number.isSafeInteger(run.seed)) throw wrong(who, 'a whole number as seed', run.seed);
   for (const name of ['options', 'schedule', 'earlyStop']) record(run[name], who, `an object as ${name}`);
   for (const [name, state] of Object.entries(record(run.random, who, 'an object as random'))) {

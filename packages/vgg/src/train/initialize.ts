@@ -1,9 +1,9 @@
 import { VggError } from '@vgg/errors';
 import { canonicalTensors, type Part, type WeightFile, weightFile } from '@vgg/loaders';
 import { type Pace, pace } from '../head/train/pace.js';
-import { random } from '../random.js';
 import type { Network } from '../network/plan.js';
 import { standardNormal } from '../normal.js';
+import { random } from '../random.js';
 import { derivedSeed } from '../seed.js';
 import { weightSpecs } from '../weights/specs.js';
 

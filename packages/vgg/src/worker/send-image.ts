@@ -1,7 +1,8 @@
 import { isVggError, messageOf, VggError } from '@vgg/errors';
 import { captureShown, KINDS } from '../io/web/picture.js';
+import { isDeferred } from '../pictures/deferred.js';
 import { nameOf } from '../pictures/images.js';
-import { is, notAPicture, readCommon } from '../pictures/input.js';
+import { is, notAPicture, openDeferred, readCommon } from '../pictures/input.js';
 import { isRawImage, isTensor, type RawImage } from '../pictures/raw.js';
 import { sendError } from './errors.js';
 import type { SentImage } from './messages.js';
@@ -35,6 +36,7 @@ async function take(image: unknown, name: string): Promise<Parcel> {
   if (typeof image === 'string') return { image: { kind: 'encoded', image }, transfer: [] };
   if (image instanceof URL) return { image: { kind: 'encoded', image: image.href }, transfer: [] };
   if (is(image, 'Blob') || is(image, 'File')) return { image: { kind: 'encoded', image: image as Blob }, transfer: [] };
+  if (isDeferred(image)) return takeDeferred(await openDeferred(image, { name }), name);
   const shown = await captureShown(image, name);
   if (shown) return { image: { kind: 'shown', image: shown, name }, transfer: [shown] };
   if (is(image, 'ImageData') || isRawImage(image)) return takePixels(image as RawImage, name);
@@ -46,6 +48,12 @@ async function take(image: unknown, name: string): Promise<Parcel> {
   if (!(bytes instanceof Uint8Array)) throw notAPicture(image, name, KINDS);
   const copy = bytes.slice();
   return { image: { kind: 'encoded', image: copy }, transfer: [copy.buffer] };
+}
+
+/** Bytes have no name of their own; those of a deferred picture keep its name as a File. */
+async function takeDeferred(opened: unknown, name: string): Promise<Parcel> {
+  const isBytes = is(opened, 'ArrayBuffer') || ArrayBuffer.isView(opened) || is(opened, 'Blob');
+  return take(isBytes ? new File([opened as BlobPart], name) : opened, name);
 }
 
 function takePixels({ data, width, height, channels }: RawImage, name: string): Parcel {

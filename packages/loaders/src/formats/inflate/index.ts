@@ -1,4 +1,5 @@
 import { turn } from '@vgg/errors';
+import { crc32 } from '../crc.js';
 import { AHEAD, MAX_COPY, STEP, type State, unpackBlock, WINDOW } from './block.js';
 import { type Codes, dynamicCodes, fixedCodes, HEAD, take } from './codes.js';
 
@@ -13,8 +14,8 @@ const ADLER = 65521;
 const ADLER_RUN = 5552;
 
 export interface InflateOptions {
-  /** zlib (RFC 1950), whose checksum is looked at, or the bare stream within (RFC 1951). */
-  readonly format: 'deflate' | 'deflate-raw';
+  /** zlib (RFC 1950) or gzip (RFC 1952), whose checksums are looked at, or the bare stream within (RFC 1951). */
+  readonly format: 'deflate' | 'deflate-raw' | 'gzip';
   /** The error for bytes of which this is wrong: `does not unpack`, `ends early`. */
   readonly broken: (what: string) => Error;
   /** What an earlier stream, which is over, was unpacked with. */
@@ -50,12 +51,13 @@ export async function* inflate(
   let piece: Uint8Array = new Uint8Array(0);
   let size = 0; // of the input
   let isAll = false; // whether the input ends where the packed bytes do
-  let sum = 1;
+  let sum = format === 'gzip' ? 0 : 1;
+  let length = 0; // of what is unpacked, modulo 2^32
 
   const early = () => broken('ends early');
   const wrong = () => broken('does not unpack');
 
-  /** Moves what is left of the input to its beginning and puts some more behind it. */
+  /** Moves what is left of the input to its beginning and puts some more behind it; whole bytes among the bits may be given back. */
   async function fill(): Promise<void> {
     if (isAll) throw early();
     while (piece.length === 0 && !isAll) {
@@ -63,9 +65,10 @@ export async function* inflate(
       isAll = next.done === true;
       if (!next.done) piece = next.value;
     }
-    input.copyWithin(0, state.at, size);
-    size -= state.at;
-    state.at = 0;
+    const kept = state.count >> 3;
+    input.copyWithin(0, state.at - kept, size);
+    size -= state.at - kept;
+    state.at = kept;
     const part = piece.subarray(0, INPUT - size);
     input.set(part, size);
     piece = piece.subarray(part.length);
@@ -88,6 +91,10 @@ export async function* inflate(
     if (to === WINDOW) return;
     const made = window.subarray(WINDOW, to);
     if (format === 'deflate') sum = adler32(made, sum);
+    if (format === 'gzip') {
+      sum = crc32(made, sum);
+      length = (length + made.length) >>> 0;
+    }
     yield made;
     window.copyWithin(0, to - WINDOW, to);
     state.oldest = Math.max(0, state.oldest - (to - WINDOW));
@@ -136,14 +143,7 @@ export async function* inflate(
     }
   }
 
-  try {
-    if (format === 'deflate') {
-      await need(2);
-      const head = take(state, 8) * 256 + take(state, 8);
-      // Method 8, no preset dictionary, and a number that 31 divides.
-      if (!isInside()) throw early();
-      if (((head >> 8) & 15) !== 8 || head >> 12 > 7 || (head & 32) !== 0 || head % 31 !== 0) throw wrong();
-    }
+  async function* blocks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for (let isLast = false; !isLast; ) {
       await need(HEAD);
       isLast = take(state, 1) === 1;
@@ -158,11 +158,60 @@ export async function* inflate(
     }
     yield* out();
     align();
+  }
+
+  async function byte(): Promise<number> {
+    await need(1);
+    const value = take(state, 8);
+    if (!isInside()) throw early();
+    return value;
+  }
+
+  /** The next bytes as a number, the lowest first. */
+  async function whole(bytes: number): Promise<number> {
+    let value = 0;
+    for (let i = 0; i < bytes; i++) value += (await byte()) * 2 ** (8 * i);
+    return value;
+  }
+
+  async function zlibHead(): Promise<void> {
+    const head = (await byte()) * 256 + (await byte());
+    // Method 8, no preset dictionary, and a number that 31 divides.
+    if (((head >> 8) & 15) !== 8 || head >> 12 > 7 || (head & 32) !== 0 || head % 31 !== 0) throw wrong();
+  }
+
+  /** RFC 1952, section 2.3: what it says of a file is passed over. */
+  async function gzipHead(): Promise<void> {
+    const [magic, method, flags] = [await whole(2), await byte(), await byte()];
+    if (magic !== 0x8b1f || method !== 8 || flags > 31) throw wrong();
+    await whole(6);
+    if (flags & 4) for (let left = await whole(2); left > 0; left--) await byte();
+    for (const text of [8, 16]) if (flags & text) while ((await byte()) !== 0);
+    if (flags & 2) await whole(2);
+  }
+
+  /** One member after another; each is a stream of its own, whose copies reach back no further than its beginning. */
+  async function* members(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    do {
+      await gzipHead();
+      state.oldest = state.to;
+      sum = 0;
+      length = 0;
+      yield* blocks();
+      if ((await whole(4)) !== sum || (await whole(4)) !== length) throw wrong();
+      await need(1);
+    } while (state.at < size);
+  }
+
+  try {
+    if (format === 'gzip') yield* members();
+    else {
+      if (format === 'deflate') await zlibHead();
+      yield* blocks();
+    }
     if (format === 'deflate') {
-      await need(4);
-      const stored = take(state, 8) * 2 ** 24 + take(state, 8) * 2 ** 16 + take(state, 8) * 2 ** 8 + take(state, 8);
-      if (!isInside()) throw early();
-      if (stored !== sum) throw wrong();
+      const stored = [await byte(), await byte(), await byte(), await byte()];
+      if (stored.reduce((value, next) => value * 256 + next, 0) !== sum) throw wrong();
     }
     await need(1);
     if (state.at < size) throw broken('ends before its bytes do');

@@ -21,8 +21,8 @@ import {
 
 /** Most members: a data set of pictures, which is told by its names, has some 50,000; weight files have hundreds. */
 const MAX_ENTRIES = 2 ** 16;
-/** Most bytes of the directory, read at once: 65,536 members with names of 200 bytes. */
-const MAX_DIRECTORY = 16 * 2 ** 20;
+/** Most bytes of the directory for each of them: names of 200 bytes. */
+const MAX_RECORD = 256;
 /** A comment at the end of the archive has a 16-bit length. */
 const MAX_COMMENT = 2 ** 16 - 1;
 /** Longest name of a member in bytes, as file systems have it for a path. */
@@ -48,6 +48,11 @@ export interface ZipEntry {
   readonly rawName: Uint8Array;
 }
 
+export interface ZipOptions extends ReadOptions {
+  /** Most members; 65,536 by default. */
+  maxEntries?: number;
+}
+
 /** An archive whose directory is read. */
 export interface Zip {
   /** The file's name, for messages. */
@@ -64,7 +69,7 @@ export interface Zip {
  * @throws VggError `VGG_FORMAT` for encryption, several disks and methods other than stored and deflated; `VGG_INTEGRITY` for an archive
  * that is cut, names a member twice or outside the archive, or passes a limit
  */
-export async function openZip(original: Source, options: ReadOptions = {}): Promise<Zip> {
+export async function openZip(original: Source, options: ZipOptions = {}): Promise<Zip> {
   const source = cachedSource(original);
   const who = source.name;
   const { start, size, count } = await findDirectory(source, options);
@@ -93,7 +98,7 @@ interface Directory {
   count: number;
 }
 
-async function findDirectory(source: Source, options: ReadOptions): Promise<Directory> {
+async function findDirectory(source: Source, { maxEntries = MAX_ENTRIES, ...options }: ZipOptions): Promise<Directory> {
   const who = source.name;
   const length = Math.min(source.size, END64.length + LOCATOR64.length + END.length + MAX_COMMENT);
   const tail = await source.read(source.size - length, length, options);
@@ -116,10 +121,10 @@ async function findDirectory(source: Source, options: ReadOptions): Promise<Dire
   }
   const found = directory ?? { start, size, count };
   const end = directory ? place - LOCATOR64.length - END64.length : place;
-  if (found.count > MAX_ENTRIES || found.size > MAX_DIRECTORY) {
+  if (found.count > maxEntries || found.size > maxEntries * MAX_RECORD) {
     throw new VggError(
       'VGG_INTEGRITY',
-      `${who}: expected a zip archive of at most ${MAX_ENTRIES} members and ${MAX_DIRECTORY} bytes of directory, received ${found.count} and ${found.size}`,
+      `${who}: expected a zip archive of at most ${maxEntries} members and ${maxEntries * MAX_RECORD} bytes of directory, received ${found.count} and ${found.size}`,
     );
   }
   if (found.start + found.size !== end) {

@@ -1,4 +1,4 @@
-import { openDataset } from '../../head/dataset.js';
+import { openDataset } from '../../data/dataset.js';
 import type { Evaluation } from '../../head/evaluate/evaluation.js';
 import { evaluationReport } from '../../report/training-report.js';
 import { command } from '../command.js';

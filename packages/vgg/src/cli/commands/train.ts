@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { openDataset } from '../../head/dataset.js';
+import { openDataset } from '../../data/dataset.js';
 import type { Head } from '../../head/head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
 import { SOLVERS, TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';

@@ -1,4 +1,4 @@
-import type { Skipped } from '../photographs.js';
+import type { Skipped } from '../../data/photographs.js';
 import type { Failed } from '../train/features.js';
 import { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './metrics.js';
 

@@ -1,8 +1,8 @@
 import { abortable, isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { type Dataset, type DatasetInput, openDataset } from '../../data/dataset.js';
+import type { Skipped } from '../../data/photographs.js';
 import type { Preprocessing } from '../../pictures/preprocessing.js';
 import type { Embedder, EmbedOptions, Pooling } from '../../run/embedding.js';
-import { type Dataset, type DatasetInput, openDataset } from '../dataset.js';
-import type { Skipped } from '../photographs.js';
 import type { LabelledRows } from './rows.js';
 
 /** Where features come from: what must be the same again when a head is used. */

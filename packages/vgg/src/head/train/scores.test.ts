@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { colours, PixelEmbedder } from '../../../test/pixel-embedder.js';
+import { random } from '../../random.js';
 import { loadHead } from '../head.js';
 import { pace } from './pace.js';
-import { random } from '../../random.js';
 import type { LabelledRows } from './rows.js';
 import { fitTemperature, type ScoreSolver, trainScores } from './scores.js';
 import { standardOf } from './standardize.js';

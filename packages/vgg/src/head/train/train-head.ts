@@ -1,7 +1,7 @@
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { type Dataset, type DatasetInput, openDataset } from '../../data/dataset.js';
 import type { Embedder } from '../../run/embedding.js';
 import { VERSION } from '../../version.js';
-import { type Dataset, type DatasetInput, openDataset } from '../dataset.js';
 import { evaluateRows } from '../evaluate/evaluate-rows.js';
 import { difference, Head, mapClasses } from '../head.js';
 import type { Training } from '../head-file.js';

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { messageOf, throwIfAborted, VggError } from '@vgg/errors';
-import { byName, notPhotograph, type Skipped } from '../../head/photographs.js';
+import { byName, notPhotograph, type Skipped } from '../../data/photographs.js';
 import type { FolderListing } from '../io.js';
 import { globBase, globDepth, globToRegExp, isGlob } from './glob.js';
 import { pathOf } from './path.js';
@@ -21,13 +21,15 @@ interface Found {
  * The files of a folder of class folders, pictures in nested folders too, in the order of their names. Dot files are passed over in silence;
  * links are followed, and one that leads back into its own path is skipped.
  *
- * @throws VggError `VGG_NOT_FOUND` if there is no such folder, `VGG_DATASET` if it is a file
+ * @returns `undefined` for a file or an http(s) address
+ * @throws VggError `VGG_NOT_FOUND` if there is nothing
  */
-export async function listClassFolders(folder: string | URL, options: { signal?: AbortSignal } = {}): Promise<FolderListing> {
+export async function listClassFolders(folder: string | URL, options: { signal?: AbortSignal } = {}): Promise<FolderListing | undefined> {
+  if (/^https?:/i.test(String(folder))) return undefined;
   const root = pathOf(folder);
   const entry = await statOf(root);
   if (!entry) throw new VggError('VGG_NOT_FOUND', `dataset: expected a folder of class folders, received ${root}, which does not exist`);
-  if (!entry.isDirectory()) throw new VggError('VGG_DATASET', `dataset: expected a folder of class folders, received the file ${root}`);
+  if (!entry.isDirectory()) return undefined;
   const skipped: Skipped[] = [];
   const found = await walk(root, skipped, options.signal);
   return {

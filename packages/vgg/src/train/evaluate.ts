@@ -1,0 +1,64 @@
+import type { OnProgress } from '@vgg/errors';
+import type { Dataset } from '../data/dataset.js';
+import { batchesOf } from '../data/loader.js';
+import { arrange, normalise } from '../pictures/preprocess.js';
+import type { Preprocessing } from '../pictures/preprocessing.js';
+import { portionsOf } from './feed.js';
+import type { Trainable } from './trainable.js';
+
+/** How a network does on pictures that it does not learn from. */
+export interface Scored {
+  /** Mean cross-entropy, without smoothing. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly images: number;
+  /** Pictures that could not be read. */
+  readonly failed: readonly { readonly name: string; readonly error: Error }[];
+}
+
+/**
+ * Scores pictures by the running statistics and without dropout or augmentation; nothing of the network changes.
+ *
+ * @throws VggError `VGG_SHAPE`, `VGG_ABORTED`
+ */
+export async function scoreDataset(
+  trainable: Trainable,
+  dataset: Dataset,
+  preprocessing: Preprocessing,
+  options: { portion: number; signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined },
+): Promise<Scored> {
+  const { portion, signal, onProgress } = options;
+  let [loss, correct, images] = [0, 0, 0];
+  const failed: Scored['failed'][number][] = [];
+  const batches = batchesOf(dataset, {
+    batch: portion,
+    shuffle: false,
+    prepare: (picture, { example }) => normalise(arrange(picture, preprocessing, { name: example.name }), preprocessing),
+    ...(signal && { signal }),
+  });
+  for await (const batch of batches) {
+    failed.push(...batch.failed);
+    for (const { x, shape, labels } of portionsOf(batch, portion)) {
+      const scores = await trainable.scores(x, shape);
+      const classes = scores.length / labels.length;
+      labels.forEach((label, row) => {
+        const own = scores.subarray(row * classes, (row + 1) * classes);
+        const { logSum, best } = summary(own);
+        loss += logSum - own[label]!;
+        if (best === label) correct++;
+      });
+      images += labels.length;
+    }
+    onProgress?.({ stage: 'validate', loaded: images, total: dataset.examples.length });
+  }
+  return { loss: loss / images, accuracy: correct / images, images, failed };
+}
+
+/** The logarithm of the sum of the exponentials of a row of scores, in float64, and its largest place. */
+function summary(scores: Float32Array): { logSum: number; best: number } {
+  let best = 0;
+  for (let c = 1; c < scores.length; c++) if (scores[c]! > scores[best]!) best = c;
+  let sum = 0;
+  for (const score of scores) sum += Math.exp(score - scores[best]!);
+  return { logSum: scores[best]! + Math.log(sum), best };
+}

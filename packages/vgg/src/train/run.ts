@@ -1,0 +1,331 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Backend, type BackendWish, type MemoryMode, openBackend } from '@vgg/core';
+import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import type { Dataset } from '../data/dataset.js';
+import { type Batch, batchCount, batchesOf } from '../data/loader.js';
+import type { Network } from '../network/plan.js';
+import type { AugmentOptions } from '../pictures/augment.js';
+import type { Prepared } from '../pictures/preprocess.js';
+import type { Preprocessing } from '../pictures/preprocessing.js';
+import { BestWeights } from './best-weights.js';
+import type { CheckpointFolder } from './checkpoint-folder.js';
+import type { JsonObject } from './checkpoint-run.js';
+import { scoreDataset } from './evaluate.js';
+import { portionsOf, trainingInput } from './feed.js';
+import type { EpochEntry } from './history.js';
+import { planTraining } from './memory.js';
+import type { OptimizerOptions } from './optimizer.js';
+import { RunProgress } from './progress.js';
+import type { ScheduleOptions } from './schedule.js';
+import { Trainable, type Values } from './trainable.js';
+
+/** How a network learns. */
+export interface RunOptions {
+  /** Passes over the training pictures. Default: 10. */
+  epochs?: number;
+  /** Pictures between two steps of the optimiser. Default: 32. */
+  batch?: number;
+  /** Pictures at a time, where a batch does not fit the memory at once: their gradients are added up. Default: as many as fit. */
+  portion?: number;
+  /** Default: SGD with momentum 0.9 and an L2 decay of 5e-4, as in the paper. */
+  optimizer?: OptimizerOptions;
+  /** The learning rate that the schedule begins with. Default: 0.01, the paper's; for Adam and AdamW 0.001. */
+  rate?: number;
+  /** Default: the rate stays. */
+  schedule?: ScheduleOptions;
+  /** Of the labels, from 0 (the default) to 1. */
+  smoothing?: number;
+  /** What is done to training pictures. Default: nothing. */
+  augment?: AugmentOptions;
+  /** Stop after so many epochs without a better accuracy: of the validation, or without one of the training. Default: never. */
+  patience?: number;
+  /** Decides the order of the pictures, their augmentation and the dropout. Default: 0. */
+  seed?: number;
+  /** The first layer that learns, or a block of layers: `conv5`. Default: all do. */
+  unfreeze?: string;
+  /** Batch normalisation keeps its running statistics. Default: false. */
+  freezeStatistics?: boolean;
+  /** End with the weights of the best epoch, not of the last. Default: true. */
+  restoreBest?: boolean;
+  /** Where the run is kept, epoch by epoch, so that it survives. */
+  checkpoints?: CheckpointFolder;
+  /** Steps between checkpoints within an epoch. Default: none. */
+  checkpointEvery?: number;
+  /** Go on from the newest checkpoint of the folder, if there is one. Default: false. */
+  resume?: boolean;
+  backend?: BackendWish;
+  threads?: number;
+  memory?: MemoryMode;
+  /** Bytes that weights, maps and gradients may take. Default: 2 GiB. */
+  maxMemoryBytes?: number;
+  onEpoch?: (entry: EpochEntry) => void | Promise<void>;
+  onProgress?: OnProgress;
+  onWarning?: (message: string) => void;
+  signal?: AbortSignal;
+}
+
+/** What is to be trained, and on what. */
+export interface RunTask {
+  readonly network: Network;
+  readonly preprocessing: Preprocessing;
+  readonly values: Values;
+  readonly train: Dataset;
+  readonly validation?: Dataset | undefined;
+  /** More that a checkpoint says of its weights, by the keys of METADATA. */
+  readonly about: Readonly<Record<string, string>>;
+}
+
+/** How a run ended. */
+export interface RunResult {
+  /** With the weights of the best epoch, unless those of the last were asked for. */
+  readonly trainable: Trainable;
+  readonly backend: Backend;
+  readonly history: readonly EpochEntry[];
+  readonly best: EpochEntry;
+  /** Why it ended before its last epoch. */
+  readonly stopped?: string;
+}
+
+export const RUN_DEFAULTS = { epochs: 10, batch: 32, seed: 0, smoothing: 0 } as const;
+const OPTIMIZER: OptimizerOptions = { algorithm: 'sgd', momentum: 0.9, weightDecay: 5e-4 };
+
+/**
+ * Trains a network. The order of the pictures, their augmentation and the dropout depend on nothing but the seed, the epoch and their place,
+ * so a run that goes on from a checkpoint ends with the same bits as one that was never stopped.
+ *
+ * @throws VggError `VGG_TRAINING` when the loss is no number any more; `VGG_MEMORY`, `VGG_OPTION`, `VGG_LAYER`, `VGG_SHAPE`, `VGG_DATASET`,
+ *   `VGG_OUTPUT`, and `VGG_ABORTED` after a last checkpoint
+ */
+export async function runTraining(task: RunTask, options: RunOptions): Promise<RunResult> {
+  const { checkpoints, signal, threads, memory, backend: wish = 'auto', unfreeze, freezeStatistics } = options;
+  const backend = await openBackend(wish, {
+    ...(options.onWarning && { onWarning: options.onWarning }),
+    ...(threads !== undefined && { threads }),
+    ...(memory && { memory }),
+    ...(signal && { signal }),
+  });
+  const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
+  try {
+    const trainable = await Trainable.open(backend, task.network, found ? (name) => found.readWeight(name) : task.values, {
+      ...(unfreeze !== undefined && { unfreeze }),
+      ...(freezeStatistics !== undefined && { freezeStatistics }),
+      ...(signal && { signal }),
+    });
+    const run = new Run(task, options, trainable, backend);
+    try {
+      if (found) await run.progress.restore(found, backend);
+      return await run.finish();
+    } catch (error) {
+      trainable.dispose();
+      throw error;
+    } finally {
+      run.dispose();
+    }
+  } finally {
+    await found?.close();
+  }
+}
+
+class Run {
+  readonly progress: RunProgress;
+  readonly #best: BestWeights;
+
+  constructor(
+    readonly task: RunTask,
+    readonly options: RunOptions,
+    readonly trainable: Trainable,
+    readonly backend: Backend,
+  ) {
+    this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]));
+    const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...defined(options) };
+    const { optimizer = OPTIMIZER, schedule = { kind: 'constant' }, augment, unfreeze, freezeStatistics, patience } = options;
+    const adam = optimizer.algorithm === 'adam' || optimizer.algorithm === 'adamw';
+    const rate = options.rate ?? (adam ? 0.001 : 0.01);
+    const kept = { batch, optimizer, rate, schedule, smoothing, augment, seed, unfreeze, freezeStatistics, patience };
+    const { preprocessing, train } = task;
+    // What is undefined is left out, as JSON leaves it.
+    const plain = JSON.parse(JSON.stringify({ ...kept, preprocessing, images: train.examples.length })) as JsonObject;
+    const stop = { better: 'more', ...(patience !== undefined && { patience }) } as const;
+    this.progress = new RunProgress({ optimizer, rate, schedule, stop, seed, options: plain }, this.#portion(batch, adam ? 2 : 1));
+  }
+
+  dispose(): void {
+    this.progress.optimizer.dispose();
+    this.#best.dispose();
+  }
+
+  async finish(): Promise<RunResult> {
+    const { progress, options } = this;
+    const { epochs = RUN_DEFAULTS.epochs, signal } = options;
+    let stopped: string | undefined;
+    while (progress.epoch < epochs && !stopped) {
+      throwIfAborted(signal, 'train');
+      await this.#epoch();
+      if (progress.stop.shouldStop) stopped = `no better accuracy in ${options.patience} epochs`;
+      else if (progress.schedule.finished) stopped = 'no better accuracy after the last drop of the rate';
+    }
+    if (!progress.best) throw new VggError('VGG_OPTION', `train: expected a whole number of at least 1 as epochs, received ${epochs}`);
+    if (options.restoreBest ?? true) await this.#restoreBest();
+    return {
+      trainable: this.trainable,
+      backend: this.backend,
+      history: progress.history,
+      best: progress.best,
+      ...(stopped && { stopped }),
+    };
+  }
+
+  async #epoch(): Promise<void> {
+    const { progress, options, task } = this;
+    const { batch, seed } = { ...RUN_DEFAULTS, ...defined(options) };
+    const { signal, onProgress, augment, checkpointEvery } = options;
+    const total = task.train.examples.length;
+    const stepsPerEpoch = batchCount(total, { batch });
+    let last = performance.now();
+    let rate = 0;
+    const pictures = batchesOf<Prepared>(task.train, {
+      batch,
+      seed,
+      epoch: progress.epoch,
+      from: progress.step,
+      prepare: (picture, context) => trainingInput(picture, task.preprocessing, augment, context),
+      ...(signal && { signal }),
+    });
+    try {
+      for await (const each of pictures) {
+        this.#warnOf(each.failed);
+        rate = progress.schedule.rate({ epoch: progress.epoch, step: progress.step, stepsPerEpoch });
+        await this.#step(each, rate);
+        const now = performance.now();
+        progress.sums.seconds += (now - last) / 1000;
+        last = now;
+        const { loss, correct, count } = progress.sums;
+        onProgress?.({
+          stage: 'train',
+          loaded: Math.min(progress.step * batch, total),
+          total,
+          item: `epoch ${progress.epoch + 1}, loss ${(loss / count).toFixed(4)}, accuracy ${percent(correct / count)}`,
+        });
+        if (checkpointEvery && progress.step % checkpointEvery === 0 && progress.step < stepsPerEpoch) await this.#save(false);
+      }
+    } catch (error) {
+      // Between two steps: what was learnt is kept.
+      if (isVggError(error, 'VGG_ABORTED') && progress.step > 0) await this.#save(false);
+      throw error;
+    }
+    if (progress.sums.count === 0) throw new VggError('VGG_DATASET', 'train: expected pictures that can be read, received none');
+    await this.#endEpoch(rate, last);
+  }
+
+  /** One step of the optimiser. */
+  async #step(batch: Batch<Prepared>, rate: number): Promise<void> {
+    const { progress, trainable, options } = this;
+    const { smoothing = 0, onWarning = console.warn } = options;
+    const count = batch.items.length;
+    while (count > 0) {
+      try {
+        let [loss, correct, part] = [0, 0, 0];
+        for (const { x, shape, labels } of portionsOf(batch, progress.portion)) {
+          const share = labels.length / count;
+          const key = [progress.settings.seed, progress.steps, part++];
+          const outcome = await trainable.learn({ x, shape, labels, share, key: key.map((word) => word >>> 0), smoothing });
+          loss += outcome.loss * labels.length;
+          correct += outcome.correct;
+        }
+        if (!Number.isFinite(loss)) {
+          trainable.drop();
+          throw new VggError(
+            'VGG_TRAINING',
+            `train: the loss is no number any more in epoch ${progress.epoch + 1}, step ${progress.step + 1}; use a smaller learning rate than ${rate}, or clip the gradients`,
+          );
+        }
+        trainable.step(progress.optimizer, rate);
+        progress.sums.loss += loss;
+        progress.sums.correct += correct;
+        progress.sums.count += count;
+        break;
+      } catch (error) {
+        if (!isVggError(error, 'VGG_MEMORY') || progress.portion <= 1) throw error;
+        const before = progress.portion;
+        progress.portion = Math.ceil(Math.min(before, count) / 2);
+        onWarning(`train: ${before} pictures at a time do not fit the memory; going on with ${progress.portion}`);
+      }
+    }
+    progress.step++;
+    progress.steps++;
+  }
+
+  async #endEpoch(rate: number, start: number): Promise<void> {
+    const { progress, options, task } = this;
+    const { signal, onProgress } = options;
+    const { portion, sums } = progress;
+    const scored =
+      task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, { portion, signal, onProgress }));
+    const entry: EpochEntry = {
+      epoch: progress.epoch + 1,
+      step: progress.steps,
+      rate,
+      loss: sums.loss / sums.count,
+      accuracy: sums.correct / sums.count,
+      ...(scored && { valLoss: scored.loss, valAccuracy: scored.accuracy }),
+      seconds: sums.seconds + (performance.now() - start) / 1000,
+    };
+    progress.history.push(entry);
+    progress.epoch++;
+    progress.step = 0;
+    progress.sums = { loss: 0, correct: 0, count: 0, seconds: 0 };
+    const isBest = progress.stop.observe(entry.epoch, entry.valAccuracy ?? entry.accuracy);
+    progress.schedule.observe(entry.valAccuracy ?? entry.accuracy);
+    if (isBest) {
+      progress.best = entry;
+      this.backend.run(() => this.#best.keep());
+    }
+    await this.#save(isBest);
+    await options.onEpoch?.(entry);
+  }
+
+  async #save(isBest: boolean): Promise<void> {
+    const { checkpoints } = this.options;
+    // An abort ends the run, and not this.
+    await checkpoints?.save(this.progress.checkpoint(this.trainable, this.backend, this.task.about), { isBest });
+  }
+
+  async #restoreBest(): Promise<void> {
+    const { progress, trainable, backend } = this;
+    if (progress.best?.epoch === progress.history.at(-1)?.epoch) return;
+    if (this.#best.tensors.size > 0) return backend.run(() => this.#best.restore());
+    // Of a run that was resumed behind its best epoch.
+    const found = await this.options.checkpoints?.best();
+    try {
+      for (const [name, variable] of [...trainable.parameters, ...trainable.statistics]) {
+        if (!found) return;
+        const values = await found.readWeight(name);
+        backend.run(() => tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32'))));
+      }
+    } finally {
+      await found?.close();
+    }
+  }
+
+  #portion(batch: number, kept: number): number {
+    const { options, task, trainable, backend } = this;
+    if (options.portion !== undefined) return Math.min(batch, options.portion);
+    const { size } = task.network;
+    const { memory, threads } = backend.info;
+    const { maxMemoryBytes } = options;
+    return planTraining(task.network, { batch, height: size, width: size, ...trainable.layers, kept, memory, threads, maxMemoryBytes })
+      .portion;
+  }
+
+  #warnOf(failed: Batch<Prepared>['failed']): void {
+    // Said once, not in every epoch.
+    if (this.progress.epoch > 0) return;
+    for (const { error } of failed) (this.options.onWarning ?? console.warn)(`train: ${error.message}; it is left out`);
+  }
+}
+
+const percent = (part: number): string => `${(100 * part).toFixed(2)} %`;
+
+/** The options that are not undefined. */
+const defined = <T extends object>(options: T): Partial<T> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -1,0 +1,372 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  type Backend,
+  type BatchStatistics,
+  batchNorm,
+  batchNormTraining,
+  conv2d,
+  dense,
+  dropout,
+  globalPool,
+  lrn,
+  pool,
+  registerGradients,
+  relu,
+  softmaxCrossEntropy,
+  updateRunning,
+} from '@vgg/core';
+import { throwIfAborted, VggError } from '@vgg/errors';
+import { resolveLayer } from '../network/layers.js';
+import type { Layer, Network } from '../network/plan.js';
+import { activations, steps } from '../run/forward.js';
+import { place } from '../run/placement.js';
+import { type LayerWeights, tensorNames } from '../weights/store.js';
+import type { Optimizer } from './optimizer.js';
+
+/** Where a network's first values come from, by canonical name (`conv1_1.weight`). */
+export type Values = (name: string, signal?: AbortSignal) => Promise<Float32Array>;
+
+/** Which part of a network learns. */
+export interface TrainableOptions {
+  /** The first layer that learns, by any of its names; `conv5` is its first convolution. Default: all layers. */
+  unfreeze?: string;
+  /** Batch normalisation keeps its running statistics and normalises by them, as a network that is only tuned should. Default: false. */
+  freezeStatistics?: boolean;
+  /** The weight of a new batch in the running statistics. Default 0.1, as in PyTorch. */
+  momentum?: number;
+  signal?: AbortSignal;
+}
+
+/** A part of a batch. */
+export interface Portion {
+  /** [N, H, W, C], as prepared. */
+  readonly x: Float32Array;
+  readonly shape: readonly [number, number, number, number];
+  readonly labels: Int32Array;
+  /** Its part of the whole batch: what its mean loss counts. */
+  readonly share: number;
+  /** Words that its dropout masks are drawn from. */
+  readonly key: readonly number[];
+  /** Of the labels. Default 0. */
+  readonly smoothing?: number;
+}
+
+/** What a portion's pictures were taken for. */
+export interface Outcome {
+  /** The mean over its pictures. */
+  readonly loss: number;
+  readonly correct: number;
+}
+
+/** The layers up to `unfreeze`, and those from it on. */
+function cut({ layers, name }: Network, unfreeze: string | undefined): { frozen: readonly Layer[]; learning: readonly Layer[] } {
+  // The softmax is part of the loss.
+  const all = layers.filter(({ kind }) => kind !== 'softmax');
+  if (unfreeze === undefined) return { frozen: [], learning: all };
+  const block = /^(?:conv|block)(\d+)$/i.exec(unfreeze.trim());
+  const first = block ? `conv${block[1]}_1` : resolveLayer({ layers, name }, unfreeze);
+  const at = all.findIndex((layer) => layer.name === first);
+  const learning = all.slice(Math.max(at, 0));
+  if (at < 0 || !learning.some((layer) => tensorNames(layer).length > 0)) {
+    const weighted = all.filter((layer) => tensorNames(layer).length > 0).map((layer) => layer.name);
+    throw new VggError(
+      'VGG_LAYER',
+      `train: unfreeze: expected a layer with weights at it or behind it, such as ${weighted.at(-1)}, received "${unfreeze}"`,
+    );
+  }
+  return { frozen: all.slice(0, at), learning };
+}
+
+/** The statistics of a portion, for a layer's running ones. */
+interface Seen extends BatchStatistics {
+  name: string;
+  /** Values of each channel. */
+  count: number;
+}
+
+/** Statistics are no parameters: they follow the data, not the gradient. */
+const isParameter = (name: string) => !/\.(mean|variance)$/.test(name);
+
+/**
+ * A network on a backend whose weights change: what it needs to learn, and to be evaluated in between. Layers in front of `unfreeze`
+ * are computed as for features, without gradients.
+ */
+export class Trainable {
+  /** What learns, by canonical name. */
+  readonly parameters: ReadonlyMap<string, tf.Variable>;
+  /** The running statistics that follow the data. */
+  readonly statistics: ReadonlyMap<string, tf.Variable>;
+  readonly network: Network;
+  readonly #backend: Backend;
+  readonly #tensors: Map<string, tf.Tensor>;
+  readonly #frozen: readonly Layer[];
+  readonly #learning: readonly Layer[];
+  readonly #options: TrainableOptions;
+  /** Of the batch, so far. */
+  readonly #gradients = new Map<string, tf.Tensor>();
+  readonly #seen: Seen[] = [];
+
+  private constructor(backend: Backend, network: Network, tensors: Map<string, tf.Tensor>, options: TrainableOptions) {
+    const { frozen, learning } = cut(network, options.unfreeze);
+    this.#backend = backend;
+    this.network = network;
+    this.#tensors = tensors;
+    this.#frozen = frozen;
+    this.#learning = learning;
+    this.#options = options;
+    const names = learning.flatMap(tensorNames);
+    const variables = (wanted: string[]) => new Map(wanted.map((name) => [name, tensors.get(name) as tf.Variable]));
+    this.parameters = variables(names.filter(isParameter));
+    this.statistics = variables(options.freezeStatistics ? [] : names.filter((name) => !isParameter(name)));
+  }
+
+  /**
+   * @throws VggError `VGG_LAYER` for an unknown layer, `VGG_MEMORY`, `VGG_ABORTED`, and what `values` throws
+   */
+  static async open(backend: Backend, network: Network, values: Values, options: TrainableOptions = {}): Promise<Trainable> {
+    registerGradients();
+    const learning = new Set(cut(network, options.unfreeze).learning.flatMap(tensorNames));
+    const tensors = new Map<string, tf.Tensor>();
+    try {
+      for (const layer of network.layers) {
+        for (const { name, shape } of shapesOf(layer)) {
+          throwIfAborted(options.signal, 'train');
+          const data = await values(name, options.signal);
+          const made = backend.run(() => tf.tensor(data, shape, 'float32'));
+          tensors.set(name, learning.has(name) ? backend.run(() => owned(made)) : made);
+        }
+      }
+      return new Trainable(backend, network, tensors, options);
+    } catch (error) {
+      for (const tensor of tensors.values()) tensor.dispose();
+      throw error;
+    }
+  }
+
+  /** The layers in front that do not learn, and those that do. */
+  get layers(): { readonly frozen: readonly Layer[]; readonly learning: readonly Layer[] } {
+    return { frozen: this.#frozen, learning: this.#learning };
+  }
+
+  /**
+   * Adds a portion's gradients to those of the batch; {@link step} or {@link drop} ends it.
+   *
+   * @throws VggError `VGG_MEMORY`; what was added of the batch is then gone
+   */
+  async learn(portion: Portion): Promise<Outcome> {
+    let logits: tf.Tensor | undefined;
+    let value: tf.Scalar | undefined;
+    try {
+      this.#backend.run(() => {
+        const features = tf.tidy(() => this.#features(tf.tensor4d(portion.x, [...portion.shape]), this.#frozen));
+        const labels = tf.tensor1d(portion.labels, 'int32');
+        try {
+          const found = tf.variableGrads(() => {
+            logits = this.#pass(features, portion.key, (name, statistics, count) => {
+              const { mean, variance } = statistics;
+              this.#seen.push({ name, mean: tf.keep(mean), variance: tf.keep(variance), count });
+            });
+            tf.keep(logits);
+            return softmaxCrossEntropy(logits, labels, { smoothing: portion.smoothing ?? 0 });
+          }, [...this.parameters.values()]);
+          value = found.value;
+          this.#accumulate(found.grads, portion.share);
+        } finally {
+          features.dispose();
+          labels.dispose();
+        }
+      });
+      const loss = (await this.#backend.read(value!))[0]!;
+      return { loss, correct: countCorrect(await this.#backend.read(logits!), portion.labels) };
+    } catch (error) {
+      this.drop();
+      throw error;
+    } finally {
+      value?.dispose();
+      logits?.dispose();
+    }
+  }
+
+  /** Ends a batch: the optimiser takes a step along its gradients, and the running statistics one towards its own. */
+  step(optimizer: Optimizer, rate: number): void {
+    this.#backend.run(() => {
+      const gradients = [...this.#gradients].map(([name, gradient]) => [name, { value: this.parameters.get(name)!, gradient }] as const);
+      optimizer.step(new Map(gradients), rate);
+      for (const seen of this.#seen) this.#follow(seen);
+    });
+    this.drop();
+  }
+
+  /** Ends a batch that is not to count. */
+  drop(): void {
+    for (const gradient of this.#gradients.values()) gradient.dispose();
+    this.#gradients.clear();
+    for (const { mean, variance } of this.#seen.splice(0)) {
+      mean.dispose();
+      variance.dispose();
+    }
+  }
+
+  /** The scores of pictures [N, H, W, C] before the softmax, by the running statistics and without dropout: [N, classes]. */
+  async scores(x: Float32Array, shape: readonly [number, number, number, number]): Promise<Float32Array> {
+    const layers = [...this.#frozen, ...this.#learning];
+    const result = this.#backend.run(() => tf.tidy(() => this.#features(tf.tensor4d(x, [...shape]), layers)));
+    try {
+      return (await this.#backend.read(result)).slice();
+    } finally {
+      result.dispose();
+    }
+  }
+
+  /** Every tensor, in the order of the layers; they stay its own. */
+  get tensors(): ReadonlyMap<string, tf.Tensor> {
+    return this.#tensors;
+  }
+
+  dispose(): void {
+    this.drop();
+    for (const tensor of this.#tensors.values()) tensor.dispose();
+    this.#tensors.clear();
+  }
+
+  /** Layers as for features: nothing is kept for a gradient. */
+  #features(x: tf.Tensor4D, layers: readonly Layer[]): tf.Tensor {
+    if (layers.length === 0) return x;
+    const [batch, height, width] = x.shape;
+    const tap = layers.at(-1)!.name;
+    const plan = steps(layers, new Set([tap]), place(this.network, layers, batch, height, width, this.#backend.info));
+    const weights = new Map(layers.filter((layer) => tensorNames(layer).length > 0).map((layer) => [layer.name, this.#weights(layer)]));
+    return activations(plan, x, [tap], weights)[tap]!;
+  }
+
+  #weights(layer: Layer): LayerWeights {
+    const parts = tensorNames(layer).map((name) => [name.slice(layer.name.length + 1), this.#tensors.get(name)!] as const);
+    return {
+      weight: parts.flatMap(([part, tensor]) => (part === 'weight' ? [tensor] : [])),
+      others: new Map(parts.filter(([part]) => part !== 'weight')),
+    };
+  }
+
+  /** The layers that learn, as they are while they do. */
+  #pass(input: tf.Tensor, key: readonly number[], see: (name: string, statistics: BatchStatistics, count: number) => void): tf.Tensor {
+    const layers = this.#learning;
+    let x = input;
+    for (let i = 0; i < layers.length; i++) {
+      const layer = layers[i]!;
+      const part = (name: string) => this.#tensors.get(`${layer.name}.${name}`)!;
+      const joins = layer.kind === 'conv' || layer.kind === 'dense' || layer.kind === 'batchnorm';
+      const activation = joins && layers[i + 1]?.kind === 'relu' ? 'relu' : 'linear';
+      if (activation === 'relu') i++;
+      switch (layer.kind) {
+        case 'conv':
+          x = conv2d(x as tf.Tensor4D, part('weight') as tf.Tensor4D, part('bias'), { activation, padding: layer.padding });
+          break;
+        case 'dense':
+          x = dense(x as tf.Tensor2D, [part('weight') as tf.Tensor2D], part('bias') as tf.Tensor1D, { activation });
+          break;
+        case 'batchnorm':
+          x = this.#normalise(layer, x as tf.Tensor4D, activation, see);
+          break;
+        case 'lrn':
+          x = lrn(x as tf.Tensor4D, layer);
+          break;
+        case 'relu':
+          x = relu(x);
+          break;
+        case 'pool':
+          x = pool(x as tf.Tensor4D, layer);
+          break;
+        case 'flatten':
+          x = tf.reshape(x, [x.shape[0]!, -1]);
+          break;
+        case 'mean':
+          x = globalPool(x as tf.Tensor4D, 'average');
+          break;
+        case 'dropout':
+          // Each layer has a mask of its own.
+          x = dropout(x, { keep: 1 - layer.rate, key: [...key, i] });
+          break;
+        case 'softmax':
+          break;
+      }
+    }
+    return x;
+  }
+
+  #normalise(
+    layer: Extract<Layer, { kind: 'batchnorm' }>,
+    x: tf.Tensor4D,
+    activation: 'linear' | 'relu',
+    see: (name: string, statistics: BatchStatistics, count: number) => void,
+  ): tf.Tensor {
+    const part = (name: string) => this.#tensors.get(`${layer.name}.${name}`) as tf.Tensor1D;
+    const { epsilon } = layer;
+    const scaled = { scale: part('scale'), offset: part('offset'), epsilon };
+    if (this.#options.freezeStatistics) {
+      const y = batchNorm(x, { ...scaled, mean: part('mean'), variance: part('variance') });
+      return activation === 'relu' ? relu(y) : y;
+    }
+    const { y, ...statistics } = batchNormTraining(x, { ...scaled, activation });
+    see(layer.name, statistics, x.size / layer.channels);
+    return y;
+  }
+
+  #accumulate(found: Record<string, tf.Tensor>, share: number): void {
+    const byVariable = new Map([...this.parameters].map(([name, variable]) => [variable.name, name]));
+    for (const [own, gradient] of Object.entries(found)) {
+      const name = byVariable.get(own)!;
+      const before = this.#gradients.get(name);
+      if (!before && share === 1) {
+        this.#gradients.set(name, gradient);
+        continue;
+      }
+      const sum = tf.tidy(() => {
+        const part = tf.mul(gradient, share);
+        return before ? tf.add(before, part) : part;
+      });
+      gradient.dispose();
+      before?.dispose();
+      this.#gradients.set(name, sum);
+    }
+  }
+
+  /** Running statistics go a step towards a portion's. */
+  #follow({ name, count, ...batch }: Seen): void {
+    const [mean, variance] = ['mean', 'variance'].map((part) => this.statistics.get(`${name}.${part}`)!);
+    const next = updateRunning({ mean: mean!, variance: variance! }, batch, this.#options.momentum ?? 0.1, count);
+    mean!.assign(next.mean);
+    variance!.assign(next.variance);
+    next.mean.dispose();
+    next.variance.dispose();
+  }
+}
+
+/** A layer's canonical tensors with the shapes that it is computed with. */
+function shapesOf(layer: Layer): { name: string; shape: number[] }[] {
+  return tensorNames(layer).map((name) => {
+    const part = name.slice(layer.name.length + 1);
+    if (layer.kind === 'conv') return { name, shape: part === 'weight' ? [layer.kernel, layer.kernel, layer.in, layer.out] : [layer.out] };
+    if (layer.kind === 'dense') return { name, shape: part === 'weight' ? [layer.in, layer.out] : [layer.out] };
+    return { name, shape: [(layer as Extract<Layer, { kind: 'batchnorm' }>).channels] };
+  });
+}
+
+/** A variable that alone holds a tensor's values. */
+function owned(tensor: tf.Tensor): tf.Variable {
+  const variable = tf.variable(tensor);
+  tensor.dispose();
+  return variable;
+}
+
+/** Rows [N, classes] whose largest score is the label's. */
+export function countCorrect(scores: Float32Array, labels: Int32Array): number {
+  const classes = scores.length / labels.length;
+  let correct = 0;
+  labels.forEach((label, row) => {
+    const own = scores.subarray(row * classes, (row + 1) * classes);
+    let best = 0;
+    for (let c = 1; c < classes; c++) if (own[c]! > own[best]!) best = c;
+    if (best === label) correct++;
+  });
+  return correct;
+}
