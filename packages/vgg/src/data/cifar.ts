@@ -34,9 +34,7 @@ const KINDS: readonly Kind[] = [
   { classes: CIFAR100, head: 2 },
 ];
 
-/** Names of CIFAR's training files, and of all. */
-export const TRAINING_FILE = /^(data_batch_\d+|train)\.bin$/;
-export const isCifarName = (name: string): boolean => /\.bin$/i.test(name);
+const isCifarName = (name: string): boolean => /\.bin$/i.test(name);
 
 /** What kind of CIFAR file this is by its size and first labels; undefined for none. */
 export async function cifarKind(source: Source, options: ReadOptions = {}): Promise<Kind | undefined> {
