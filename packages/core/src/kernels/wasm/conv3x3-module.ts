@@ -23,7 +23,7 @@ export type ItemKernelName = (typeof ITEM_KERNELS)[number];
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
 export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, ItemKernel> {
   writeConstants(at: number): void;
-  packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
+  packFilter(filter: number, output: number, inChannels: number, outChannels: number, flipped: number): void;
   rowBytes(layer: number): number;
   windowBytes(): number;
   stripBytes(layer: number, rows: number): number;

@@ -1,6 +1,7 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { DataId } from '@tensorflow/tfjs-core';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
+import { inputGradient } from './conv3x3-gradients.js';
 import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
 import { type KernelArguments, overrideKernels } from './override.js';
@@ -71,9 +72,13 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     const call = engine.accept(args as unknown as ConvArguments);
     return call && engine.run(call);
   };
+  const serveGradient = (args: KernelArguments) => {
+    const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
+    return call && engine.run(call);
+  };
   let restore: () => void;
   try {
-    restore = overrideKernels(KERNELS.map((name) => ({ name, serve })));
+    restore = overrideKernels([...KERNELS.map((name) => ({ name, serve })), { name: 'Conv2DBackpropInput', serve: serveGradient }]);
   } catch (error) {
     engine.dispose();
     throw error;

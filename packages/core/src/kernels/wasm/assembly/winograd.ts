@@ -11,7 +11,7 @@
 // The point stride is padded by 64 bytes: 64 store streams must not share one set of the first cache.
 
 import { CHUNK, multiplyPanel, multiplyPanelPair, TILE_STRIDE } from './gemm';
-import { floorOf, Layer, max, min, padded } from './layer';
+import { copyMasked, floorOf, Layer, max, min, padded } from './layer';
 import { input4, input6, output4, output6 } from './transforms';
 
 const PAD: usize = 64;
@@ -192,7 +192,7 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
   let pixel = <usize>layer.inChannels * 4;
   let line = <usize>layer.width * pixel;
   let source = layer.input + <usize>(image * layer.height + top) * line + <usize>left * pixel;
-  if (top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
+  if (layer.mask || top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
     const patch = work + MIDDLE_BYTES + EDGE_BYTES;
     fillPatch(layer, patch, source, top, left, rows, columns);
     source = patch;
@@ -229,12 +229,17 @@ function fillPatch(layer: Layer, patch: usize, source: usize, top: i32, left: i3
   const endRow = min(rows, layer.height - top);
   const first = max(0, -left);
   const end = min(columns, layer.width - left);
-  memory.fill(patch, 0, <usize>rows * channels * 8);
+  if (firstRow > 0 || endRow < rows || first > 0 || end < columns || channels != pixel) memory.fill(patch, 0, <usize>rows * channels * 8);
   if (end <= first) return;
   for (let row = firstRow; row < endRow; row++) {
     const s = source + <usize>(row * layer.width) * pixel;
     const d = patch + <usize>(row * 8) * channels;
-    if (channels == pixel) memory.copy(d + <usize>first * pixel, s + <usize>first * pixel, <usize>(end - first) * pixel);
+    if (layer.mask) {
+      const mask = s - layer.input + layer.mask;
+      for (let column = first; column < end; column++) {
+        copyMasked(d + <usize>column * channels, s + <usize>column * pixel, mask + <usize>column * pixel, layer.inChannels);
+      }
+    } else if (channels == pixel) memory.copy(d + <usize>first * pixel, s + <usize>first * pixel, <usize>(end - first) * pixel);
     else for (let column = first; column < end; column++) memory.copy(d + <usize>column * channels, s + <usize>column * pixel, pixel);
   }
 }
