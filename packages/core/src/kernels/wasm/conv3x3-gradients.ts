@@ -1,5 +1,6 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { ConvCall } from './conv3x3-engine.js';
+import type { FilterGradientCall } from './filter-gradient-3x3.js';
 import type { KernelArguments } from './override.js';
 
 type Shape = [number, number, number, number];
@@ -57,4 +58,13 @@ export function forwardOf(
   if (info.strideHeight !== 1 || info.strideWidth !== 1 || [...info.inShape, ...info.outShape].some((size) => size < 1)) return undefined;
   const isOutput = ({ shape }: TensorInfo) => shape.length === 4 && shape.every((size, i) => size === info.outShape[i]);
   return isOutput(dy) && (!y || isOutput(y)) ? info : undefined;
+}
+
+/** The gradient of a 3x3 convolution's filter; undefined where it is not one of ours. */
+export function filterGradientOf({ inputs, attrs }: KernelArguments): FilterGradientCall | undefined {
+  const { x, dy, y } = inputs as Record<'x' | 'dy' | 'y', TensorInfo | undefined>;
+  const attributes = attrs as unknown as GradientAttributes;
+  if (!x || !dy || !attributes.filterShape || x.dtype !== 'float32') return undefined;
+  const info = forwardOf(x.shape as Shape, attributes.filterShape, dy, y, attributes);
+  return info && { x, dy, mask: y, info };
 }

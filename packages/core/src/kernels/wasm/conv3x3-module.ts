@@ -16,6 +16,8 @@ export const ITEM_KERNELS = [
   'transformInputItem',
   'multiplyItem',
   'transformFilterItem',
+  'transformGradientItem',
+  'filterGradientItem',
   ...LAYER_ITEM_KERNELS,
 ] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
@@ -29,6 +31,8 @@ export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, Ite
   stripBytes(layer: number, rows: number): number;
   panelBytes(layer: number, tiles: number, panels: number): number;
   inputBytes(layer: number, tiles: number): number;
+  gradientBytes(job: number, tiles: number): number;
+  filterGradientBytes(job: number): number;
   multiplyPanel(a: number, b: number, c: number, rows: number, chunks: number, last: number, chunkStride: number): void;
 }
 

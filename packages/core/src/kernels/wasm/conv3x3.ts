@@ -1,10 +1,12 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { DataId } from '@tensorflow/tfjs-core';
+import { type DataId, getKernel } from '@tensorflow/tfjs-core';
+import { FILTER_GRADIENT, INPUT_GRADIENT } from '../names.js';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
-import { inputGradient } from './conv3x3-gradients.js';
+import { filterGradientOf, inputGradient } from './conv3x3-gradients.js';
 import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
-import { type KernelArguments, overrideKernels } from './override.js';
+import { FilterGradient3x3 } from './filter-gradient-3x3.js';
+import { type KernelArguments, type Override, overrideKernels, registerOwn } from './override.js';
 import type { WasmRuntime } from './runtime.js';
 import { type PoolKernel, ThreadPool } from './threads/pool.js';
 
@@ -72,17 +74,33 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     const call = engine.accept(args as unknown as ConvArguments);
     return call && engine.run(call);
   };
-  const serveGradient = (args: KernelArguments) => {
-    const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
-    return call && engine.run(call);
-  };
+  const filterGradients = new FilterGradient3x3(runtime, kernels, pool, items);
+  const gradients: Override[] = [
+    {
+      name: 'Conv2DBackpropInput',
+      serve: (args) => {
+        const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
+        return call && engine.run(call);
+      },
+    },
+    {
+      name: 'Conv2DBackpropFilter',
+      serve: (args) => {
+        const call = engine.serves(args.backend) ? filterGradientOf(args) : undefined;
+        return call && filterGradients.run(call);
+      },
+    },
+  ];
   let restore: () => void;
   try {
-    restore = overrideKernels([...KERNELS.map((name) => ({ name, serve })), { name: 'Conv2DBackpropInput', serve: serveGradient }]);
+    // tfjs has no filter gradient on wasm of its own; where nobody has filled it in, ours is there under its own name alone.
+    const known = gradients.filter(({ name }) => name !== 'Conv2DBackpropFilter' || getKernel(name, 'wasm'));
+    restore = overrideKernels([...KERNELS.map((name) => ({ name, serve })), ...known]);
   } catch (error) {
     engine.dispose();
     throw error;
   }
+  const unregister = registerOwn([INPUT_GRADIENT, FILTER_GRADIENT].map((name, i) => ({ name, serve: gradients[i].serve })));
 
   const { backend } = runtime;
   const { disposeData, dispose } = backend;
@@ -95,9 +113,11 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     if (!installed.delete(backend)) return;
     // What someone has put before ours still calls them; they fall back to tfjs's then, see `accept`.
     restore();
+    unregister();
     backend.disposeData = disposeData;
     backend.dispose = dispose;
     engine.dispose();
+    filterGradients.dispose();
   };
   backend.dispose = () => {
     uninstall();

@@ -2,6 +2,7 @@
 
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
+export { filterGradientBytes, filterGradientItem, gradientBytes, transformGradientItem } from './filter-gradient';
 export { multiplyPanel } from './gemm';
 export { convolveRowsItem, convolveStripItem, convolveWindowsItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export {
