@@ -10,3 +10,9 @@ export const L2_POOL = 'VggL2Pool';
  */
 export const INPUT_GRADIENT = 'VggConv2dInputGradient';
 export const FILTER_GRADIENT = 'VggConv2dFilterGradient';
+
+/** Where registered, `dy` and 0 where `y` is not positive. */
+export const RELU_GRADIENT = 'VggReluGradient';
+
+/** Where registered, the sums of `dy` over all but its last axis, without the places where `y`, if there is one, is not positive. */
+export const CHANNEL_SUMS = 'VggChannelSums';

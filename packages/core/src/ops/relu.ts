@@ -1,5 +1,6 @@
-import { mul, step, type Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { differentiable, kernel } from './differentiable.js';
+import { reluGradient } from './masked-gradient.js';
 import { checkBinding } from './shapes.js';
 
 /** `max(x, 0)`, any shape; its gradient at 0 is 0. */
@@ -12,6 +13,6 @@ export function relu<T extends Tensor>(x: T): T {
       save([y]);
       return y;
     },
-    gradient: (dy, [y]) => ({ x: () => mul(dy, step(y)) }),
+    gradient: (dy, [y]) => ({ x: () => reluGradient(dy, y) }),
   }) as T;
 }

@@ -123,8 +123,7 @@ export class Conv3x3Engine {
   accept({ inputs, attrs, backend }: ConvArguments): ConvCall | undefined {
     const { x, filter, bias, preluActivationWeights } = inputs;
     const activation = attrs.activation ?? 'linear';
-    if (!this.serves(backend) || preluActivationWeights || (activation !== 'linear' && activation !== 'relu'))
-      return undefined;
+    if (!this.serves(backend) || preluActivationWeights || (activation !== 'linear' && activation !== 'relu')) return undefined;
     if (filter.shape[0] !== 3 || filter.shape[1] !== 3 || x.shape.length !== 4 || x.shape[3] !== filter.shape[2]) return undefined;
     if (x.dtype !== 'float32' || filter.dtype !== 'float32' || attrs.dataFormat === 'NCHW') return undefined;
     const { strides, dilations, pad, dimRoundingMode } = attrs;

@@ -8,6 +8,8 @@ export const LAYER_ITEM_KERNELS = [
   'poolRowsItem',
   'responsePixelsItem',
   'scalePixelsItem',
+  'maskPixelsItem',
+  'sumPixelsItem',
 ] as const;
 export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
 

@@ -1,10 +1,9 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { getKernel, type KernelConfig, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
-import { VggError } from '@vgg/errors';
-import { L2_POOL } from '../names.js';
+import { CHANNEL_SUMS, L2_POOL, RELU_GRADIENT } from '../names.js';
 import { type LayerModule, LayerRunner } from './layer-runner.js';
+import { channelSums, reluGradient } from './masked.js';
 import { batchNormalisation, localResponse } from './normalisations.js';
-import { type KernelArguments, overrideKernels } from './override.js';
+import { overrideKernels, registerOwn } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
@@ -45,9 +44,11 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     { name: 'LRN', serve: (args) => localResponse(runner, args) },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
   ]);
-  const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(runner, args) };
-  if (getKernel(L2_POOL, 'wasm')) unregisterKernel(L2_POOL, 'wasm');
-  registerKernel(root);
+  const unregister = registerOwn([
+    { name: L2_POOL, serve: (args) => pool(runner, 'l2', args) },
+    { name: RELU_GRADIENT, serve: (args) => reluGradient(runner, args) },
+    { name: CHANNEL_SUMS, serve: (args) => channelSums(runner, args) },
+  ]);
 
   const { dispose } = backend;
   const layers: Layers = {
@@ -55,7 +56,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     uninstall() {
       if (!installed.delete(backend)) return;
       restore();
-      if (getKernel(L2_POOL, 'wasm') === root) unregisterKernel(L2_POOL, 'wasm');
+      unregister();
       backend.dispose = dispose;
       runner.workspace.dispose();
     },
@@ -66,11 +67,4 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
   };
   installed.set(backend, layers);
   return layers;
-}
-
-/** There is no kernel of tfjs to fall back to: the operation asks for windows that ours takes. */
-function rootPool(runner: LayerRunner, args: KernelArguments): TensorInfo {
-  const result = pool(runner, 'l2', args);
-  if (result) return result;
-  throw new VggError('VGG_SHAPE', `${L2_POOL}: expected float32 maps [N, H, W, C] and windows that each lie on the map at least in part`);
 }

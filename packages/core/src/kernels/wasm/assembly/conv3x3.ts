@@ -13,6 +13,7 @@ export {
   settleBlocksItem,
   streamBlockItem,
 } from './layer-jobs';
+export { maskPixelsItem, sumPixelsItem } from './masked';
 export { responseBytes, writeFactors } from './normalise';
 export { productBytes } from './product';
 export { writeConstants } from './transforms';
