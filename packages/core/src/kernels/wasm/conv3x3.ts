@@ -37,7 +37,8 @@ export interface Conv3x3 {
   uninstall(): void;
 }
 
-const COVERAGE = 'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu';
+const COVERAGE =
+  'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu, and their gradients';
 
 const KERNELS = ['Conv2D', 'FusedConv2D'];
 
@@ -74,7 +75,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     const call = engine.accept(args as unknown as ConvArguments);
     return call && engine.run(call);
   };
-  const filterGradients = new FilterGradient3x3(runtime, kernels, pool, items);
+  let filterGradients: FilterGradient3x3 | undefined;
   const gradients: Override[] = [
     {
       name: 'Conv2DBackpropInput',
@@ -87,16 +88,18 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
       name: 'Conv2DBackpropFilter',
       serve: (args) => {
         const call = engine.serves(args.backend) ? filterGradientOf(args) : undefined;
-        return call && filterGradients.run(call);
+        return call && filterGradients?.run(call);
       },
     },
   ];
   let restore: () => void;
   try {
-    // tfjs has no filter gradient on wasm of its own; where nobody has filled it in, ours is there under its own name alone.
+    filterGradients = new FilterGradient3x3(runtime, kernels, pool, items);
+    // tfjs has no filter gradient on wasm; where nobody has filled it in, ours is there under its own name alone.
     const known = gradients.filter(({ name }) => name !== 'Conv2DBackpropFilter' || getKernel(name, 'wasm'));
     restore = overrideKernels([...KERNELS.map((name) => ({ name, serve })), ...known]);
   } catch (error) {
+    filterGradients?.dispose();
     engine.dispose();
     throw error;
   }
@@ -117,7 +120,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     backend.disposeData = disposeData;
     backend.dispose = dispose;
     engine.dispose();
-    filterGradients.dispose();
+    filterGradients?.dispose();
   };
   backend.dispose = () => {
     uninstall();

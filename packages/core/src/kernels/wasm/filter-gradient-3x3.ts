@@ -28,6 +28,8 @@ const FIELDS_BYTES = 192;
  */
 export class FilterGradient3x3 {
   private readonly workspace: Workspace;
+  /** The fields, then the constants. */
+  private readonly block: number;
 
   constructor(
     private readonly runtime: WasmRuntime,
@@ -36,6 +38,12 @@ export class FilterGradient3x3 {
     private readonly items: Record<ItemKernelName, PoolKernel>,
   ) {
     this.workspace = new Workspace(runtime);
+    this.block = runtime.malloc(FIELDS_BYTES + CONSTANTS_BYTES + 64);
+    kernels.writeConstants(this.constants);
+  }
+
+  private get constants(): number {
+    return aligned(this.block) + FIELDS_BYTES;
   }
 
   /**
@@ -58,7 +66,7 @@ export class FilterGradient3x3 {
       output: 0,
       filter: 0,
       bias: 0,
-      constants: 0,
+      constants: this.constants,
       batch: info.batchSize,
       height: info.inHeight,
       width: info.inWidth,
@@ -103,15 +111,13 @@ export class FilterGradient3x3 {
     const { kernels, pool, items, workspace } = this;
     const describe = (at: number) => workspace.write(at, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
     // The sizes of the private memory depend on the fields, which must lie in the heap for that.
-    const job = workspace.scratch(FIELDS_BYTES + CONSTANTS_BYTES);
+    const job = aligned(this.block);
     describe(job);
     const tiles = Math.min(strip, rows) * perRow;
     const stride = aligned(kernels.filterGradientBytes(job) >>> 0);
     const [input, gradient] = [kernels.inputBytes(job, tiles), kernels.gradientBytes(job, tiles)].map((bytes) => aligned(bytes >>> 0));
     const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
     try {
-      fields.constants = job + FIELDS_BYTES;
-      kernels.writeConstants(fields.constants);
       fields.strip = aligned(pointer);
       fields.transformed = fields.strip + input;
       const task = { job, work: fields.transformed + gradient, stride, threads };
@@ -130,6 +136,6 @@ export class FilterGradient3x3 {
   }
 
   dispose(): void {
-    this.workspace.dispose();
+    this.runtime.free(this.block);
   }
 }
