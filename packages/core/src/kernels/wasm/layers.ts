@@ -1,9 +1,10 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { CHANNEL_SUMS, L2_POOL, RELU_GRADIENT } from '../names.js';
 import { type LayerModule, LayerRunner } from './layer-runner.js';
 import { channelSums, reluGradient } from './masked.js';
 import { batchNormalisation, localResponse } from './normalisations.js';
-import { overrideKernels, registerOwn } from './override.js';
+import { type KernelArguments, overrideKernels, registerOwn } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
@@ -18,7 +19,7 @@ export interface Layers {
 
 const COVERAGE =
   'BatchMatMul and _FusedMatMul; Conv2D and FusedConv2D without padding, of any window and stride; MaxPool and AvgPool; ' +
-  'LRN with beta 1/2, 3/4 or 1; FusedBatchNorm: float32, NHWC';
+  'LRN with beta 1/2, 3/4 or 1; FusedBatchNorm: float32, NHWC; Identity without a copy';
 
 const installed = new WeakMap<BackendWasm, Layers>();
 
@@ -42,6 +43,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     { name: 'MaxPool', serve: (args) => pool(runner, 'max', args) },
     { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
     { name: 'LRN', serve: (args) => localResponse(runner, args) },
+    { name: 'Identity', serve: (args) => share(runtime, args), silent: true },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
   ]);
   const unregister = registerOwn([
@@ -67,4 +69,15 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
   };
   installed.set(backend, layers);
   return layers;
+}
+
+/**
+ * tfjs copies the data of a clone on wasm, though not on its other backends. The tape keeps clones of what gradients need: with copies a
+ * training step would take twice the memory, and the turned filter that is kept for a filter's data would be made anew in every step.
+ */
+function share({ backend }: WasmRuntime, { inputs, backend: caller }: KernelArguments): TensorInfo | undefined {
+  const { x } = inputs as { x: TensorInfo };
+  if (caller !== backend || x.dtype === 'string') return undefined;
+  backend.incRef(x.dataId);
+  return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
 }

@@ -8,6 +8,8 @@ export type KernelArguments = Parameters<KernelFunc>[0];
 /** Computes the result where it can, in the place of tfjs's kernel of this name, which serves the rest. */
 export interface Override {
   name: string;
+  /** Not worth a word in a profile. */
+  silent?: boolean;
   serve(args: KernelArguments): TensorInfo | undefined;
 }
 
@@ -25,7 +27,7 @@ export function overrideKernels(overrides: readonly Override[]): () => void {
       `wasm: expected tfjs's ${name} on the wasm backend and it is not registered; import the backend first`,
     );
   });
-  const ours = overrides.map(({ name, serve }, i): KernelConfig => {
+  const ours = overrides.map(({ name, serve, silent }, i): KernelConfig => {
     const { kernelFunc } = stock[i];
     // A set-up function has run with the backend's own initialisation.
     return {
@@ -33,7 +35,7 @@ export function overrideKernels(overrides: readonly Override[]): () => void {
       kernelFunc: (args) => {
         const result = serve(args);
         // The kernel that was there before may be one of ours too, and says so itself.
-        if (result) served(name);
+        if (result && !silent) served(name);
         return result ?? kernelFunc(args);
       },
     };
