@@ -79,7 +79,7 @@ export type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 /** Those of the class Filter in assembly/jobs.ts. */
 const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels', 'flipped'] as const;
 export const CONSTANTS_BYTES = 64;
-const FILTER_WORK_BYTES = 1792;
+const FILTER_WORK_BYTES = 9856;
 /** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
 const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Holes that are looked at for a place behind them. */

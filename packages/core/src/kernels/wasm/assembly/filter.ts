@@ -3,12 +3,17 @@
 import { min, padded } from './layer';
 import { transpose } from './panels';
 
+/** The nine taps of four input channels and a panel. */
+const TAPS_BYTES: usize = 1152;
+/** What `transformPair` needs. */
+const MIDDLE_BYTES: usize = 512;
+
 /**
  * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone): U = G g G^T in float64, rounded once.
  * Output: [block of panels][point][panel][padded channel][8], zeros where there is no channel.
  * `flipped`: the filter of the gradient of the input, turned by 180 degrees and with its channels exchanged; the source is
  * [3][3][outChannels][inChannels] then.
- * `work`: 1792 bytes, 64-byte aligned. Only the panels `from` to `to` (exclusive) are made.
+ * `work`: 9856 bytes, 64-byte aligned. Only the panels `from` to `to` (exclusive) are made.
  */
 export function transformFilter(
   filter: usize,
@@ -28,16 +33,26 @@ export function transformFilter(
     const block = panel - (panel % blockPanels);
     const stride = <usize>min(blockPanels, panels - block) * panelBytes;
     const first = output + <usize>(block * points) * panelBytes + <usize>(panel - block) * panelBytes;
+    const points4 = work + TAPS_BYTES + MIDDLE_BYTES;
     for (let channel = 0; channel < padded(inChannels); channel += 4) {
       if (flipped) gatherFlipped(filter, work, inChannels, outChannels, channel, panel);
       else gather(filter, work, inChannels, outChannels, channel, panel);
       for (let i: usize = 0; i < 4; i++) {
-        const target = first + (<usize>channel + i) * 32;
         for (let pair: usize = 0; pair < 32; pair += 8) {
-          transformPair(work + i * 288 + pair, work + 1152, target + pair, stride, points == 36);
+          transformPair(work + i * 288 + pair, work + TAPS_BYTES, points4 + i * 32 + pair, 128, points == 36);
         }
       }
+      spread(points4, first + <usize>channel * 32, stride, points);
     }
+  }
+}
+
+/** To their places, which share a few sets of the caches: each line is written once and whole. */
+function spread(source: usize, target: usize, stride: usize, points: i32): void {
+  for (let point = 0; point < points; point++) {
+    for (let at: usize = 0; at < 128; at += 16) v128.store(target + at, v128.load(source + at));
+    source += 128;
+    target += stride;
   }
 }
 

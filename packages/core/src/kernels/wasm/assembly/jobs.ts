@@ -54,7 +54,7 @@ export class Filter {
   flipped: i32;
 }
 
-/** One panel of a filter. `work`: 1792 bytes. */
+/** One panel of a filter. `work`: 9856 bytes. */
 export function transformFilterItem(filter: Filter, work: usize, item: i32): void {
   transformFilter(
     filter.input,
