@@ -45,7 +45,7 @@ export function inputGradient({ inputs, attrs }: KernelArguments): ConvCall | un
 }
 
 /** The forward convolution that a gradient belongs to; undefined where it is not 3x3 of stride 1, or its tensors are not ours to read. */
-export function forwardOf(
+function forwardOf(
   inputShape: Shape,
   filterShape: Shape,
   dy: TensorInfo,
