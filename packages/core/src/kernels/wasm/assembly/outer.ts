@@ -36,6 +36,8 @@ function store2(c: usize, low: v128, high: v128): void {
   v128.store(c, high, 16);
 }
 
+// @ts-ignore: decorator
+@inline
 function outer6(a: usize, b: usize, c: usize, end: usize): void {
   const zero = f32x4.splat(0);
   let c00 = zero, c01 = zero;
@@ -75,6 +77,8 @@ function outer6(a: usize, b: usize, c: usize, end: usize): void {
   store2(c + 160, c50, c51);
 }
 
+// @ts-ignore: decorator
+@inline
 function outer5(a: usize, b: usize, c: usize, end: usize): void {
   const zero = f32x4.splat(0);
   let c00 = zero, c01 = zero;
@@ -109,6 +113,8 @@ function outer5(a: usize, b: usize, c: usize, end: usize): void {
   store2(c + 128, c40, c41);
 }
 
+// @ts-ignore: decorator
+@inline
 function outer4(a: usize, b: usize, c: usize, end: usize): void {
   const zero = f32x4.splat(0);
   let c00 = zero, c01 = zero;
