@@ -16,7 +16,7 @@ import { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.js';
 import { batchNormTraining } from '../packages/core/src/ops/batch-norm-training.js';
 import { softmaxCrossEntropy } from '../packages/core/src/ops/cross-entropy.js';
 import { dropout } from '../packages/core/src/ops/dropout.js';
-import { reluGradient } from '../packages/core/src/ops/relu-gradient.js';
+import { reluGradient } from '../packages/core/src/ops/masked-gradient.js';
 import { median } from './support/median.js';
 
 const OWN = [

@@ -6,6 +6,7 @@ export const L2_POOL = 'VggL2Pool';
 
 /** Where registered, a `FusedConv2D` with a max pool of 2 x 2 and stride 2 behind it, which leaves out an odd last row and column. */
 export const CONV_MAX_POOL = 'VggFusedConv2DMaxPool';
+
 /** Where registered, `dy` where `y` is above 0, else 0: inputs `y`, `dy`. */
 export const RELU_GRADIENT = 'VggReluGradient';
 
@@ -26,6 +27,7 @@ export const SOFTMAX_CROSS_ENTROPY = 'VggSoftmaxCrossEntropy';
 
 /** The same with a probability of its own for each class. */
 export const SIGMOID_CROSS_ENTROPY = 'VggSigmoidCrossEntropy';
+
 /**
  * Where registered, steps of optimisers that change their parameters in place, and a sum of squares that does not depend on the number of
  * threads.
@@ -33,3 +35,13 @@ export const SIGMOID_CROSS_ENTROPY = 'VggSigmoidCrossEntropy';
 export const SGD_STEP = 'VggSgdStep';
 export const ADAM_STEP = 'VggAdamStep';
 export const SUM_SQUARES = 'VggSumSquares';
+
+/**
+ * Where registered, the gradients of a 3x3 convolution of stride 1: as tfjs's `Conv2DBackpropInput` and `Conv2DBackpropFilter`, and with a
+ * further input `y`, the convolution's result behind a ReLU: `dy` counts as 0 where `y` is not positive.
+ */
+export const INPUT_GRADIENT = 'VggConv2dInputGradient';
+export const FILTER_GRADIENT = 'VggConv2dFilterGradient';
+
+/** Where registered, the sums of `dy` over all but its last axis, without the places where `y`, if there is one, is not positive. */
+export const CHANNEL_SUMS = 'VggChannelSums';

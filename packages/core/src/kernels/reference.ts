@@ -56,6 +56,40 @@ export function referenceConv2d(x: Volume, w: Volume, b: ArrayLike<number> | nul
   return { data, shape: [batch, outHeight, outWidth, outputs] };
 }
 
+/**
+ * From the gradient `dy` of `referenceConv2d`'s result, those of its input and its filter, for padding zero or valid:
+ * `dx[n, y, z, c] = sum of dy[n, i, j, k] . w[r, s, c, k]` and `dw[r, s, c, k] = sum of dy[n, i, j, k] . x[n, y, z, c]` over all that
+ * go together, `y = i + r - top` and `z = j + s - left`.
+ */
+export function referenceConv2dGradients(x: Volume, w: Volume, dy: Volume, padding: 'zero' | 'valid'): Record<'x' | 'w', Result> {
+  const [, height, width, inputs] = x.shape;
+  const [kernelY, kernelX, , outputs] = w.shape;
+  const [batch, outHeight, outWidth] = dy.shape;
+  const top = padding === 'valid' ? 0 : (kernelY - 1) >> 1;
+  const left = padding === 'valid' ? 0 : (kernelX - 1) >> 1;
+  const dx = new Float64Array(x.data.length);
+  const dw = new Float64Array(w.data.length);
+  for (let n = 0; n < batch; n++)
+    for (let i = 0; i < outHeight; i++)
+      for (let j = 0; j < outWidth; j++)
+        for (let r = 0; r < kernelY; r++)
+          for (let s = 0; s < kernelX; s++) {
+            const y = inside(i + r - top, height);
+            const z = inside(j + s - left, width);
+            if (y < 0 || z < 0) continue;
+            for (let c = 0; c < inputs; c++) {
+              const from = ((n * height + y) * width + z) * inputs + c;
+              const tap = ((r * kernelX + s) * inputs + c) * outputs;
+              for (let k = 0; k < outputs; k++) {
+                const g = dy.data[((n * outHeight + i) * outWidth + j) * outputs + k];
+                dx[from] += g * w.data[tap + k];
+                dw[tap + k] += g * x.data[from];
+              }
+            }
+          }
+  return { x: { data: dx, shape: [...x.shape] }, w: { data: dw, shape: [...w.shape] } };
+}
+
 function inside(i: number, size: number): number {
   return i >= 0 && i < size ? i : -1;
 }

@@ -19,29 +19,37 @@ export const KERNELS: readonly KernelRow[] = [
     op: 'conv2d 3x3',
     forward: { ...stock('FusedConv2D'), wasm: 'vgg:conv3x3 (Winograd)' },
     gradient: {
-      webgpu: 'FusedConv2D, Conv2DBackpropFilter',
-      wasm: 'vgg:conv3x3 or FusedConv2D, vgg:filterGradient',
-      cpu: 'FusedConv2D, Conv2DBackpropFilter',
+      webgpu: 'FusedConv2D, Conv2DBackpropFilter, Sum',
+      wasm: 'vgg:conv3x3 (Winograd), vgg:filterGradient3x3 (Winograd), vgg:channelSums',
+      cpu: 'FusedConv2D, Conv2DBackpropFilter, Sum',
     },
   },
   {
     op: 'conv2d 3x3 with a max pool of 2x2 behind it',
     forward: { ...stock('FusedConv2D, MaxPool'), wasm: 'vgg:conv3x3 (Winograd)' },
     gradient: {
-      webgpu: 'vgg:maxPoolGrad (WGSL), FusedConv2D, Conv2DBackpropFilter',
-      wasm: 'vgg:maxPoolGradient, vgg:conv3x3 or FusedConv2D, vgg:filterGradient',
-      cpu: 'MaxPoolGrad, FusedConv2D, Conv2DBackpropFilter',
+      webgpu: 'vgg:maxPoolGrad (WGSL), FusedConv2D, Conv2DBackpropFilter, Sum',
+      wasm: 'vgg:maxPoolGradient, vgg:conv3x3 (Winograd), vgg:filterGradient, vgg:channelSums',
+      cpu: 'MaxPoolGrad, FusedConv2D, Conv2DBackpropFilter, Sum',
     },
   },
   {
-    op: 'conv2d without padding, not 3x3 of stride 1',
+    op: 'conv2d 1x1, or of a filter as large as the map',
     forward: { ...stock('FusedConv2D'), wasm: 'vgg:product' },
-    gradient: { ...stock('FusedConv2D, Conv2DBackpropFilter'), wasm: 'vgg:product or FusedConv2D, vgg:filterGradient' },
+    gradient: { ...stock('BatchMatMul, Sum'), wasm: 'vgg:product, vgg:channelSums' },
+  },
+  {
+    op: 'conv2d without padding, other',
+    forward: { ...stock('FusedConv2D'), wasm: 'vgg:product' },
+    gradient: {
+      ...stock('FusedConv2D, Conv2DBackpropFilter, Sum'),
+      wasm: 'vgg:product or FusedConv2D, vgg:filterGradient, vgg:channelSums',
+    },
   },
   {
     op: 'conv2d other',
     forward: stock('FusedConv2D'),
-    gradient: { ...stock('FusedConv2D, Conv2DBackpropFilter'), wasm: 'FusedConv2D, vgg:filterGradient' },
+    gradient: { ...stock('FusedConv2D, Conv2DBackpropFilter, Sum'), wasm: 'FusedConv2D, vgg:filterGradient, vgg:channelSums' },
   },
   {
     op: 'pool max',
@@ -62,7 +70,7 @@ export const KERNELS: readonly KernelRow[] = [
   {
     op: 'dense',
     forward: { ...stock('_FusedMatMul'), wasm: 'vgg:product' },
-    gradient: { ...stock('BatchMatMul'), wasm: 'vgg:product' },
+    gradient: { ...stock('BatchMatMul, Sum'), wasm: 'vgg:product, vgg:channelSums' },
   },
   {
     op: 'batchNorm',

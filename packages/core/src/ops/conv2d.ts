@@ -2,19 +2,20 @@ import {
   engine,
   getBackend,
   getKernel,
+  matMul,
   mirrorPad,
-  mul,
   pad,
+  reshape,
   reverse,
-  step,
-  sum,
   type Tensor,
+  type Tensor2D,
   type Tensor4D,
   transpose,
 } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
-import { CONV_MAX_POOL, ONE_OFF_CONVOLUTION } from '../kernels/names.js';
+import { CONV_MAX_POOL, FILTER_GRADIENT, INPUT_GRADIENT, ONE_OFF_CONVOLUTION } from '../kernels/names.js';
 import { differentiable, kernel } from './differentiable.js';
+import { biasGradient, reluGradient } from './masked-gradient.js';
 import { type PoolOptions, pool } from './pool.js';
 import { reflectGradient } from './reflect-gradient.js';
 import { checkBinding, checkShape, written } from './shapes.js';
@@ -48,11 +49,12 @@ export function conv2d(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, optio
       return y;
     },
     gradient: (dy: Tensor, [savedX, savedFilter, savedY]: Tensor[]) => {
-      const upstream = () => (relu ? mul(dy, step(savedY)) : dy) as Tensor4D;
+      const saved = { x: savedX as Tensor4D, filter: savedFilter as Tensor4D };
+      const outer: Outer = { dy: dy as Tensor4D, y: relu ? (savedY as Tensor4D) : undefined };
       return {
-        x: () => inputGradient(upstream(), savedFilter as Tensor4D, savedX.shape, padding, margins),
-        filter: () => filterGradient(savedX as Tensor4D, upstream(), filter.shape, padding, margins),
-        bias: () => sum(upstream(), [0, 1, 2]),
+        x: () => inputGradient(outer, saved.filter, saved.x.shape, padding, margins),
+        filter: () => filterGradient(saved.x, outer, filter.shape, padding, margins),
+        bias: () => biasGradient(dy, outer.y),
       };
     },
   };
@@ -135,14 +137,49 @@ function convolveOnce(x: Tensor4D, filter: Tensor4D, padding: 'same' | 'valid'):
   return convolve(x, filter, null, 'linear', padding, name);
 }
 
+/** The gradient of a convolution's result, and behind a ReLU that result. */
+interface Outer {
+  dy: Tensor4D;
+  y: Tensor4D | undefined;
+}
+
+function masked({ dy, y }: Outer): Tensor4D {
+  return (y ? reluGradient(dy, y) : dy) as Tensor4D;
+}
+
+/** Whether the backend has gradients of ours for a filter: they mask `dy` as they read it. */
+function hasOwnGradients([kernelY, kernelX]: number[]): boolean {
+  return kernelY === 3 && kernelX === 3 && getKernel(INPUT_GRADIENT, getBackend()) !== undefined;
+}
+
+/** Whether a convolution is a product of matrices: of pixels and a 1x1 filter, or of whole maps and a filter of their size. */
+function isProduct([kernelY, kernelX]: number[], [, height, width]: number[], padding: string): boolean {
+  return (kernelY === 1 && kernelX === 1) || (padding === 'valid' && kernelY === height && kernelX === width);
+}
+
+function asMatrix(x: Tensor, columns: number): Tensor2D {
+  return reshape(x, [-1, columns]) as Tensor2D;
+}
+
 /**
  * The gradient of the input is a convolution of `dy` with the filter turned by 180 degrees and its channels exchanged. The forward
  * kernel does it: tfjs's own `Conv2DBackpropInput` is ten times slower on wasm.
  */
-function inputGradient(dy: Tensor4D, filter: Tensor4D, shape: number[], padding: string, margins: [Margin, Margin]): Tensor4D {
-  const [kernelY, kernelX] = filter.shape;
-  const turned = transpose(reverse(filter, [0, 1]), [0, 1, 3, 2]) as Tensor4D;
+function inputGradient(outer: Outer, filter: Tensor4D, shape: Tensor4D['shape'], padding: string, margins: [Margin, Margin]): Tensor4D {
+  const [kernelY, kernelX, inputs, outputs] = filter.shape;
   const [[top, bottom], [left, right]] = margins;
+  if (isProduct(filter.shape, shape, padding)) {
+    return reshape(matMul(asMatrix(masked(outer), outputs), asMatrix(filter, outputs), false, true), shape) as Tensor4D;
+  }
+  if (hasOwnGradients(filter.shape)) {
+    const [batch, height, width] = shape;
+    const inputShape = padding === 'reflect' ? [batch, height + top + bottom, width + left + right, inputs] : shape;
+    const attributes = { ...ONE_STEP, pad: padding === 'zero' ? 'same' : 'valid', inputShape };
+    const seen = kernel(INPUT_GRADIENT, withoutNone({ ...outer, filter }), attributes) as Tensor4D;
+    return padding === 'reflect' ? reflectGradient(seen, shape, margins) : seen;
+  }
+  const dy = masked(outer);
+  const turned = transpose(reverse(filter, [0, 1]), [0, 1, 3, 2]) as Tensor4D;
   if (padding === 'zero' && top === bottom && left === right) return convolveOnce(dy, turned, 'same');
   if (padding === 'zero') {
     const widened = pad(dy, [[0, 0], [bottom, top], [right, left], [0, 0]]); // biome-ignore format: one axis a pair
@@ -152,10 +189,22 @@ function inputGradient(dy: Tensor4D, filter: Tensor4D, shape: number[], padding:
   return padding === 'valid' ? full : reflectGradient(full, shape, margins);
 }
 
-function filterGradient(x: Tensor4D, dy: Tensor4D, filterShape: number[], padding: string, margins: [Margin, Margin]): Tensor {
+function filterGradient(x: Tensor4D, outer: Outer, filterShape: number[], padding: string, margins: [Margin, Margin]): Tensor {
+  const outputs = filterShape[3];
+  if (isProduct(filterShape, x.shape, padding)) {
+    const left = asMatrix(x, filterShape[0] * filterShape[1] * filterShape[2]);
+    return reshape(matMul(left, asMatrix(masked(outer), outputs), true, false), filterShape);
+  }
   const seen = padding === 'reflect' ? mirrorPad(x, [[0, 0], margins[0], margins[1], [0, 0]], 'reflect') : x; // biome-ignore format: one axis a pair
-  const attributes = { strides: [1, 1], pad: padding === 'zero' ? 'same' : 'valid', dataFormat: 'NHWC', filterShape };
-  return kernel('Conv2DBackpropFilter', { x: seen, dy }, attributes);
+  const attributes = { ...ONE_STEP, pad: padding === 'zero' ? 'same' : 'valid', filterShape };
+  if (hasOwnGradients(filterShape)) return kernel(FILTER_GRADIENT, withoutNone({ ...outer, x: seen }), attributes);
+  return kernel('Conv2DBackpropFilter', { x: seen, dy: masked(outer) }, attributes);
+}
+
+const ONE_STEP = { strides: [1, 1], dataFormat: 'NHWC' };
+
+function withoutNone(inputs: Record<string, Tensor | undefined>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(inputs).filter(([, tensor]) => tensor)) as Record<string, Tensor>;
 }
 
 function checkReflection(x: Tensor4D, [[, bottom], [, right]]: [Margin, Margin]): void {

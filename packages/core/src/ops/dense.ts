@@ -1,6 +1,7 @@
-import { addN, concat, matMul, mul, relu as reluOf, reshape, slice, step, sum, type Tensor, type Tensor2D } from '@tensorflow/tfjs-core';
+import { addN, concat, matMul, relu as reluOf, reshape, slice, type Tensor, type Tensor2D } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { differentiable, kernel } from './differentiable.js';
+import { biasGradient, reluGradient } from './masked-gradient.js';
 import { checkBinding, checkShape } from './shapes.js';
 
 export interface DenseOptions {
@@ -33,13 +34,14 @@ export function dense(x: Tensor2D, weights: Tensor | readonly Tensor[], bias: Te
     },
     gradient: (dy, saved) => {
       const [savedX, ...rest] = saved as Tensor2D[];
-      const upstream = () => (relu ? mul(dy, step(rest[blocks.length])) : dy) as Tensor2D;
+      const y = relu ? rest[blocks.length] : undefined;
+      const upstream = () => (y ? reluGradient(dy, y) : dy) as Tensor2D;
       const gradients: Record<string, () => Tensor> = {
         x: () => {
           const parts = blocks.map((_, i) => matMul(upstream(), rest[i], false, true));
           return parts.length === 1 ? parts[0] : concat(parts, 1);
         },
-        bias: () => sum(upstream(), 0),
+        bias: () => biasGradient(dy, y),
       };
       blocks.forEach((block, i) => {
         gradients[`w${i}`] = () => matMul(part(savedX, starts[i], block.shape[0]), upstream(), true, false);

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { differentiable, kernel } from './differentiable.js';
-import { reluGradient } from './relu-gradient.js';
+import { reluGradient } from './masked-gradient.js';
 import { checkBinding } from './shapes.js';
 
 /** `max(x, 0)`, any shape; its gradient at 0 is 0. */

@@ -7,7 +7,7 @@ import { derivedSeed } from '../seed.js';
  * that was stopped goes on where it was.
  *
  * @throws VggError `VGG_OPTION` for a count, seed or epoch that is no whole number
- * @example epochOrder(5, { seed: 1, epoch: 0 }); // Int32Array [1, 4, 3, 2, 0]
+ * @example epochOrder(5, { seed: 1, epoch: 0 }); // Int32Array [3, 4, 1, 2, 0]
  */
 export function epochOrder(count: number, { seed, epoch }: { seed: number; epoch: number }): Int32Array {
   if (!(Number.isInteger(count) && count >= 0 && count < 2 ** 31 && Number.isSafeInteger(seed) && Number.isInteger(epoch) && epoch >= 0))

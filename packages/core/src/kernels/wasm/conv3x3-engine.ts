@@ -12,7 +12,11 @@ export interface ConvArguments {
   attrs: Conv2DAttrs & Partial<Pick<FusedConv2DAttrs, 'activation'>>;
   backend: unknown;
 }
-type ConvInfo = backend_util.Conv2DInfo;
+/** The sizes of a convolution; zeros lie above and left of the input. */
+export type ConvInfo = Pick<
+  backend_util.Conv2DInfo,
+  'batchSize' | 'inHeight' | 'inWidth' | 'inChannels' | 'outHeight' | 'outWidth' | 'outChannels' | 'outShape'
+> & { padInfo: { top: number; left: number } };
 /** A convolution that is ours. */
 export interface ConvCall {
   x: TensorInfo;
@@ -20,8 +24,12 @@ export interface ConvCall {
   bias: TensorInfo | undefined;
   relu: boolean;
   /** A max pool of 2 x 2 and stride 2 is computed with it. */
-  pool: boolean;
+  pool?: boolean;
   info: ConvInfo;
+  /** The filter is `[3, 3, outChannels, inChannels]`, and is read turned by 180 degrees: the gradient of an input is such a convolution. */
+  flipped?: boolean;
+  /** As the input, which counts as 0 where this is not positive. */
+  mask?: TensorInfo;
 }
 /** How threads work on one convolution. */
 interface Job {
@@ -36,7 +44,7 @@ interface Block {
 }
 
 /** The fields of assembly/layer.ts, in its order. */
-const LAYER_FIELDS = [
+export const LAYER_FIELDS = [
   'input',
   'output',
   'filter',
@@ -67,12 +75,14 @@ const LAYER_FIELDS = [
   'strip',
   'wide',
   'pool',
+  'flipped',
+  'mask',
 ] as const;
-type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
+export type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 /** Those of the class Filter in assembly/jobs.ts. */
-const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels'] as const;
-const CONSTANTS_BYTES = 64;
-const FILTER_WORK_BYTES = 896;
+const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels', 'flipped'] as const;
+export const CONSTANTS_BYTES = 64;
+const FILTER_WORK_BYTES = 9856;
 /** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
 const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Holes that are looked at for a place behind them. */
@@ -107,12 +117,16 @@ export class Conv3x3Engine {
     kernels.writeConstants(this.head);
   }
 
+  /** Whether it computes for this backend. */
+  serves(backend: unknown): boolean {
+    return !this.disposed && backend === this.runtime.backend;
+  }
+
   /** The convolution if it is one of ours, with the pool behind it if it computes with tiles. */
   accept({ inputs, attrs, backend }: ConvArguments, pool = false): ConvCall | undefined {
     const { x, filter, bias, preluActivationWeights } = inputs;
     const activation = attrs.activation ?? 'linear';
-    if (this.disposed || backend !== this.runtime.backend || preluActivationWeights || (activation !== 'linear' && activation !== 'relu'))
-      return undefined;
+    if (!this.serves(backend) || preluActivationWeights || (activation !== 'linear' && activation !== 'relu')) return undefined;
     if (filter.shape[0] !== 3 || filter.shape[1] !== 3 || x.shape.length !== 4 || x.shape[3] !== filter.shape[2]) return undefined;
     if (x.dtype !== 'float32' || filter.dtype !== 'float32' || attrs.dataFormat === 'NCHW') return undefined;
     const { strides, dilations, pad, dimRoundingMode } = attrs;
@@ -129,7 +143,7 @@ export class Conv3x3Engine {
    * Computes it into a new tensor.
    * @throws VggError `VGG_MEMORY` when the heap is full; what the call had taken is free again
    */
-  run({ x, filter, bias, relu, pool, info }: ConvCall): TensorInfo {
+  run({ x, filter, bias, relu, pool = false, info, flipped = false, mask }: ConvCall): TensorInfo {
     const { backend } = this.runtime;
     const form = filterForm(this.mode, info);
     const rows = cutSide(info.outHeight, form === 'fours');
@@ -168,6 +182,8 @@ export class Conv3x3Engine {
       strip: 0,
       wide: this.wide ? 1 : 0,
       pool: pool ? 1 : 0,
+      flipped: flipped ? 1 : 0,
+      mask: mask ? backend.getMemoryOffset(mask.dataId) : 0,
     };
     const layer = this.head + CONSTANTS_BYTES;
     this.describe(layer, fields, LAYER_FIELDS);
@@ -188,7 +204,7 @@ export class Conv3x3Engine {
     const output = this.makeOutput(pool ? pooledShape(info) : info.outShape);
     try {
       fields.output = backend.getMemoryOffset(output.dataId);
-      fields.filter = this.filterOf(filter, info, form);
+      fields.filter = this.filterOf(filter, info, form, flipped);
       this.withScratch(biasBytes + job.sharedBytes + threads * job.stride, (scratch) => {
         fields.bias = scratch;
         fields.strip = scratch + biasBytes;
@@ -301,19 +317,21 @@ export class Conv3x3Engine {
     return output;
   }
 
-  private filterOf(filter: TensorInfo, { inChannels, outChannels }: ConvInfo, form: FilterForm): number {
+  private filterOf(filter: TensorInfo, { inChannels, outChannels }: ConvInfo, form: FilterForm, flipped: boolean): number {
     const source = this.runtime.backend.getMemoryOffset(filter.dataId);
     if (form === 'none') return source;
     const kept = this.filters.get(filter.dataId);
-    const key = `${form} ${inChannels}x${outChannels}`;
+    const key = `${form} ${inChannels}x${outChannels}${flipped ? ' flipped' : ''}`;
     const known = kept?.get(key);
     if (known) return aligned(known.pointer);
     const bytes = filterBytes(form, inChannels, outChannels) + LINE;
     const block: Block = { pointer: this.lasting(bytes), bytes };
     try {
       const target = aligned(block.pointer);
-      if (form === 'panels') this.kernels.packFilter(source, target, inChannels, outChannels);
-      else this.transform({ input: source, output: target, inChannels, outChannels, points: POINTS[form], blockPanels: BLOCK_PANELS });
+      const turn = flipped ? 1 : 0;
+      const sizes = { input: source, output: target, inChannels, outChannels, flipped: turn };
+      if (form === 'panels') this.kernels.packFilter(source, target, inChannels, outChannels, turn);
+      else this.transform({ ...sizes, points: POINTS[form], blockPanels: BLOCK_PANELS });
       this.filterBytes += bytes;
       if (kept) kept.set(key, block);
       else this.filters.set(filter.dataId, new Map([[key, block]]));

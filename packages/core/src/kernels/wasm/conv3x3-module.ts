@@ -16,6 +16,8 @@ export const ITEM_KERNELS = [
   'transformInputItem',
   'multiplyItem',
   'transformFilterItem',
+  'transformGradientItem',
+  'filterGradientItem',
   ...LAYER_ITEM_KERNELS,
 ] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
@@ -23,12 +25,14 @@ export type ItemKernelName = (typeof ITEM_KERNELS)[number];
 /** What assembly/conv3x3.ts exports; pointers and counts are plain numbers. */
 export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, ItemKernel> {
   writeConstants(at: number): void;
-  packFilter(filter: number, output: number, inChannels: number, outChannels: number): void;
+  packFilter(filter: number, output: number, inChannels: number, outChannels: number, flipped: number): void;
   rowBytes(layer: number): number;
   windowBytes(): number;
   stripBytes(layer: number, rows: number): number;
   panelBytes(layer: number, tiles: number, panels: number): number;
   inputBytes(layer: number, tiles: number): number;
+  gradientBytes(job: number, tiles: number): number;
+  filterGradientBytes(job: number): number;
   multiplyPanel(a: number, b: number, c: number, rows: number, chunks: number, last: number, chunkStride: number): void;
 }
 

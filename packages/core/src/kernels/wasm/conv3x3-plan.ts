@@ -101,3 +101,18 @@ export function divideWindows(pixels: number, panels: number, threads: number): 
   // Whole groups of the 48 pixels that the kernel takes at once.
   return { pixelsPerItem: Math.ceil(pixels / ranges / 48) * 48, panelsPerItem };
 }
+
+/** Tiles that the gradient of a filter sums in one go, about. */
+const SUMMED_TILES = 128;
+
+/**
+ * Divides the gradient of a filter among threads. The strips are what the sums are made of, so they do not depend on the threads.
+ */
+export function divideFilterGradient(rows: number, tilesPerRow: number, inChannels: number, panels: number, threads: number): Panels {
+  const strips = Math.max(1, Math.min(rows, Math.round((rows * tilesPerRow) / SUMMED_TILES)));
+  const strip = Math.ceil(rows / strips);
+  const chunks = Math.ceil(inChannels / 64);
+  const few = threads === 1 ? 1 : 3 * threads;
+  const panelsPerItem = [8, 4, 2].find((each) => chunks * Math.ceil(panels / each) >= few) ?? 1;
+  return { by: 'panels', rows: strip, tilesPerItem: Math.ceil((strip * tilesPerRow) / (threads === 1 ? 1 : 4 * threads)), panelsPerItem };
+}

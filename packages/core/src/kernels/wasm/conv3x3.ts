@@ -1,10 +1,12 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { type DataId, getKernel, type KernelConfig, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
-import { CONV_MAX_POOL } from '../names.js';
+import { type DataId, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import { CONV_MAX_POOL, FILTER_GRADIENT, INPUT_GRADIENT } from '../names.js';
 import { Conv3x3Engine, type ConvArguments } from './conv3x3-engine.js';
+import { filterGradientOf, inputGradient } from './conv3x3-gradients.js';
 import type { MemoryMode } from './conv3x3-memory.js';
 import { type Conv3x3Build, type Conv3x3Exports, ITEM_KERNELS, type ItemKernelName, loadConv3x3 } from './conv3x3-module.js';
-import { type KernelArguments, overrideKernels } from './override.js';
+import { FilterGradient3x3 } from './filter-gradient-3x3.js';
+import { type KernelArguments, type Override, overrideKernels, registerOwn } from './override.js';
 import type { WasmRuntime } from './runtime.js';
 import { served } from './served.js';
 import { type PoolKernel, ThreadPool } from './threads/pool.js';
@@ -39,7 +41,7 @@ export interface Conv3x3 {
 }
 
 const COVERAGE =
-  'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu, with or without a 2x2 max pool behind it';
+  'Conv2D and FusedConv2D: 3x3, stride 1, dilation 1, any padding, NHWC float32, with or without bias, linear or relu, with or without a 2x2 max pool behind it, and their gradients';
 
 const KERNELS = ['Conv2D', 'FusedConv2D'];
 
@@ -76,21 +78,38 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     const call = engine.accept(args as unknown as ConvArguments);
     return call && engine.run(call);
   };
+  let filterGradients: FilterGradient3x3 | undefined;
+  const gradients: Override[] = [
+    {
+      name: 'Conv2DBackpropInput',
+      serve: (args) => {
+        const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
+        return call && engine.run(call);
+      },
+    },
+    {
+      name: 'Conv2DBackpropFilter',
+      serve: (args) => {
+        const call = engine.serves(args.backend) ? filterGradientOf(args) : undefined;
+        return call && filterGradients?.run(call);
+      },
+    },
+  ];
   let restore: () => void;
   try {
-    restore = overrideKernels(KERNELS.map((name) => ({ name, serve })));
+    filterGradients = new FilterGradient3x3(runtime, kernels, pool, items);
+    // tfjs has no filter gradient on wasm; where nobody has filled it in, ours is there under its own name alone.
+    const known = gradients.filter(({ name }) => name !== 'Conv2DBackpropFilter' || getKernel(name, 'wasm'));
+    restore = overrideKernels([...KERNELS.map((name) => ({ name, serve })), ...known]);
   } catch (error) {
+    filterGradients?.dispose();
     engine.dispose();
     throw error;
   }
-
-  const pooled: KernelConfig = {
-    kernelName: CONV_MAX_POOL,
-    backendName: 'wasm',
-    kernelFunc: (args) => convolveAndPool(engine, args),
-  };
-  if (getKernel(CONV_MAX_POOL, 'wasm')) unregisterKernel(CONV_MAX_POOL, 'wasm');
-  registerKernel(pooled);
+  const unregister = registerOwn([
+    ...[INPUT_GRADIENT, FILTER_GRADIENT].map((name, i) => ({ name, serve: gradients[i].serve })),
+    { name: CONV_MAX_POOL, serve: (args) => convolveAndPool(engine, args), silent: true },
+  ]);
 
   const { backend } = runtime;
   const { disposeData, dispose } = backend;
@@ -103,10 +122,11 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     if (!installed.delete(backend)) return;
     // What someone has put before ours still calls them; they fall back to tfjs's then, see `accept`.
     restore();
-    if (getKernel(CONV_MAX_POOL, 'wasm') === pooled) unregisterKernel(CONV_MAX_POOL, 'wasm');
+    unregister();
     backend.disposeData = disposeData;
     backend.dispose = dispose;
     engine.dispose();
+    filterGradients?.dispose();
   };
   backend.dispose = () => {
     uninstall();
@@ -130,7 +150,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
   };
 }
 
-/** Both at once, or one after the other. */
+/** Both at once, or one after the other; each says of itself that it has run. */
 function convolveAndPool(engine: Conv3x3Engine, args: KernelArguments): TensorInfo {
   const call = engine.accept(args as unknown as ConvArguments, true);
   if (call) {

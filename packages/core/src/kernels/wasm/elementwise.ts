@@ -10,8 +10,9 @@ function countOf({ shape }: TensorInfo): number {
 }
 
 /** `dy` where `y` is above 0, else 0. */
-export function reluGradient(runner: LayerRunner, { inputs }: KernelArguments): TensorInfo {
-  const { y, dy } = inputs as Record<'y' | 'dy', TensorInfo>;
+export function reluGradient(runner: LayerRunner, { inputs }: KernelArguments): TensorInfo | undefined {
+  const { y, dy } = inputs as Record<'y' | 'dy', TensorInfo | undefined>;
+  if (y?.dtype !== 'float32' || dy?.dtype !== 'float32' || String(y.shape) !== String(dy.shape)) return undefined;
   const { workspace } = runner;
   const count = countOf(y);
   const threads = runner.threadsFor({ bytes: 12 * count });

@@ -19,6 +19,7 @@ export const LAYER_ITEM_KERNELS = [
   'passPositiveItem',
   'dropValuesItem',
   'crossEntropyItem',
+  'sumPixelsItem',
 ] as const;
 export type LayerItemName = (typeof LAYER_ITEM_KERNELS)[number];
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../../../test/check-op.js';
 import { batchNormTraining } from '../../ops/batch-norm-training.js';
-import { DROPOUT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
+import { CHANNEL_SUMS, DROPOUT, FILTER_GRADIENT, INPUT_GRADIENT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
 import { instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
@@ -102,6 +102,32 @@ const SHARED: [what: string, compute: () => tf.Tensor][] = [
   ],
   ['dropout', () => kernel(DROPOUT, { x: random([701, 603], 1) }, { keep: 0.4, key: [1, 2] })],
 ];
+
+/** Both gradients of a 3x3 convolution behind a ReLU. */
+const gradient =
+  (name: string, [batch, height, width, ins, outs]: number[]) =>
+  () => {
+    const [x, filter] = [random<tf.Tensor4D>([batch, height, width, ins], 1), random<tf.Tensor4D>([3, 3, ins, outs], 2)];
+    const [dy, y] = [3, 4].map((seed) => random<tf.Tensor4D>([batch, height, width, outs], seed));
+    const shapes = { inputShape: x.shape, filterShape: filter.shape };
+    return kernel(
+      name,
+      { dy, y, ...(name === FILTER_GRADIENT ? { x } : { filter }) },
+      { strides: 1, pad: 'same', dataFormat: 'NHWC', ...shapes },
+    );
+  };
+for (const [what, shape] of [
+  ['few channels', [2, 61, 60, 3, 20]],
+  ['few outputs', [2, 61, 60, 20, 3]],
+  ['large maps', [1, 70, 71, 30, 36]],
+  ['many channels', [2, 15, 14, 131, 135]],
+] as const) {
+  SHARED.push([`input gradient, ${what}`, gradient(INPUT_GRADIENT, [...shape])]);
+  SHARED.push([`filter gradient, ${what}`, gradient(FILTER_GRADIENT, [...shape])]);
+}
+const maps = (seed: number) => random([2, 41, 40, 67], seed);
+SHARED.push(['sums of channels', () => kernel(CHANNEL_SUMS, { dy: maps(1) }, {})]);
+SHARED.push(['sums of channels behind a ReLU', () => kernel(CHANNEL_SUMS, { dy: maps(1), y: maps(2) }, {})]);
 
 /** A single row of the output. */
 const INDIVISIBLE = ['one window'];

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CHANNEL_SUMS, RELU_GRADIENT } from '../names.js';
 import { type Result, referenceBatchNorm, referenceConv2d, referenceDense, referenceLrn, referencePool } from '../reference.js';
 import { type Conv3x3, installConv3x3 } from './conv3x3.js';
 import type { Conv3x3Build } from './conv3x3-module.js';
@@ -475,6 +476,56 @@ describe('installLayers', () => {
       if (Number.isNaN(value))
         hides(tf.localResponseNormalization(x, 2), referenceLrn(values(x), { radius: 2, bias: 1, alpha: 1, beta: 0.5 }));
     });
+  });
+
+  it('clones share their data, and each can go first', () => {
+    for (const first of [0, 1]) {
+      const x = random([3, 5]);
+      const before = runtime.backend.numDataIds();
+      const tensors = [x, tf.clone(x)];
+      expect(tensors[1].dataId).toBe(x.dataId);
+      expect(runtime.backend.numDataIds()).toBe(before);
+      const data = x.dataSync().slice();
+      tensors[first].dispose();
+      expect(tensors[1 - first].dataSync()).toEqual(data);
+      tensors[1 - first].dispose();
+      expect(runtime.backend.numDataIds()).toBe(before - 1);
+    }
+    const words = tf.tensor(['a', 'b']);
+    const copy = tf.clone(words);
+    expect(copy.dataSync()).toEqual(['a', 'b']);
+    tf.dispose([words, copy]);
+  });
+
+  it("a ReLU's gradient, and the sums of channels", () => {
+    const shapes = fc
+      .array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 4 })
+      .filter((shape) => shape.reduce((a, b) => a * b) < 1e5);
+    fc.assert(
+      fc.property(shapes, (shape) => {
+        const names = ours(() => {
+          const [dy, y] = [random(shape), random(shape)];
+          const inner = dy.dataSync().map((value, i) => (y.dataSync()[i] > 0 ? value : 0));
+          const kernel = (name: string, inputs: Record<string, tf.Tensor>) => tf.engine().runKernel(name, inputs) as tf.Tensor;
+          expect(kernel(RELU_GRADIENT, { dy, y }).dataSync()).toEqual(inner);
+          const channels = shape[shape.length - 1];
+          for (const [inputs, summed] of [
+            [{ dy }, dy.dataSync()],
+            [{ dy, y }, inner],
+          ] as const) {
+            const expected = { data: new Float64Array(channels), shape: [channels] };
+            summed.forEach((value, i) => {
+              expected.data[i % channels] += value;
+            });
+            expectClose(kernel(CHANNEL_SUMS, inputs), expected, 2e-5);
+          }
+        });
+        expect(names).toEqual([RELU_GRADIENT, CHANNEL_SUMS, CHANNEL_SUMS]);
+      }),
+      { numRuns: 50, seed: 5 },
+    );
+    const wrong = () => tf.tidy(() => tf.engine().runKernel(RELU_GRADIENT, { dy: random([2, 3]), y: random([3, 2]) }));
+    expect(wrong).toThrow('VggReluGradient: expected float32 tensors that go together, received dy [2, 3], y [3, 2]');
   });
 
   it('1,000 calls leave heap and tensors as they were', () => {

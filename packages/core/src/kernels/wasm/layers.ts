@@ -1,14 +1,14 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { getKernel, type KernelConfig, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
-import { VggError } from '@vgg/errors';
-import { L2_POOL } from '../names.js';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { CHANNEL_SUMS, L2_POOL } from '../names.js';
 import { type LayerModule, LayerRunner } from './layer-runner.js';
+import { channelSums } from './masked.js';
 import { batchNormalisation, localResponse } from './normalisations.js';
-import { type KernelArguments, overrideKernels } from './override.js';
+import { type KernelArguments, overrideKernels, registerOwn } from './override.js';
 import { pool } from './pools.js';
 import { productKernels } from './products.js';
 import type { WasmRuntime } from './runtime.js';
-import { gradientOverrides, registerTraining } from './training.js';
+import { gradientOverrides, trainingKernels } from './training.js';
 
 /** A running {@link installLayers}. */
 export interface Layers {
@@ -21,7 +21,7 @@ export interface Layers {
 const COVERAGE =
   'BatchMatMul and _FusedMatMul; Conv2D and FusedConv2D without padding, of any window and stride; MaxPool and AvgPool; ' +
   'LRN with beta 1/2, 3/4 or 1; their gradients; FusedBatchNorm; batch normalisation in training, ReLU gradients, dropout and ' +
-  'cross-entropies: float32, NHWC';
+  'cross-entropies: float32, NHWC; Identity without a copy';
 
 const installed = new WeakMap<BackendWasm, Layers>();
 
@@ -45,13 +45,15 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     { name: 'MaxPool', serve: (args) => pool(runner, 'max', args) },
     { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
     { name: 'LRN', serve: (args) => localResponse(runner, args) },
+    { name: 'Identity', serve: (args) => share(runtime, args), silent: true },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
     ...gradientOverrides(runner),
   ]);
-  const root: KernelConfig = { kernelName: L2_POOL, backendName: 'wasm', kernelFunc: (args) => rootPool(runner, args) };
-  if (getKernel(L2_POOL, 'wasm')) unregisterKernel(L2_POOL, 'wasm');
-  registerKernel(root);
-  const removeTraining = registerTraining(runner);
+  const unregister = registerOwn([
+    { name: L2_POOL, serve: (args) => pool(runner, 'l2', args) },
+    { name: CHANNEL_SUMS, serve: (args) => channelSums(runner, args) },
+    ...trainingKernels(runner),
+  ]);
 
   const { dispose } = backend;
   const layers: Layers = {
@@ -59,8 +61,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     uninstall() {
       if (!installed.delete(backend)) return;
       restore();
-      removeTraining();
-      if (getKernel(L2_POOL, 'wasm') === root) unregisterKernel(L2_POOL, 'wasm');
+      unregister();
       backend.dispose = dispose;
       runner.workspace.dispose();
     },
@@ -73,9 +74,13 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
   return layers;
 }
 
-/** There is no kernel of tfjs to fall back to: the operation asks for windows that ours takes. */
-function rootPool(runner: LayerRunner, args: KernelArguments): TensorInfo {
-  const result = pool(runner, 'l2', args);
-  if (result) return result;
-  throw new VggError('VGG_SHAPE', `${L2_POOL}: expected float32 maps [N, H, W, C] and windows that each lie on the map at least in part`);
+/**
+ * tfjs copies the data of a clone on wasm, though not on its other backends. The tape keeps clones of what gradients need: with copies a
+ * training step would take twice the memory, and the turned filter that is kept for a filter's data would be made anew in every step.
+ */
+function share({ backend }: WasmRuntime, { inputs, backend: caller }: KernelArguments): TensorInfo | undefined {
+  const { x } = inputs as { x: TensorInfo };
+  if (caller !== backend || x.dtype === 'string') return undefined;
+  backend.incRef(x.dataId);
+  return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../../../test/check-op.js';
 import { batchNormTraining } from '../../ops/batch-norm-training.js';
 import { softmaxCrossEntropy } from '../../ops/cross-entropy.js';
-import { reluGradient } from '../../ops/relu-gradient.js';
+import { reluGradient } from '../../ops/masked-gradient.js';
 import { DROPOUT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
 import { maximumDifference, pooledSize, referenceLrn, referenceSoftmax } from '../reference.js';
 import { referenceBatchNormTraining, referenceMaxPoolGradient, referenceSoftmaxCrossEntropy } from '../reference-training.js';

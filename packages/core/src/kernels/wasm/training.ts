@@ -1,4 +1,4 @@
-import { getKernel, type KernelFunc, registerKernel, type TensorInfo, unregisterKernel } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import {
   BATCH_NORM_INPUT_GRADIENT,
   BATCH_NORM_PARAMETER_GRADIENTS,
@@ -12,10 +12,9 @@ import { batchNormInputGradient, batchNormParameterGradients, batchNormTraining 
 import { dropout, reluGradient } from './elementwise.js';
 import type { LayerRunner } from './layer-runner.js';
 import { sigmoidCrossEntropy, softmaxCrossEntropy } from './losses.js';
-import type { KernelArguments, Override } from './override.js';
+import type { KernelArguments, Override, OwnKernel } from './override.js';
 import { poolGradient } from './pool-gradients.js';
 import { localResponseGradient } from './response-gradient.js';
-import { served } from './served.js';
 
 /** Gradients that tfjs has under names of its own. */
 export function gradientOverrides(runner: LayerRunner): Override[] {
@@ -26,7 +25,7 @@ export function gradientOverrides(runner: LayerRunner): Override[] {
   ];
 }
 
-type Serve = (runner: LayerRunner, args: KernelArguments) => TensorInfo | TensorInfo[];
+type Serve = (runner: LayerRunner, args: KernelArguments) => TensorInfo | TensorInfo[] | undefined;
 
 /** They take whatever the operations in ops/ hand them, which have checked it. */
 const OWN: Readonly<Record<string, Serve>> = {
@@ -39,22 +38,7 @@ const OWN: Readonly<Record<string, Serve>> = {
   [SIGMOID_CROSS_ENTROPY]: sigmoidCrossEntropy,
 };
 
-/** Registers the kernels of training that tfjs has no name for. The answer takes them out again. */
-export function registerTraining(runner: LayerRunner): () => void {
-  const configs = Object.entries(OWN).map(([kernelName, serve]) => {
-    const kernelFunc: KernelFunc = (args) => {
-      served(kernelName);
-      return serve(runner, args);
-    };
-    return { kernelName, backendName: 'wasm', kernelFunc };
-  });
-  for (const config of configs) {
-    if (getKernel(config.kernelName, 'wasm')) unregisterKernel(config.kernelName, 'wasm');
-    registerKernel(config);
-  }
-  return () => {
-    for (const { kernelName, kernelFunc } of configs) {
-      if (getKernel(kernelName, 'wasm')?.kernelFunc === kernelFunc) unregisterKernel(kernelName, 'wasm');
-    }
-  };
+/** The kernels of training that tfjs has no name for. */
+export function trainingKernels(runner: LayerRunner): OwnKernel[] {
+  return Object.entries(OWN).map(([name, serve]) => ({ name, serve: (args) => serve(runner, args) }));
 }

@@ -3,6 +3,7 @@
 export { writeCoefficients, writeParameterGradients, writeStatistics } from './batch-norm';
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
+export { filterGradientBytes, filterGradientItem, gradientBytes, transformGradientItem } from './filter-gradient';
 export { multiplyPanel } from './gemm';
 export { convolveRowsItem, convolveStripItem, convolveWindowsItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export {
@@ -13,6 +14,7 @@ export {
   settleBlocksItem,
   streamBlockItem,
 } from './layer-jobs';
+export { sumPixelsItem } from './masked';
 export { responseBytes, writeFactors } from './normalise';
 export { adamStepItem, sgdStepItem, sumSquaresItem } from './optimizer';
 export { productBytes } from './product';

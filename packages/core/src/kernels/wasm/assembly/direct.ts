@@ -2,7 +2,7 @@
 // copied side by side, 64 floats an output pixel, and multiplied with the filter as it is.
 
 import { multiplyPanel, TILE_STRIDE } from './gemm';
-import { floorOf, Layer, max, min } from './layer';
+import { copyMasked, floorOf, Layer, max, min } from './layer';
 
 /** Output pixels at a time: a multiple of 4 and 6, and small enough for the first cache. */
 const PIXELS: i32 = 48;
@@ -46,11 +46,10 @@ function fillLine(layer: Layer, line: usize, image: i32, y: i32): void {
   const pixel = <usize>layer.inChannels * 4;
   const count = min(layer.width, max(0, layer.outWidth + 2 - layer.padLeft));
   if (layer.padLeft >= layer.outWidth + 2) return;
-  memory.copy(
-    line + <usize>layer.padLeft * pixel,
-    layer.input + <usize>((image * layer.height + y) * layer.width) * pixel,
-    <usize>count * pixel,
-  );
+  const target = line + <usize>layer.padLeft * pixel;
+  const offset = <usize>((image * layer.height + y) * layer.width) * pixel;
+  if (layer.mask) copyMasked(target, layer.input + offset, layer.mask + offset, count * layer.inChannels);
+  else memory.copy(target, layer.input + offset, <usize>count * pixel);
 }
 
 /** A [pixel][64]: three lines of three pixels each. Writes whole vectors; what is too much is overwritten by the next line or not read. */

@@ -1,11 +1,19 @@
 // Filters as the kernels read them, made once for each filter. The source is [3][3][inChannels][outChannels].
 
 import { min, padded } from './layer';
+import { transpose } from './panels';
+
+/** The nine taps of four input channels and a panel. */
+const TAPS_BYTES: usize = 1152;
+/** What `transformPair` needs. */
+const MIDDLE_BYTES: usize = 512;
 
 /**
  * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone): U = G g G^T in float64, rounded once.
  * Output: [block of panels][point][panel][padded channel][8], zeros where there is no channel.
- * `work`: 896 bytes, 64-byte aligned. Only the panels `from` to `to` (exclusive) are made.
+ * `flipped`: the filter of the gradient of the input, turned by 180 degrees and with its channels exchanged; the source is
+ * [3][3][outChannels][inChannels] then.
+ * `work`: 9856 bytes, 64-byte aligned. Only the panels `from` to `to` (exclusive) are made.
  */
 export function transformFilter(
   filter: usize,
@@ -15,6 +23,7 @@ export function transformFilter(
   outChannels: i32,
   points: i32,
   blockPanels: i32,
+  flipped: bool,
   from: i32,
   to: i32,
 ): void {
@@ -24,18 +33,49 @@ export function transformFilter(
     const block = panel - (panel % blockPanels);
     const stride = <usize>min(blockPanels, panels - block) * panelBytes;
     const first = output + <usize>(block * points) * panelBytes + <usize>(panel - block) * panelBytes;
-    const width = <usize>min(8, outChannels - panel * 8) * 4;
-    for (let channel = 0; channel < padded(inChannels); channel++) {
-      memory.fill(work, 0, 288);
-      if (channel < inChannels) {
-        for (let tap = 0; tap < 9; tap++) {
-          memory.copy(work + <usize>tap * 32, filter + <usize>((tap * inChannels + channel) * outChannels + panel * 8) * 4, width);
+    const points4 = work + TAPS_BYTES + MIDDLE_BYTES;
+    for (let channel = 0; channel < padded(inChannels); channel += 4) {
+      if (flipped) gatherFlipped(filter, work, inChannels, outChannels, channel, panel);
+      else gather(filter, work, inChannels, outChannels, channel, panel);
+      for (let i: usize = 0; i < 4; i++) {
+        for (let pair: usize = 0; pair < 32; pair += 8) {
+          transformPair(work + i * 288 + pair, work + TAPS_BYTES, points4 + i * 32 + pair, 128, points == 36);
         }
       }
-      for (let pair: usize = 0; pair < 4; pair++) {
-        transformPair(work + pair * 8, work + 320, first + <usize>channel * 32 + pair * 8, stride, points == 36);
-      }
+      spread(points4, first + <usize>channel * 32, stride, points);
     }
+  }
+}
+
+/** To their places, which share a few sets of the caches: each line is written once and whole. */
+function spread(source: usize, target: usize, stride: usize, points: i32): void {
+  for (let point = 0; point < points; point++) {
+    for (let at: usize = 0; at < 128; at += 16) v128.store(target + at, v128.load(source + at));
+    source += 128;
+    target += stride;
+  }
+}
+
+/** The taps of four input channels and a panel: [channel][tap][8], zeros where there is no channel. */
+function gather(filter: usize, taps: usize, inChannels: i32, outChannels: i32, channel: i32, panel: i32): void {
+  const width = <usize>min(8, outChannels - panel * 8) * 4;
+  memory.fill(taps, 0, 1152);
+  for (let i = channel; i < min(channel + 4, inChannels); i++) {
+    for (let tap = 0; tap < 9; tap++) {
+      memory.copy(taps + <usize>tap * 32, filter + <usize>((tap * inChannels + i) * outChannels + panel * 8) * 4, width);
+    }
+    taps += 288;
+  }
+}
+
+/** The same of the flipped filter. */
+function gatherFlipped(filter: usize, taps: usize, inChannels: i32, outChannels: i32, channel: i32, panel: i32): void {
+  const width = min(8, outChannels - panel * 8);
+  const count = min(4, inChannels - channel);
+  if (width < 8 || count < 4) memory.fill(taps, 0, 1152);
+  for (let tap = 0; tap < 9; tap++) {
+    const source = filter + <usize>(((8 - tap) * outChannels + panel * 8) * inChannels + channel) * 4;
+    transpose(source, <usize>inChannels * 4, taps + <usize>tap * 32, 288, width, count);
   }
 }
 
@@ -84,16 +124,18 @@ function points3(g0: v128, g1: v128, g2: v128, d: usize, ds: usize): void {
   v128.store(d + ds * 7, g2);
 }
 
-/** The filter of the direct kernel: [panel][9 * inChannels][8], zeros where there is no channel. */
-export function packFilter(filter: usize, output: usize, inChannels: i32, outChannels: i32): void {
+/** The filter of the direct kernel: [panel][9 * inChannels][8], zeros where there is no channel. `flipped`: see `transformFilter`. */
+export function packFilter(filter: usize, output: usize, inChannels: i32, outChannels: i32, flipped: bool): void {
   const panels = (outChannels + 7) / 8;
   const rows = inChannels * 9;
   memory.fill(output, 0, <usize>(panels * rows) * 32);
   for (let panel = 0; panel < panels; panel++) {
-    const width = <usize>min(8, outChannels - panel * 8) * 4;
-    for (let row = 0; row < rows; row++) {
-      memory.copy(output, filter + <usize>(row * outChannels + panel * 8) * 4, width);
-      output += 32;
+    const width = min(8, outChannels - panel * 8);
+    for (let tap = 0; tap < 9; tap++) {
+      const source = filter + <usize>(flipped ? ((8 - tap) * outChannels + panel * 8) * inChannels : tap * inChannels * outChannels + panel * 8) * 4;
+      if (flipped) transpose(source, <usize>inChannels * 4, output, 32, width, inChannels);
+      else for (let i = 0; i < inChannels; i++) memory.copy(output + <usize>i * 32, source + <usize>(i * outChannels) * 4, <usize>width * 4);
+      output += <usize>inChannels * 32;
     }
   }
 }

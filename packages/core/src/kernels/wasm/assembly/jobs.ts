@@ -51,9 +51,10 @@ export class Filter {
   outChannels: i32;
   points: i32;
   blockPanels: i32;
+  flipped: i32;
 }
 
-/** One panel of a filter. `work`: 896 bytes. */
+/** One panel of a filter. `work`: 9856 bytes. */
 export function transformFilterItem(filter: Filter, work: usize, item: i32): void {
   transformFilter(
     filter.input,
@@ -63,6 +64,7 @@ export function transformFilterItem(filter: Filter, work: usize, item: i32): voi
     filter.outChannels,
     filter.points,
     filter.blockPanels,
+    filter.flipped != 0,
     item,
     item + 1,
   );

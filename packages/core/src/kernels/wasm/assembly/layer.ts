@@ -48,6 +48,27 @@ export class Layer {
   wide: i32;
   /** 1: the output, of tiles only, is the largest of each 2 x 2 cells, [batch][outHeight / 2][outWidth / 2][outChannels]; what is odd is left out. */
   pool: i32;
+  /** 1: `filter` is to be read flipped, see `transformFilter`; where it is read as it lies. */
+  flipped: i32;
+  /** As the input, or 0 for none: the input counts as 0 where this is not positive, which is what a ReLU does to a gradient. */
+  mask: usize;
+}
+
+/** Floats of `source`, and zeros where `mask` is not positive. */
+export function copyMasked(target: usize, source: usize, mask: usize, floats: i32): void {
+  const zero = f32x4.splat(0);
+  for (; floats >= 4; floats -= 4) {
+    v128.store(target, v128.and(v128.load(source), f32x4.gt(v128.load(mask), zero)));
+    target += 16;
+    source += 16;
+    mask += 16;
+  }
+  for (; floats > 0; floats--) {
+    store<f32>(target, load<f32>(mask) > 0 ? load<f32>(source) : 0);
+    target += 4;
+    source += 4;
+    mask += 4;
+  }
 }
 
 // @ts-ignore: decorator

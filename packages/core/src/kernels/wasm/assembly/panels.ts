@@ -87,3 +87,34 @@ export function copy(target: usize, source: usize, floats: i32): void {
     source += 4;
   }
 }
+
+/** [rows][columns] to [columns][rows]; strides in bytes. */
+export function transpose(source: usize, sourceStride: usize, target: usize, targetStride: usize, rows: i32, columns: i32): void {
+  let row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    let s = source + <usize>row * sourceStride;
+    let d = target + <usize>row * 4;
+    let column = 0;
+    for (; column + 4 <= columns; column += 4) {
+      const r0 = v128.load(s), r1 = v128.load(s + sourceStride), r2 = v128.load(s + sourceStride * 2), r3 = v128.load(s + sourceStride * 3);
+      const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+      const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+      v128.store(d, v128.shuffle<f64>(low01, low23, 0, 2));
+      v128.store(d + targetStride, v128.shuffle<f64>(low01, low23, 1, 3));
+      v128.store(d + targetStride * 2, v128.shuffle<f64>(high01, high23, 0, 2));
+      v128.store(d + targetStride * 3, v128.shuffle<f64>(high01, high23, 1, 3));
+      s += 16;
+      d += targetStride * 4;
+    }
+    for (; column < columns; column++) {
+      for (let i: usize = 0; i < 4; i++) store<f32>(d + i * 4, load<f32>(s + i * sourceStride));
+      s += 4;
+      d += targetStride;
+    }
+  }
+  for (; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      store<f32>(target + <usize>column * targetStride + <usize>row * 4, load<f32>(source + <usize>row * sourceStride + <usize>column * 4));
+    }
+  }
+}

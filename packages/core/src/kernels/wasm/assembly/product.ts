@@ -7,7 +7,7 @@
 
 import { CHUNK, madd, multiplyPanel, TILE_STRIDE } from './gemm';
 import { min } from './layer';
-import { addPanel, copy, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels } from './panels';
+import { addPanel, copy, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels, transpose } from './panels';
 
 /** One product as the caller (products.ts) writes it into the heap, 4 bytes a field, in this order: PRODUCT_FIELDS there. */
 @unmanaged
@@ -304,35 +304,4 @@ function packColumns(p: Product, panel: usize, column: i32, k: i32, depth: i32):
   const width = min(8, p.columns - column);
   if (width < 8) memory.fill(panel, 0, <usize>depth * 32);
   transpose(p.b + (<usize>column * <usize>p.depth + <usize>k) * 4, <usize>p.depth * 4, panel, 32, width, depth);
-}
-
-/** [rows][columns] to [columns][rows]; strides in bytes. */
-function transpose(source: usize, sourceStride: usize, target: usize, targetStride: usize, rows: i32, columns: i32): void {
-  let row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    let s = source + <usize>row * sourceStride;
-    let d = target + <usize>row * 4;
-    let column = 0;
-    for (; column + 4 <= columns; column += 4) {
-      const r0 = v128.load(s), r1 = v128.load(s + sourceStride), r2 = v128.load(s + sourceStride * 2), r3 = v128.load(s + sourceStride * 3);
-      const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
-      const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-      v128.store(d, v128.shuffle<f64>(low01, low23, 0, 2));
-      v128.store(d + targetStride, v128.shuffle<f64>(low01, low23, 1, 3));
-      v128.store(d + targetStride * 2, v128.shuffle<f64>(high01, high23, 0, 2));
-      v128.store(d + targetStride * 3, v128.shuffle<f64>(high01, high23, 1, 3));
-      s += 16;
-      d += targetStride * 4;
-    }
-    for (; column < columns; column++) {
-      for (let i: usize = 0; i < 4; i++) store<f32>(d + i * 4, load<f32>(s + i * sourceStride));
-      s += 4;
-      d += targetStride;
-    }
-  }
-  for (; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      store<f32>(target + <usize>column * targetStride + <usize>row * 4, load<f32>(source + <usize>row * sourceStride + <usize>column * 4));
-    }
-  }
 }

@@ -4,8 +4,8 @@
 // The depth is summed tap by tap in blocks of 256 channels, each from zero and in order: the same bits whatever the range.
 
 import { CHUNK, multiplyPanel, TILE_STRIDE } from './gemm';
-import { floorOf, Layer, min } from './layer';
-import { addPanel, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels } from './panels';
+import { copyMasked, floorOf, Layer, min } from './layer';
+import { addPanel, DEPTH, PANEL_BYTES, PANELS, PANELS_BYTES, packPanels, transpose } from './panels';
 
 /** Output pixels at a time: a multiple of 4 and 6; with DEPTH that is 48 KiB. */
 const PIXELS: i32 = 48;
@@ -34,7 +34,8 @@ export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, f
         const last = <usize>(depth - (chunks - 1) * CHUNK) * 4;
         const columns = layer.outChannels - block * 8;
         const row = <usize>layer.outChannels * 4;
-        packPanels(layer.filter + <usize>(tap * channels + k) * row + <usize>block * 32, row, columns, packed, panels, depth);
+        if (layer.flipped) packFlipped(layer, packed, tap, block, panels, k, depth);
+        else packPanels(layer.filter + <usize>(tap * channels + k) * row + <usize>block * 32, row, columns, packed, panels, depth);
         for (let pixel = from; pixel < to; pixel += PIXELS) {
           const count = min(PIXELS, to - pixel);
           gatherTap(layer, work, pixel, count, tap, k, depth);
@@ -45,6 +46,18 @@ export function convolveWindows(layer: Layer, work: usize, from: i32, to: i32, f
         }
       }
     }
+  }
+}
+
+/** Panels of a tap of the flipped filter (see `transformFilter`), as `packPanels` makes them. */
+function packFlipped(layer: Layer, packed: usize, tap: i32, block: i32, panels: i32, k: i32, depth: i32): void {
+  const row = <usize>layer.inChannels * 4;
+  for (let panel = block; panel < block + panels; panel++) {
+    const width = min(8, layer.outChannels - panel * 8);
+    if (width < 8) memory.fill(packed, 0, <usize>depth * 32);
+    const source = layer.filter + <usize>((8 - tap) * layer.outChannels + panel * 8) * row + <usize>k * 4;
+    transpose(source, row, packed, 32, width, depth);
+    packed += PANEL_BYTES;
   }
 }
 
@@ -65,7 +78,8 @@ function gatherTap(layer: Layer, a: usize, pixel: i32, count: i32, tap: i32, k: 
     let d = a;
     for (let left = depth; left > 0; left -= CHUNK) {
       const bytes = <usize>min(left, CHUNK) * 4;
-      if (inside) memory.copy(d, s, bytes);
+      if (inside && layer.mask) copyMasked(d, s, s - layer.input + layer.mask, <i32>(bytes >> 2));
+      else if (inside) memory.copy(d, s, bytes);
       else memory.fill(d, 0, bytes);
       s += TILE_STRIDE;
       d += chunkStride;

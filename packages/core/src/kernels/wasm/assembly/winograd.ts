@@ -10,11 +10,13 @@
 //
 // The point stride is padded by 64 bytes: 64 store streams must not share one set of the first cache.
 
+import { FilterGradient, gradientTile } from './filter-gradient';
 import { CHUNK, multiplyPanel, multiplyPanelPair, TILE_STRIDE } from './gemm';
-import { floorOf, Layer, max, min, padded } from './layer';
+import { copyMasked, floorOf, Layer, max, min, padded } from './layer';
 import { input4, input6, output4, output6 } from './transforms';
 
 const PAD: usize = 64;
+const GRADIENT: i32 = -2;
 /** One pass of a transform, 8 x 8 vectors. */
 const MIDDLE_BYTES: usize = 1024;
 /** A finished tile of 6 x 6 x 8 that does not fit the output as it is. */
@@ -22,13 +24,13 @@ const EDGE_BYTES: usize = 1152;
 
 // @ts-ignore: decorator
 @inline
-function chunksOf(layer: Layer): i32 {
+export function chunksOf(layer: Layer): i32 {
   return (padded(layer.inChannels) + CHUNK - 1) / CHUNK;
 }
 
 // @ts-ignore: decorator
 @inline
-function pointStrideV(tiles: i32, chunks: i32): usize {
+export function pointStrideV(tiles: i32, chunks: i32): usize {
   return <usize>(tiles * chunks) * TILE_STRIDE + PAD;
 }
 
@@ -49,6 +51,11 @@ function patchBytes(layer: Layer): usize {
 @inline
 function headBytes(layer: Layer): usize {
   return MIDDLE_BYTES + EDGE_BYTES + patchBytes(layer);
+}
+
+/** Bytes of private memory that `transformInput` needs. */
+export function inputTileBytes(layer: Layer): usize {
+  return headBytes(layer);
 }
 
 /** Bytes of the transformed input of a strip of `tiles` tiles. */
@@ -81,6 +88,12 @@ export function convolveStrip(layer: Layer, work: usize, from: i32, to: i32): vo
 export function transformInput(layer: Layer, work: usize, v: usize, from: i32, to: i32, first: i32, end: i32): void {
   const tiles = (to - from) * (layer.columns6 + layer.columns4);
   visitTiles(layer, work, v, tiles, from, to, -1, first, end);
+}
+
+/** The same of the gradient of the output, for that of the filter, written to `z`. */
+export function visitGradientTiles(layer: FilterGradient, work: usize, z: usize, from: i32, to: i32, first: i32, end: i32): void {
+  const tiles = (to - from) * (layer.columns6 + layer.columns4);
+  visitTiles(layer, work, z, tiles, from, to, GRADIENT, first, end);
 }
 
 /** The second part: the outputs of the `count` panels from `panel` on, which are of one block. */
@@ -147,7 +160,7 @@ function multiplyPanels(
 }
 
 /**
- * Runs the input transform (`panel` < 0; `data` is V) or the output transform of a panel (`data` is its M) over the tiles in order,
+ * Runs the input transform (`panel` < 0; `data` is V), that of the gradient (`panel` is GRADIENT; `data` is Z) or the output transform of a panel (`data` is its M) over the tiles in order,
  * of which `first` to `end` (exclusive) are wanted.
  */
 function visitTiles(
@@ -176,7 +189,8 @@ function visitTiles(
       for (let column = 0; column < columns; column++, tile++) {
         if (tile < first || tile >= end) continue;
         const x = left + column * (wide ? 6 : 4);
-        if (panel < 0) inputTile(layer, work, data, tiles, tile, image, y, x, high, wide);
+        if (panel == GRADIENT) gradientTile(changetype<FilterGradient>(layer), work, data, tiles, tile, image, y, x, high, wide);
+        else if (panel < 0) inputTile(layer, work, data, tiles, tile, image, y, x, high, wide);
         else outputTile(layer, work, data, tiles, tile, image, y, x, high, wide, panel);
       }
     }
@@ -192,7 +206,7 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
   let pixel = <usize>layer.inChannels * 4;
   let line = <usize>layer.width * pixel;
   let source = layer.input + <usize>(image * layer.height + top) * line + <usize>left * pixel;
-  if (top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
+  if (layer.mask || top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
     const patch = work + MIDDLE_BYTES + EDGE_BYTES;
     fillPatch(layer, patch, source, top, left, rows, columns);
     source = patch;
@@ -229,12 +243,17 @@ function fillPatch(layer: Layer, patch: usize, source: usize, top: i32, left: i3
   const endRow = min(rows, layer.height - top);
   const first = max(0, -left);
   const end = min(columns, layer.width - left);
-  memory.fill(patch, 0, <usize>rows * channels * 8);
+  if (firstRow > 0 || endRow < rows || first > 0 || end < columns || channels != pixel) memory.fill(patch, 0, <usize>rows * channels * 8);
   if (end <= first) return;
   for (let row = firstRow; row < endRow; row++) {
     const s = source + <usize>(row * layer.width) * pixel;
     const d = patch + <usize>(row * 8) * channels;
-    if (channels == pixel) memory.copy(d + <usize>first * pixel, s + <usize>first * pixel, <usize>(end - first) * pixel);
+    if (layer.mask) {
+      const mask = s - layer.input + layer.mask;
+      for (let column = first; column < end; column++) {
+        copyMasked(d + <usize>column * channels, s + <usize>column * pixel, mask + <usize>column * pixel, layer.inChannels);
+      }
+    } else if (channels == pixel) memory.copy(d + <usize>first * pixel, s + <usize>first * pixel, <usize>(end - first) * pixel);
     else for (let column = first; column < end; column++) memory.copy(d + <usize>column * channels, s + <usize>column * pixel, pixel);
   }
 }

@@ -1,0 +1,267 @@
+// The gradient of a 3x3 filter by the tiles of winograd.ts: since the forward result is A^T [(G g G^T) . (B^T d B)] A for each tile,
+// the gradient of g is G^T [sum over tiles of (A dy A^T) . (B^T d B)] G. For each point that sum is a product whose depth is the tiles.
+//
+//   V [point][chunk of 64 input channels][tile][64]   transformed input, as in winograd.ts
+//   Z [point][panel][tile][8]   transformed gradient of the output
+//   M [panel of an item][point][channel of a chunk][8]   products
+//
+// A strip is summed in one go, strips are added in order: the bits do not depend on who computes which part.
+
+import { CHUNK, madd, TILE_STRIDE } from './gemm';
+import { copyMasked, Layer, min, padded } from './layer';
+import { multiplyOuter } from './outer';
+import { chunksOf, inputTileBytes, pointStrideV, transformInput, visitGradientTiles } from './winograd';
+
+/** What the caller (filter-gradient-3x3.ts) writes behind a layer, whose filter is the one that the gradient is for: FIELDS there. */
+@unmanaged
+export class FilterGradient extends Layer {
+  /** Gradient of the output, [batch][outHeight][outWidth][outChannels]. */
+  gradient: usize;
+  /** The same shape, or 0 for none: the gradient counts as 0 where this is not positive. */
+  gradientMask: usize;
+  /** Z of a strip. */
+  transformed: usize;
+  /** The result, [3][3][inChannels][outChannels]: written with the first strip, added to with the others. */
+  target: usize;
+}
+
+const PAD: usize = 64;
+const MIDDLE_BYTES: usize = 1024;
+/** The nine taps of one input channel and a panel. */
+const TAPS_BYTES: usize = 320;
+/** Of M: the channels of a chunk. */
+const POINT_BYTES: usize = <usize>CHUNK * 32 + PAD;
+
+// @ts-ignore: decorator
+@inline
+function pointStrideZ(job: FilterGradient, tiles: i32): usize {
+  return <usize>(tiles * job.panels) * 32 + PAD;
+}
+
+/** Bytes of Z for a strip of `tiles` tiles. */
+export function gradientBytes(job: FilterGradient, tiles: i32): usize {
+  return 64 * pointStrideZ(job, tiles);
+}
+
+/** Bytes of private memory that the items need. */
+export function filterGradientBytes(job: FilterGradient): usize {
+  const patch = MIDDLE_BYTES + <usize>(36 * job.panels) * 32;
+  const products = MIDDLE_BYTES + TAPS_BYTES + <usize>(64 * job.panelsPerItem) * POINT_BYTES;
+  const most = patch > products ? patch : products;
+  const input = inputTileBytes(job);
+  return most > input ? most : input;
+}
+
+/** A few tiles of one strip, of the input and of the gradient. */
+export function transformGradientItem(job: FilterGradient, work: usize, item: i32): void {
+  const tiles = (job.stripTo - job.stripFrom) * (job.columns6 + job.columns4);
+  const first = item * job.tilesPerItem;
+  const end = min(first + job.tilesPerItem, tiles);
+  transformInput(job, work, job.strip, job.stripFrom, job.stripTo, first, end);
+  visitGradientTiles(job, work, job.transformed, job.stripFrom, job.stripTo, first, end);
+}
+
+/** A chunk of input channels and a few panels of output channels of one strip, when it is transformed. */
+export function filterGradientItem(job: FilterGradient, work: usize, item: i32): void {
+  const blocks = (job.panels + job.panelsPerItem - 1) / job.panelsPerItem;
+  const chunk = item / blocks;
+  const panel = (item - chunk * blocks) * job.panelsPerItem;
+  const count = min(job.panelsPerItem, job.panels - panel);
+  const m = work + MIDDLE_BYTES + TAPS_BYTES;
+  multiplyTiles(job, m, chunk, panel, count);
+  const channels = min(CHUNK, job.inChannels - chunk * CHUNK);
+  for (let i = 0; i < count; i++) {
+    for (let channel = 0; channel < channels; channel++) {
+      const source = m + <usize>(i * 64) * POINT_BYTES + <usize>channel * 32;
+      transformBack(source, work, work + MIDDLE_BYTES);
+      write(job, work + MIDDLE_BYTES, chunk * CHUNK + channel, panel + i);
+    }
+  }
+}
+
+/** M = V^T * Z. The tiles are ordered 6x4, 6x6, 4x6, 4x4: the points 5 and 6 have a range of them. */
+function multiplyTiles(job: FilterGradient, m: usize, chunk: i32, panel: i32, count: i32): void {
+  let high = 0;
+  for (let row = job.stripFrom; row < job.stripTo; row++) if (row % (job.rows6 + job.rows4) < job.rows6) high++;
+  const low = job.stripTo - job.stripFrom - high;
+  const tiles = (high + low) * (job.columns6 + job.columns4);
+  const first66 = high * job.columns4;
+  const end66 = first66 + high * job.columns6;
+  const end46 = end66 + low * job.columns6;
+  const rows = min(CHUNK, padded(job.inChannels) - chunk * CHUNK);
+  const strideV = pointStrideV(tiles, chunksOf(job));
+  const strideZ = pointStrideZ(job, tiles);
+  for (let point = 0; point < 64; point++) {
+    const y6 = ((point >> 3) + 1) >> 1 == 3;
+    const x6 = ((point & 7) + 1) >> 1 == 3;
+    const start = x6 ? first66 : 0;
+    const depth = (y6 ? end66 : x6 ? end46 : tiles) - start;
+    const a = job.strip + <usize>point * strideV + <usize>(chunk * tiles + start) * TILE_STRIDE;
+    const b = job.transformed + <usize>point * strideZ + <usize>(panel * tiles + start) * 32;
+    for (let i = 0; i < count; i++) {
+      multiplyOuter(a, b + <usize>(i * tiles) * 32, m + <usize>(i * 64 + point) * POINT_BYTES, rows, depth);
+    }
+  }
+}
+
+/** The 64 points of one input channel and a panel to its nine taps, [tap][8]. */
+function transformBack(source: usize, middle: usize, taps: usize): void {
+  for (let half: usize = 0; half < 32; half += 16) {
+    for (let x: usize = 0; x < 8; x++) {
+      taps3(source + x * POINT_BYTES + half, 8 * POINT_BYTES, middle + x * 16, 128);
+    }
+    for (let y: usize = 0; y < 3; y++) taps3(middle + y * 128, 16, taps + y * 96 + half, 32);
+  }
+}
+
+/** The columns of G: eight points to three taps. */
+// @ts-ignore: decorator
+@inline
+function taps3(s: usize, ss: usize, d: usize, ds: usize): void {
+  let p = v128.load(s + ss);
+  let q = v128.load(s + ss * 2);
+  const ninth = f32x4.splat(<f32>(-2.0 / 9.0));
+  const even1 = f32x4.mul(ninth, f32x4.add(p, q));
+  const odd1 = f32x4.mul(ninth, f32x4.sub(p, q));
+  p = v128.load(s + ss * 3);
+  q = v128.load(s + ss * 4);
+  const even2 = f32x4.add(p, q);
+  const odd2 = f32x4.sub(p, q);
+  p = v128.load(s + ss * 5);
+  q = v128.load(s + ss * 6);
+  const evenHalf = f32x4.add(p, q);
+  const oddHalf = f32x4.sub(p, q);
+  const r90 = f32x4.splat(<f32>(1.0 / 90.0));
+  const r45 = f32x4.splat(<f32>(1.0 / 45.0));
+  v128.store(d, madd(r90, even2, madd(r45, evenHalf, f32x4.add(v128.load(s), even1))));
+  v128.store(d + ds, madd(r45, odd2, madd(r90, oddHalf, odd1)));
+  const last = f32x4.add(v128.load(s + ss * 7), even1);
+  v128.store(d + ds * 2, madd(f32x4.splat(<f32>(2.0 / 45.0)), even2, madd(f32x4.splat(<f32>(1.0 / 180.0)), evenHalf, last)));
+}
+
+function write(job: FilterGradient, taps: usize, channel: i32, panel: i32): void {
+  const width = min(8, job.outChannels - panel * 8);
+  const add = job.stripFrom > 0;
+  const stride = <usize>(job.inChannels * job.outChannels) * 4;
+  let target = job.target + (<usize>channel * <usize>job.outChannels + <usize>panel * 8) * 4;
+  for (let tap = 0; tap < 9; tap++) {
+    if (width == 8) {
+      let low = v128.load(taps);
+      let high = v128.load(taps, 16);
+      if (add) {
+        low = f32x4.add(v128.load(target), low);
+        high = f32x4.add(v128.load(target, 16), high);
+      }
+      v128.store(target, low);
+      v128.store(target, high, 16);
+    } else {
+      for (let i: usize = 0; i < <usize>width * 4; i += 4) {
+        store<f32>(target + i, add ? load<f32>(target + i) + load<f32>(taps + i) : load<f32>(taps + i));
+      }
+    }
+    taps += 32;
+    target += stride;
+  }
+}
+
+/** One tile of the gradient of the output, at (y, x). */
+export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: i32, tile: i32, image: i32, y: i32, x: i32, high: bool, wide: bool): void {
+  const rows = high ? 6 : 4;
+  const columns = wide ? 6 : 4;
+  const channels = job.panels * 8;
+  let pixel = <usize>job.outChannels * 4;
+  let line = <usize>job.outWidth * pixel;
+  let source = job.gradient + <usize>((image * job.outHeight + y) * job.outWidth + x) * pixel;
+  if (job.gradientMask || y + rows > job.outHeight || x + columns > job.outWidth || channels != job.outChannels) {
+    const patch = work + MIDDLE_BYTES;
+    fillPatch(job, patch, source, min(rows, job.outHeight - y), min(columns, job.outWidth - x), rows * 6);
+    source = patch;
+    pixel = <usize>channels * 4;
+    line = pixel * 6;
+  }
+  const stride = pointStrideZ(job, tiles);
+  for (let channel = 0; channel < channels; channel += 4) {
+    let s = source + <usize>channel * 4;
+    for (let column = 0; column < columns; column++) {
+      if (high) gradient6(s, line, work + <usize>column * 16, 128);
+      else gradient4(s, line, work + <usize>column * 16, 128);
+      s += pixel;
+    }
+    let d = z + <usize>((channel >> 3) * tiles + tile) * 32 + <usize>(channel & 4) * 4;
+    for (let point = 0; point < 8; point++) {
+      if (!high && point == 5) {
+        point = 7;
+        d += stride * 16;
+      }
+      if (wide) gradient6(work + <usize>point * 128, 16, d, stride);
+      else gradient4(work + <usize>point * 128, 16, d, stride);
+      d += stride * 8;
+    }
+  }
+}
+
+/** A tile that reaches over the map, or is masked, or whose channels are no multiple of eight: [row][6 columns][channel], zeros elsewhere. */
+function fillPatch(job: FilterGradient, patch: usize, source: usize, rows: i32, columns: i32, pixels: i32): void {
+  const channels = <usize>job.panels * 32;
+  const pixel = <usize>job.outChannels * 4;
+  if (rows * columns < pixels || channels != pixel) memory.fill(patch, 0, <usize>pixels * channels);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const s = source + <usize>(row * job.outWidth + column) * pixel;
+      const d = patch + <usize>(row * 6 + column) * channels;
+      if (job.gradientMask) copyMasked(d, s, s - job.gradient + job.gradientMask, job.outChannels);
+      else memory.copy(d, s, pixel);
+    }
+  }
+}
+
+/** Six outputs to the eight points: the transpose of `output6` in transforms.ts. */
+// @ts-ignore: decorator
+@inline
+function gradient6(s: usize, ss: usize, d: usize, ds: usize): void {
+  const y0 = v128.load(s);
+  const y1 = v128.load(s + ss);
+  const y2 = v128.load(s + ss * 2);
+  const y3 = v128.load(s + ss * 3);
+  const y4 = v128.load(s + ss * 4);
+  const y5 = v128.load(s + ss * 5);
+  v128.store(d, y0);
+  v128.store(d + ds * 7, y5);
+  let even = f32x4.add(f32x4.add(y0, y2), y4);
+  let odd = f32x4.add(f32x4.add(y1, y3), y5);
+  v128.store(d + ds, f32x4.add(even, odd));
+  v128.store(d + ds * 2, f32x4.sub(even, odd));
+  const c2 = f32x4.splat(2);
+  const c4 = f32x4.splat(4);
+  const c8 = f32x4.splat(8);
+  const c16 = f32x4.splat(16);
+  const c32 = f32x4.splat(32);
+  even = madd(c16, y4, madd(c4, y2, y0));
+  odd = madd(c32, y5, madd(c8, y3, f32x4.mul(c2, y1)));
+  v128.store(d + ds * 3, f32x4.add(even, odd));
+  v128.store(d + ds * 4, f32x4.sub(even, odd));
+  even = madd(c32, y0, madd(c8, y2, f32x4.mul(c2, y4)));
+  odd = madd(c16, y1, madd(c4, y3, y5));
+  v128.store(d + ds * 5, f32x4.add(even, odd));
+  v128.store(d + ds * 6, f32x4.sub(even, odd));
+}
+
+/** Four outputs to six points, likewise. */
+// @ts-ignore: decorator
+@inline
+function gradient4(s: usize, ss: usize, d: usize, ds: usize): void {
+  const y0 = v128.load(s);
+  const y1 = v128.load(s + ss);
+  const y2 = v128.load(s + ss * 2);
+  const y3 = v128.load(s + ss * 3);
+  v128.store(d, y0);
+  v128.store(d + ds * 7, y3);
+  let even = f32x4.add(y0, y2);
+  let odd = f32x4.add(y1, y3);
+  v128.store(d + ds, f32x4.add(even, odd));
+  v128.store(d + ds * 2, f32x4.sub(even, odd));
+  even = madd(f32x4.splat(4), y2, y0);
+  odd = madd(f32x4.splat(8), y3, f32x4.mul(f32x4.splat(2), y1));
+  v128.store(d + ds * 3, f32x4.add(even, odd));
+  v128.store(d + ds * 4, f32x4.sub(even, odd));
+}

@@ -1,0 +1,142 @@
+import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
+import { CONSTANTS_BYTES, LAYER_FIELDS, type LayerFields } from './conv3x3-engine.js';
+import { POINTS } from './conv3x3-memory.js';
+import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
+import { BLOCK_PANELS, cutSide, divideFilterGradient, worthSharing } from './conv3x3-plan.js';
+import type { WasmRuntime } from './runtime.js';
+import type { PoolKernel, ThreadPool } from './threads/pool.js';
+import { aligned, Workspace } from './workspace.js';
+
+/** The gradient of a 3x3 filter that is ours. */
+export interface FilterGradientCall {
+  x: TensorInfo;
+  dy: TensorInfo;
+  /** As `dy`, which counts as 0 where this is not positive. */
+  mask: TensorInfo | undefined;
+  info: backend_util.Conv2DInfo;
+}
+
+/** The fields of `FilterGradient` in assembly/filter-gradient.ts: those of a layer, then its own. */
+const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target'] as const;
+type Fields = LayerFields & Record<(typeof FIELDS)[number], number>;
+/** Room for the fields. */
+const FIELDS_BYTES = 192;
+
+/**
+ * The gradient of a 3x3 filter of stride 1 by Winograd's minimal filtering: per strip of tiles, the transformed input and the transformed
+ * gradient are made, then multiplied. The sums do not depend on the number of threads.
+ */
+export class FilterGradient3x3 {
+  private readonly workspace: Workspace;
+  /** The fields, then the constants. */
+  private readonly block: number;
+
+  constructor(
+    private readonly runtime: WasmRuntime,
+    private readonly kernels: Conv3x3Exports,
+    private readonly pool: ThreadPool,
+    private readonly items: Record<ItemKernelName, PoolKernel>,
+  ) {
+    this.workspace = new Workspace(runtime);
+    this.block = runtime.malloc(FIELDS_BYTES + CONSTANTS_BYTES + 64);
+    kernels.writeConstants(this.constants);
+  }
+
+  private get constants(): number {
+    return aligned(this.block) + FIELDS_BYTES;
+  }
+
+  /**
+   * Computes it into a new tensor, `[3, 3, inChannels, outChannels]`.
+   * @throws VggError `VGG_MEMORY` when the heap is full; nothing is kept then
+   */
+  run({ x, dy, mask, info }: FilterGradientCall): TensorInfo {
+    const { workspace } = this;
+    const rowCut = cutSide(info.outHeight);
+    const columnCut = cutSide(info.outWidth);
+    const rows = info.batchSize * (rowCut.six + rowCut.four);
+    const perRow = columnCut.six + columnCut.four;
+    const panels = Math.ceil(info.outChannels / 8);
+    const outputs = info.batchSize * info.outHeight * info.outWidth * info.outChannels;
+    const threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
+    const division = divideFilterGradient(rows, perRow, info.inChannels, panels, threads);
+    const output = workspace.makeOutput('conv3x3', [...info.filterShape]);
+    const fields: Fields = {
+      input: workspace.pointer(x),
+      output: 0,
+      filter: 0,
+      bias: 0,
+      constants: this.constants,
+      batch: info.batchSize,
+      height: info.inHeight,
+      width: info.inWidth,
+      inChannels: info.inChannels,
+      outHeight: info.outHeight,
+      outWidth: info.outWidth,
+      outChannels: info.outChannels,
+      padTop: info.padInfo.top,
+      padLeft: info.padInfo.left,
+      relu: 0,
+      rows6: rowCut.six,
+      rows4: rowCut.four,
+      columns6: columnCut.six,
+      columns4: columnCut.four,
+      points: POINTS.sixes,
+      panels,
+      blockPanels: BLOCK_PANELS,
+      rowsPerItem: division.rows,
+      tilesPerItem: division.tilesPerItem,
+      panelsPerItem: division.panelsPerItem,
+      stripFrom: 0,
+      stripTo: 0,
+      strip: 0,
+      wide: 0,
+      pool: 0,
+      flipped: 0,
+      mask: 0,
+      gradient: workspace.pointer(dy),
+      gradientMask: mask ? workspace.pointer(mask) : 0,
+      transformed: 0,
+      target: workspace.pointer(output),
+    };
+    try {
+      this.compute(fields, division.rows, rows, perRow, threads);
+      return output;
+    } catch (error) {
+      this.runtime.backend.disposeData(output.dataId, true);
+      throw error;
+    }
+  }
+
+  private compute(fields: Fields, strip: number, rows: number, perRow: number, threads: number): void {
+    const { kernels, pool, items, workspace } = this;
+    const describe = (at: number) => workspace.write(at, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
+    // The sizes of the private memory depend on the fields, which must lie in the heap for that.
+    const job = aligned(this.block);
+    describe(job);
+    const tiles = Math.min(strip, rows) * perRow;
+    const stride = aligned(kernels.filterGradientBytes(job) >>> 0);
+    const [input, gradient] = [kernels.inputBytes(job, tiles), kernels.gradientBytes(job, tiles)].map((bytes) => aligned(bytes >>> 0));
+    const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
+    try {
+      fields.strip = aligned(pointer);
+      fields.transformed = fields.strip + input;
+      const task = { job, work: fields.transformed + gradient, stride, threads };
+      for (let from = 0; from < rows; from += strip) {
+        fields.stripFrom = from;
+        fields.stripTo = Math.min(from + strip, rows);
+        describe(job);
+        const count = (fields.stripTo - from) * perRow;
+        pool.run(items.transformGradientItem, { ...task, items: Math.ceil(count / fields.tilesPerItem) });
+        const blocks = Math.ceil(fields.inChannels / 64) * Math.ceil(fields.panels / fields.panelsPerItem);
+        pool.run(items.filterGradientItem, { ...task, items: blocks });
+      }
+    } finally {
+      this.runtime.free(pointer);
+    }
+  }
+
+  dispose(): void {
+    this.runtime.free(this.block);
+  }
+}
