@@ -9,7 +9,20 @@ import { vgg } from '../../packages/vgg/test/command-line.js';
 const names = COMMANDS.map(({ name }) => name);
 
 test('the commands are those of the contract', () => {
-  expect(names).toEqual(['info', 'doctor', 'convert', 'verify', 'extract', 'classify', 'train', 'predict', 'eval', 'bench', 'tfrecord', 'weights']);
+  expect(names).toEqual([
+    'info',
+    'doctor',
+    'convert',
+    'verify',
+    'extract',
+    'classify',
+    'train',
+    'predict',
+    'eval',
+    'bench',
+    'tfrecord',
+    'weights',
+  ]);
 });
 
 describe('help', () => {

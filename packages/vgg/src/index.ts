@@ -23,7 +23,14 @@ export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/cu
 export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
 
-// First weights of networks that are trained.
+// Networks that are trained, from scratch or from weights that are there.
+export { type TrainNetworkOptions, type TrainNetworkStart, trainNetwork } from './train/train-network.js';
+export type { TrainedNetwork } from './train/trained.js';
+export type { Scored } from './train/evaluate.js';
+export { CheckpointFolder, type CheckpointFolderOptions } from './train/checkpoint-folder.js';
+export type { EpochEntry } from './train/history.js';
+export type { OptimizerOptions, ParameterGroup } from './train/optimizer.js';
+export type { ScheduleOptions } from './train/schedule.js';
 export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';
 export { type Transplanted, type TransplantOptions, transplant } from './train/transplant.js';
 // Data: pictures in classes, and the files that hold them.

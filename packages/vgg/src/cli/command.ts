@@ -31,7 +31,7 @@ type ValueOf<F extends Flag> = F['type'] extends 'boolean'
         : string;
 
 /** What a command receives for its flags: values with a default are always there. */
-type Values<F extends Flags> = {
+export type Values<F extends Flags> = {
   readonly [Name in keyof F]: F[Name] extends { default: string | number | boolean } | { type: 'boolean' }
     ? ValueOf<F[Name]>
     : ValueOf<F[Name]> | undefined;

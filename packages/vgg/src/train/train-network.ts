@@ -10,6 +10,7 @@ import type { Model } from '../model.js';
 import { network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
 import { resolveLayer } from '../network/layers.js';
 import type { Network, PlanInput } from '../network/plan.js';
+import { AUGMENTATIONS, type AugmentOptions } from '../pictures/augment.js';
 import type { Picture } from '../pictures/picture.js';
 import { type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
 import { channelStatistics } from '../pictures/statistics.js';
@@ -20,7 +21,7 @@ import { type RunOptions, type RunTask, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
 
 /** What {@link trainNetwork} takes beside how to learn. */
-export interface TrainNetworkOptions extends RunOptions {
+export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
   /** Pictures of the same classes that are not learnt from, or the part (0 to 1) of every class to set aside by the seed. */
   validation?: DatasetInput | number;
   /** The side that pictures are squashed to, in pixels. Default: the network's own. */
@@ -31,6 +32,11 @@ export interface TrainNetworkOptions extends RunOptions {
   initialize?: InitializeOptions;
   /** Without weights: what the network has otherwise than its architecture says, such as `dense`, `globalPool` or `dropout`. */
   network?: NetworkOptions;
+  /**
+   * What is done to training pictures: `cifar` pads a picture of the network's size by an eighth, crops it and mirrors every other one; `paper`
+   * draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the colours. Default: nothing.
+   */
+  augment?: AugmentOptions | keyof typeof AUGMENTATIONS;
   /** With weights: the pool at which the network is cut and the new classifier put on. Default: the deepest that the weights hold. */
   layer?: string;
 }
@@ -77,7 +83,9 @@ export async function trainNetwork(
   try {
     const { network, preprocessing, values } = task;
     const about = { [METADATA.preprocessing]: JSON.stringify(preprocessing), [METADATA.classes]: JSON.stringify(train.classes) };
-    const result = await runTraining({ network, preprocessing, values, train, validation, about }, options);
+    const { augment, ...rest } = options;
+    const run = { ...rest, ...(augment !== undefined && { augment: augmentationOf(augment, network.size) }) };
+    const result = await runTraining({ network, preprocessing, values, train, validation, about }, run);
     return new TrainedNetwork({ ...result, classes: train.classes, preprocessing, about });
   } finally {
     await task.close?.();
@@ -219,4 +227,18 @@ async function fitted(
     ['fc6.weight', dense!.weight],
     ['fc6.bias', dense!.bias],
   ]);
+}
+
+/** One of the usual augmentations, for pictures of this size. */
+function augmentationOf(given: NonNullable<TrainNetworkOptions['augment']>, size: number): AugmentOptions {
+  if (typeof given === 'object') return given;
+  if (!Object.hasOwn(AUGMENTATIONS, given)) {
+    const names = Object.keys(AUGMENTATIONS).join(', ');
+    throw new VggError('VGG_OPTION', `train: expected ${names} or options of one's own as augment, received "${given}"`);
+  }
+  const { crop, ...rest } = AUGMENTATIONS[given];
+  const scaled = (pixels: number) => Math.round((pixels * size) / crop);
+  if (given === 'cifar') return { ...rest, crop: size, pad: scaled(AUGMENTATIONS.cifar.pad) };
+  const [least, most] = AUGMENTATIONS.paper.scale;
+  return { ...rest, crop: size, scale: [scaled(least), scaled(most)] };
 }

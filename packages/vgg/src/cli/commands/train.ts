@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
-import { openDataset } from '../../data/dataset.js';
+import { type DatasetOptions, openDataset } from '../../data/dataset.js';
 import type { Head } from '../../head/head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
 import { SOLVERS, TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
 import { trainingCurves } from '../../report/curves.js';
 import { type TrainingRun, trainingReport } from '../../report/training-report.js';
+import { RUN_DEFAULTS } from '../../train/run.js';
 import { command } from '../command.js';
 import { EXIT, UsageError } from '../exit.js';
 import { noting } from '../head-command.js';
@@ -12,18 +13,19 @@ import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-m
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
 import { versionsOf, writeText } from '../report-file.js';
 import { bytes, facts, percent, plural } from '../text.js';
+import { NETWORK_FLAGS, trainNetworkCommand } from '../train-network.js';
 
 export const train = command({
   name: 'train',
-  about: 'trains a classifier (a head) on the features of photographs in class folders',
-  args: 'DIR',
+  about: 'trains a classifier on photographs in classes: a head on features, or a network',
+  args: 'DATASET',
   details:
-    'DIR has a folder of photographs for each class. Each picture goes through the network once, then the head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too.',
+    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too. With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
   least: 1,
   most: 1,
   flags: {
     ...MODEL_FLAGS,
-    out: { type: 'string', short: 'o', value: 'HEAD', about: 'the head file to write, some KB' },
+    out: { type: 'string', short: 'o', value: 'FILE', about: 'the file to write: of a head some KB, of a network its weights' },
     layer: {
       type: 'string',
       value: 'L',
@@ -44,8 +46,8 @@ export const train = command({
       type: 'integer',
       value: 'N',
       least: 1,
-      about: 'most steps (lbfgs, svm, ridge) or passes (adam)',
-      defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}`,
+      about: 'most steps (lbfgs, svm, ridge) or passes (adam, network)',
+      defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}; a network ${RUN_DEFAULTS.epochs}`,
     },
     solver: {
       type: 'choice',
@@ -54,24 +56,34 @@ export const train = command({
       defaultText: 'lbfgs; adam with --hidden',
     },
     hidden: { type: 'integer', value: 'N', least: 1, most: 65536, about: 'units of a hidden layer', defaultText: 'none: a linear head' },
-    lr: { type: 'number', value: 'RATE', about: 'adam: learning rate', default: TRAIN_DEFAULTS.learningRate },
-    batch: { type: 'integer', value: 'N', least: 1, about: 'adam: pictures a step', default: TRAIN_DEFAULTS.batchSize },
+    lr: { type: 'number', value: 'RATE', about: 'adam, network: learning rate', defaultText: '0.001; a network by sgd 0.01' },
+    batch: { type: 'integer', value: 'N', least: 1, about: 'adam, network: pictures a step', default: TRAIN_DEFAULTS.batchSize },
+    classes: { type: 'list', value: 'A,B', about: 'only these classes, in this order', defaultText: 'all' },
+    ...NETWORK_FLAGS,
   },
   examples: [
     ['vgg train photos/ --val 0.2 --out insects.head', 'features of the deepest pool, a fifth of the pictures for validation'],
     ['vgg train photos/ --val 0.2 --report run.html', 'a page with the curves and the confusion matrix'],
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
+    ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
+    [
+      'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --epochs 15 --batch 128 --augment cifar --schedule cosine --out net.safetensors',
+      'a network for pictures of 32 x 32',
+    ],
   ],
   async run([folder], values, context) {
     const { out, layer, pool, size, val, epochs, solver, hidden, lr, batch, report: reportFile, curves } = values;
-    if (out === undefined) context.warn('without --out: the head is trained and measured, and not kept');
+    if (out === undefined) context.warn('without --out: what is trained is measured, and not kept');
     const { options, signal, onProgress, warn } = context;
     const start = performance.now();
-    const data = await openDataset(folder, { signal });
-    const validation = val === undefined ? undefined : await validationOf(val, signal);
+    const opening = { signal, ...(values.classes && { classes: values.classes }) };
+    const data = await openDataset(folder, opening);
+    const validation = val === undefined ? undefined : await validationOf(val, opening);
     const skipped = [...data.skipped, ...(typeof validation === 'object' ? validation.skipped : [])];
     warnOfSkipped(skipped, warn);
-    const model = await openModel({ ...values, layers: layer === undefined ? undefined : [layer] }, context);
+    if (values['from-scratch'] || values.unfreeze !== undefined) return trainNetworkCommand(folder, data, validation, values, context);
+    const { weights, arch, preprocessing, offline } = values;
+    const model = await openModel({ weights, arch, preprocessing, offline, layers: layer === undefined ? undefined : [layer] }, context);
     try {
       const failed: Failure[] = [];
       const settings = {
@@ -138,13 +150,13 @@ export const train = command({
   },
 });
 
-async function validationOf(val: string, signal: AbortSignal) {
+async function validationOf(val: string, opening: DatasetOptions & { signal: AbortSignal }) {
   const fraction = Number(val);
   const isFolder = await stat(val).then(
     () => true,
     () => false,
   );
-  if (isFolder || Number.isNaN(fraction)) return openDataset(val, { signal });
+  if (isFolder || Number.isNaN(fraction)) return openDataset(val, opening);
   if (fraction > 0 && fraction < 1) return fraction;
   throw new UsageError(`vgg train --val: expected a folder or a fraction between 0 and 1, received ${val}`);
 }

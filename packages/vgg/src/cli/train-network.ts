@@ -1,0 +1,231 @@
+import { stat } from 'node:fs/promises';
+import type { DatasetInput } from '../data/dataset.js';
+import type { NetworkOptions } from '../network/architecture.js';
+import { parsePreprocessing } from '../pictures/preprocessing.js';
+import { trainingCurves } from '../report/curves.js';
+import { trainingReport } from '../report/training-report.js';
+import { CheckpointFolder } from '../train/checkpoint-folder.js';
+import type { EpochEntry } from '../train/history.js';
+import { INITIALIZERS } from '../train/initialize.js';
+import type { OptimizerOptions } from '../train/optimizer.js';
+import { RUN_DEFAULTS } from '../train/run.js';
+import type { ScheduleOptions } from '../train/schedule.js';
+import { type TrainNetworkOptions, trainNetwork } from '../train/train-network.js';
+import { VERSION } from '../version.js';
+import { archOf } from './arch.js';
+import type { Context, Flags, Result, Values } from './command.js';
+import { UsageError } from './exit.js';
+import { writeText } from './report-file.js';
+import { brief, bytes, facts, percent, plural } from './text.js';
+
+/** What only the training of networks has; `vgg train` takes them with `--from-scratch` and `--unfreeze`. */
+export const NETWORK_FLAGS = {
+  'from-scratch': { type: 'boolean', about: 'train a new network of --arch, from its first layer on' },
+  unfreeze: { type: 'string', value: 'L', about: 'train the layers from this one on too, such as conv5, and write a network' },
+  optimizer: { type: 'choice', choices: ['sgd', 'adam', 'adamw'], about: 'network: how its weights change', defaultText: 'sgd' },
+  momentum: { type: 'number', value: 'M', least: 0, about: 'network: of sgd', default: 0.9 },
+  nesterov: { type: 'boolean', about: "network: sgd with Nesterov's momentum" },
+  'weight-decay': {
+    type: 'number',
+    value: 'D',
+    least: 0,
+    about: 'network: L2; decoupled with adamw',
+    defaultText: '0.0005; adam 0, adamw 0.01',
+  },
+  schedule: {
+    type: 'choice',
+    choices: ['constant', 'step', 'cosine', 'plateau'],
+    about: "network: how the learning rate falls; plateau is the paper's, a tenth when accuracy stalls",
+    defaultText: 'constant',
+  },
+  'step-epochs': { type: 'integer', value: 'N', least: 1, about: 'network: epochs to a tenth with --schedule step', default: 30 },
+  warmup: { type: 'number', value: 'EPOCHS', least: 0, about: 'network: epochs in which the rate rises', default: 0 },
+  smoothing: { type: 'number', value: 'S', least: 0, most: 1, about: 'network: label smoothing', default: RUN_DEFAULTS.smoothing },
+  clip: { type: 'number', value: 'NORM', least: 0, about: 'network: scale gradients to this norm at most', defaultText: 'none' },
+  augment: {
+    type: 'choice',
+    choices: ['none', 'cifar', 'paper'],
+    about:
+      'network: random variants of the pictures: cifar pads by an eighth, crops and flips; paper draws the scale, crops, flips and shifts colours',
+    default: 'none',
+  },
+  dense: {
+    type: 'list',
+    value: 'N,N',
+    about: 'from scratch: widths of the hidden dense layers, or none',
+    defaultText: "the architecture's own",
+  },
+  'global-pool': { type: 'boolean', about: 'from scratch: the mean of the last map in front of the dense layers' },
+  dropout: {
+    type: 'number',
+    value: 'P',
+    least: 0,
+    about: 'from scratch: part of the hidden dense units dropped',
+    defaultText: "the architecture's own",
+  },
+  init: { type: 'choice', choices: INITIALIZERS, about: 'from scratch: how the weights begin', default: 'he-normal' },
+  patience: {
+    type: 'integer',
+    value: 'N',
+    least: 1,
+    about: 'network: epochs without a better accuracy before it stops',
+    defaultText: 'never',
+  },
+  checkpoints: { type: 'string', value: 'DIR', about: 'network: keep the run there, epoch by epoch; Ctrl-C writes one too' },
+  'checkpoint-every': { type: 'integer', value: 'STEPS', least: 1, about: 'network: within epochs too', defaultText: 'at their ends' },
+  resume: { type: 'boolean', about: 'network: go on from the newest checkpoint, to the same weights as if it had never stopped' },
+  'max-memory': {
+    type: 'integer',
+    value: 'MB',
+    least: 1,
+    about: 'network: what it may take; larger batches are worked off in portions',
+    default: 2147,
+  },
+} as const satisfies Flags;
+
+/** The flags of `vgg train` that both kinds of training have. */
+interface CommonValues {
+  readonly arch?: string | undefined;
+  readonly weights?: string | undefined;
+  readonly out?: string | undefined;
+  readonly layer?: string | undefined;
+  readonly size?: number | undefined;
+  readonly epochs?: number | undefined;
+  readonly lr?: number | undefined;
+  readonly batch: number;
+  readonly report?: string | undefined;
+  readonly curves?: string | undefined;
+  readonly preprocessing?: string | undefined;
+}
+
+/** Trains a network and writes it, its curves and a report. */
+export async function trainNetworkCommand(
+  folder: string,
+  data: DatasetInput,
+  validation: DatasetInput | number | undefined,
+  values: CommonValues & Values<typeof NETWORK_FLAGS>,
+  context: Context,
+): Promise<Result> {
+  const { options, signal, onProgress, warn } = context;
+  const { out, report, curves, checkpoints } = values;
+  const start = performance.now();
+  const arch = await archOf(values.arch);
+  const fresh = values['from-scratch'];
+  if (fresh && arch === undefined) throw new UsageError('vgg train --from-scratch: expected --arch, such as cifar_vgg16_bn, received none');
+  if (fresh && values.weights !== undefined) throw new UsageError('vgg train: expected --from-scratch or --weights, received both');
+  if (fresh && values.unfreeze !== undefined) throw new UsageError('vgg train: expected --from-scratch or --unfreeze, received both');
+  if (values.resume && checkpoints === undefined) throw new UsageError('vgg train --resume: expected --checkpoints, received none');
+  const settings: TrainNetworkOptions = {
+    ...settingsOf(values, options.seed),
+    ...(validation !== undefined && { validation }),
+    ...(options.backend && { backend: options.backend }),
+    ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.memory && { memory: options.memory }),
+    ...(checkpoints !== undefined && { checkpoints: await CheckpointFolder.open(checkpoints, { onWarning: warn }) }),
+    onEpoch: (entry) => warn(`epoch ${entry.epoch}: ${scores(entry)}, rate ${brief(entry.rate, 3)}, ${entry.seconds.toFixed(0)} s`),
+    onProgress,
+    onWarning: warn,
+    signal,
+  };
+  const weights = values.weights ?? (typeof arch === 'string' ? arch : undefined);
+  if (!fresh && weights === undefined) throw new UsageError('vgg train --unfreeze: expected --weights, received none');
+  using trained = await trainNetwork(
+    fresh ? { arch: arch! } : { weights: weights!, ...(values.weights !== undefined && arch !== undefined && { arch }) },
+    data,
+    settings,
+  );
+  if (out !== undefined) await trained.save(out, { signal });
+  const { classes, history, best, network, stopped } = trained;
+  const seconds = (performance.now() - start) / 1000;
+  const points = history.map((entry) => ({ ...entry, learningRate: entry.rate }));
+  if (curves !== undefined) await writeText(curves, trainingCurves(points, { best: best.epoch }), signal);
+  if (report !== undefined) {
+    const run = {
+      title: `${network.name} on ${plural(classes.length, 'class', 'classes')}`,
+      classes,
+      history: points,
+      best: { ...best, learningRate: best.rate },
+      about: [
+        ['network', network.name],
+        ['folder', folder],
+        ['weights', fresh ? 'new' : weights],
+        ['file', out],
+      ] as const,
+      options: { ...settingsOf(values, options.seed) },
+      seed: options.seed,
+      seconds,
+      versions: { vgg: VERSION, node: process.version },
+    };
+    await writeText(report, trainingReport(run), signal);
+  }
+  const size = out === undefined ? 0 : (await stat(out)).size;
+  return {
+    json: { classes, epochs: history, best, head: out ?? null, network: network.name, stopped, seconds },
+    text: () =>
+      facts([
+        ['network', network.name],
+        ['classes', classes.join(', ')],
+        ['kept', `epoch ${best.epoch}: ${scores(best)}`],
+        ['stopped', stopped],
+        ['report', report],
+        ['curves', curves],
+        ['file', out === undefined ? 'not kept; use --out' : `${out}, ${bytes(size)}`],
+        ['time', `${seconds.toFixed(1)} s`],
+      ]),
+  };
+}
+
+function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: number): TrainNetworkOptions {
+  const { optimizer: algorithm = 'sgd', momentum, nesterov, clip, epochs, batch, lr, smoothing, patience, size, layer, unfreeze } = values;
+  const { 'weight-decay': decay = DECAYS[algorithm], 'max-memory': megabytes, 'checkpoint-every': checkpointEvery, resume } = values;
+  const optimizer: OptimizerOptions = {
+    algorithm,
+    ...(algorithm === 'sgd' && { momentum, nesterov }),
+    ...(decay !== undefined && { weightDecay: decay }),
+    ...(clip !== undefined && { clipNorm: clip }),
+  };
+  const given = Object.entries({
+    epochs,
+    rate: lr,
+    patience,
+    size,
+    layer,
+    unfreeze,
+    checkpointEvery,
+    augment: values.augment === 'none' ? undefined : values.augment,
+  });
+  return {
+    optimizer,
+    schedule: scheduleOf(values, epochs ?? RUN_DEFAULTS.epochs),
+    ...{ batch, smoothing, seed, resume, maxMemoryBytes: megabytes * 1e6 },
+    // What knows something keeps the statistics by which it knows it.
+    freezeStatistics: !values['from-scratch'],
+    initialize: { initializer: values.init },
+    network: networkOf(values),
+    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(values.preprocessing !== undefined && { preprocessing: parsePreprocessing(values.preprocessing) }),
+  };
+}
+
+const DECAYS = { sgd: 5e-4, adam: undefined, adamw: undefined } as const;
+
+function scheduleOf(values: Values<typeof NETWORK_FLAGS>, epochs: number): ScheduleOptions {
+  const { schedule: kind = 'constant', warmup } = values;
+  const rise = warmup > 0 ? { warmup: { length: warmup } } : {};
+  if (kind === 'step') return { kind, length: values['step-epochs'], ...rise };
+  if (kind === 'cosine') return { kind, length: Math.max(epochs - warmup, 1e-9), by: 'step', ...rise };
+  return { kind, ...rise };
+}
+
+/** What the network has otherwise than its architecture says. */
+function networkOf({ dense, dropout, 'global-pool': globalPool }: Values<typeof NETWORK_FLAGS>): NetworkOptions {
+  const widths = dense?.length === 1 && dense[0] === 'none' ? [] : dense?.map(Number);
+  const wrong = widths?.findIndex((width) => !(Number.isInteger(width) && width > 0)) ?? -1;
+  if (wrong >= 0) throw new UsageError(`vgg train --dense: expected widths such as 512,512, or none, received "${dense![wrong]}"`);
+  return { ...(widths && { dense: widths }), ...(dropout !== undefined && { dropout }), ...(globalPool && { globalPool }) };
+}
+
+function scores({ loss, accuracy, valLoss, valAccuracy }: EpochEntry): string {
+  const own = `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
+  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${percent(valAccuracy)}`;
+}
