@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 
 const folder = fileURLToPath(new URL('../packages/vgg/dist/browser/', import.meta.url));
 /** Kilobytes of gzip. */
-const BUDGET = { 'vgg.js with its static imports': 148, 'everything, all backends and formats': 800 };
+const BUDGET = { 'vgg.js with its static imports': 175, 'everything, all backends and formats': 900 };
 
 /** A file and all that it imports; dynamic imports only where asked. */
 function closure(file, dynamic, seen = new Set()) {

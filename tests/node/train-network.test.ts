@@ -86,7 +86,7 @@ describe('vgg train --from-scratch', () => {
     expect(json.network).toBe('small_pool2');
     const [before, after] = await Promise.all([base, tuned].map(valuesOf));
     const same = [...after!].filter(
-      ([name, values]) => Buffer.compare(Buffer.from(values.buffer), Buffer.from(before!.get(name)?.buffer ?? [])) === 0,
+      ([name, values]) => Buffer.compare(Buffer.from(values.buffer), Buffer.from(before!.get(name)?.buffer ?? new ArrayBuffer(0))) === 0,
     );
     expect(same.map(([name]) => name).sort()).toEqual(
       // The statistics of batch normalisation are kept where a network is only tuned.

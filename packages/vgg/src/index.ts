@@ -24,10 +24,11 @@ export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport 
 export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
 
 // Networks that are trained, from scratch or from weights that are there.
-export { type TrainNetworkOptions, type TrainNetworkStart, trainNetwork } from './train/train-network.js';
+export { openCheckpoints, trainNetwork } from './train/entry.js';
+export type { TrainNetworkOptions, TrainNetworkStart } from './train/train-network.js';
 export type { TrainedNetwork } from './train/trained.js';
 export type { Scored } from './train/evaluate.js';
-export { CheckpointFolder, type CheckpointFolderOptions } from './train/checkpoint-folder.js';
+export type { CheckpointFolder, CheckpointFolderOptions } from './train/checkpoint-folder.js';
 export type { EpochEntry } from './train/history.js';
 export type { OptimizerOptions, ParameterGroup } from './train/optimizer.js';
 export type { ScheduleOptions } from './train/schedule.js';

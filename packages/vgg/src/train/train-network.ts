@@ -49,23 +49,7 @@ export type TrainNetworkStart =
 /** Pictures whose channels are measured for a new network's preprocessing. */
 const MEASURED = 5000;
 
-/**
- * Trains a network, or a part of one, on photographs in classes.
- *
- * With `arch` alone all of it is new, and learns from the first layer to the last. With `weights` the network is cut behind a pool, and a
- * linear classifier on the mean of that map is fitted to the pictures, as `trainHead` does; then the layers from `unfreeze` on learn, the
- * classifier with them. The result is a network of its own, which carries its classes and its preprocessing.
- *
- * @param data the pictures ({@link openDataset})
- * @throws VggError `VGG_DATASET`, `VGG_OPTION`, `VGG_LAYER`, `VGG_WEIGHTS_MISSING`, `VGG_MEMORY`, `VGG_TRAINING` when the loss is no number any
- *   more, `VGG_ABORTED` (a checkpoint is written first, where there is a folder for it)
- * @example
- * const net = await trainNetwork({ arch: 'cifar_vgg16_bn' }, 'cifar10/train.zip', { epochs: 15, batch: 128, validation: 'cifar10/test.zip' });
- * net.best.valAccuracy; // 0.93
- * await net.save('cifar.safetensors');
- * @example
- * const tuned = await trainNetwork({ weights: 'vgg16.h5' }, 'photos/train', { unfreeze: 'conv5', rate: 1e-4, validation: 0.2 });
- */
+/** See {@link trainNetwork} of entry.ts, which loads this. */
 export async function trainNetwork(
   start: TrainNetworkStart,
   data: DatasetInput,
