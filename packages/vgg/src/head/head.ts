@@ -157,6 +157,12 @@ export class Head {
     return denseLayers(this.#alive());
   }
 
+  /** The mean square of the features that it was trained on. */
+  get featureSquare(): number {
+    const { mean, deviation } = this.#alive().standard;
+    return mean.reduce((sum, value, i) => sum + value ** 2 + deviation[i]! ** 2, 0) / mean.length;
+  }
+
   /** The head file's bytes: safetensors, with what it needs to know as metadata. */
   async toBytes(): Promise<Uint8Array> {
     return collectBytes(writeHead(this.#alive()));

@@ -87,7 +87,8 @@ export interface RunResult {
 }
 
 export const RUN_DEFAULTS = { epochs: 10, batch: 32, seed: 0, smoothing: 0 } as const;
-const OPTIMIZER: OptimizerOptions = { algorithm: 'sgd', momentum: 0.9, weightDecay: 5e-4 };
+/** The paper's, but for the batch and the rate. */
+export const OPTIMIZER: OptimizerOptions = { algorithm: 'sgd', momentum: 0.9, weightDecay: 5e-4 };
 
 /**
  * Trains a network. The order of the pictures, their augmentation and the dropout depend on nothing but the seed, the epoch and their place,

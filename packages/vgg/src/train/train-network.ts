@@ -17,7 +17,8 @@ import { channelStatistics } from '../pictures/statistics.js';
 import { METADATA } from '../weights/metadata.js';
 import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { type InitializeOptions, initialWeights } from './initialize.js';
-import { type RunOptions, type RunTask, runTraining } from './run.js';
+import type { OptimizerOptions } from './optimizer.js';
+import { OPTIMIZER, type RunOptions, type RunTask, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
 
 /** What {@link trainNetwork} takes beside how to learn. */
@@ -68,7 +69,12 @@ export async function trainNetwork(
     const { network, preprocessing, values } = task;
     const about = { [METADATA.preprocessing]: JSON.stringify(preprocessing), [METADATA.classes]: JSON.stringify(train.classes) };
     const { augment, ...rest } = options;
-    const run = { ...rest, ...(augment !== undefined && { augment: augmentationOf(augment, network.size) }) };
+    const { optimizer } = task;
+    const run = {
+      ...rest,
+      ...(optimizer && { optimizer }),
+      ...(augment !== undefined && { augment: augmentationOf(augment, network.size) }),
+    };
     const result = await runTraining({ network, preprocessing, values, train, validation, about }, run);
     return new TrainedNetwork({ ...result, classes: train.classes, preprocessing, about });
   } finally {
@@ -76,7 +82,10 @@ export async function trainNetwork(
   }
 }
 
-type Start = Pick<RunTask, 'network' | 'preprocessing' | 'values'> & { close?: () => Promise<void> };
+interface Start extends Pick<RunTask, 'network' | 'preprocessing' | 'values'> {
+  optimizer?: OptimizerOptions;
+  close?: () => Promise<void>;
+}
 
 async function openBoth(
   data: DatasetInput,
@@ -147,7 +156,7 @@ async function tuned(
   validation: Dataset | undefined,
   options: TrainNetworkOptions,
 ): Promise<Start> {
-  const { signal, onProgress, onWarning, backend, threads, memory, seed = 0, checkpoints, resume } = options;
+  const { signal, onProgress, onWarning, backend, threads, memory, seed = 0 } = options;
   const common = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) };
   using model = await load(arch, {
     weights,
@@ -161,16 +170,25 @@ async function tuned(
   const cut = cutAt(model.network, layer, train.classes.length, options.size);
   const { preprocessing } = model;
   const whole = options.size === undefined ? preprocessing : sized(preprocessing, cut);
-  // What a checkpoint holds need not be fitted again.
-  const known = resume ? ((await checkpoints?.list()) ?? []).length > 0 : false;
-  const dense = known ? undefined : await fitted(model, layer, train, validation, { ...common, size: options.size, seed });
+  const { dense, square } = await fitted(model, layer, train, validation, { ...common, size: options.size, seed });
   const opened: OpenedWeights = await openNetworkWeights(arch, { weights, ...(signal && { signal }) }, false);
   return {
     network: cut,
     preprocessing: whole,
-    values: async (name) => dense?.get(name) ?? readCanonical(opened.file, opened.mapping, name, signal ? { signal } : {}),
+    values: async (name) => dense.get(name) ?? readCanonical(opened.file, opened.mapping, name, signal ? { signal } : {}),
+    optimizer: gentle(options.optimizer, square),
     close: () => opened.file.close(),
   };
+}
+
+/**
+ * The classifier stands on features as they are, some of them in the hundreds: steps that suit a filter would throw it about. Its rate is what
+ * that of a classifier on features of mean square 1 comes to.
+ */
+function gentle(optimizer: OptimizerOptions = OPTIMIZER, square: number): OptimizerOptions {
+  const { algorithm = 'sgd', groups = [] } = optimizer;
+  const rate = algorithm === 'sgd' ? 1 / square : 1 / Math.sqrt(square);
+  return { ...optimizer, groups: [...groups, { match: 'fc6.weight', rate: Math.min(1, rate) }] };
 }
 
 /** The network up to a pool, with the mean of its map and one dense layer behind it. @throws VggError `VGG_LAYER` for another kind of layer */
@@ -197,20 +215,21 @@ function cutAt({ plan, layers, name }: Network, layer: string, classes: number, 
   });
 }
 
-/** The classifier that the network begins with. */
+/** The classifier that the network begins with, and the mean square of the features that it stands on. */
 async function fitted(
   model: Model,
   layer: string,
   train: Dataset,
   validation: Dataset | undefined,
   options: TrainHeadOptions,
-): Promise<Map<string, Float32Array>> {
+): Promise<{ dense: Map<string, Float32Array>; square: number }> {
   using head = await trainHead(model, train, { ...options, layer, pooling: 'average', ...(validation && { validation }) });
   const [dense] = head.denseLayers();
-  return new Map([
+  const weights = [
     ['fc6.weight', dense!.weight],
     ['fc6.bias', dense!.bias],
-  ]);
+  ] as const;
+  return { dense: new Map(weights), square: head.featureSquare };
 }
 
 /** One of the usual augmentations, for pictures of this size. */
