@@ -93,25 +93,35 @@ describe.skipIf(!executablePath)('training in the page in Chromium', () => {
   }
   const giveFolder = () => classes().locator('[data-drop=folders] input[webkitdirectory]').setInputFiles(join(folder, 'data'));
   const giveZip = (name = 'data.zip') => classes().locator('[data-drop=folders] input[accept]').setInputFiles(join(folder, name));
+  /** A folder as the system gives it, from a file manager. */
+  async function dropFolder() {
+    const area = (await classes().locator('[data-drop=folders]').elementHandle())!;
+    await area.scrollIntoViewIfNeeded();
+    const { x, y } = (await area.boundingBox())!;
+    const devtools = await context.newCDPSession(page);
+    const data = { items: [], files: [join(folder, 'data')], dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+      await devtools.send('Input.dispatchDragEvent', { type, x: x + 5, y: y + 5, data });
+  }
   async function choose(fields: { learns: string; epochs?: number }) {
     await classes().getByLabel('What learns').selectOption(fields.learns);
     await classes().getByLabel('Picture size').selectOption('32');
     if (fields.learns === 'head') return;
     await classes().getByLabel('Epochs').fill(String(fields.epochs));
     await classes().getByLabel('Pictures a step').fill('6');
-    await classes().getByLabel('Learning rate').fill('0.05');
+    await classes().getByLabel('Learning rate').fill('0.0005');
   }
 
   test('class folders, fine-tuned from the last block: curves, a word on a picture, a network to keep', { timeout: 120_000 }, async () => {
-    await giveFolder();
-    await expect.poll(given, WAIT).toContain('24 pictures in 2 classes (across 12, down 12); 1 files are no pictures.');
+    await dropFolder();
+    await expect.poll(given, WAIT).toContain('24 pictures in 2 classes (across 12, down 12); 1 file is no picture.');
     expect(await classes().locator('.cards').isVisible()).toBe(false);
     await choose({ learns: 'conv2', epochs: 8 });
     expect(await classes().getByLabel('Solver').isVisible()).toBe(false);
     await button('Train').click();
     await expect
       .poll(summary, { timeout: 90_000 })
-      .toMatch(/^[\d.]+ % of the validation pictures right, 2 classes \(across, down\) on small_pool2, in/);
+      .toMatch(/^(9\d|100)[\d.]* % of the validation pictures right, 2 classes \(across, down\) on small_pool2, in/);
     const curves = classes().locator('.charts img');
     expect(await curves.getAttribute('alt')).toMatch(
       /^Curves up to epoch 8: loss [\d.e-]+, right are [\d.]+ % of the training pictures, [\d.]+ %/,
@@ -131,7 +141,7 @@ describe.skipIf(!executablePath)('training in the page in Chromium', () => {
     const [best] = await model.classify(join(folder, 'data', 'down', '3.png'), { top: 1 });
     model.dispose();
     const [, label, part] = /^(across|down)([\d.]+) %/.exec(shown)!;
-    expect(label).toBe(best!.label);
+    expect([label, best!.label]).toEqual(['down', 'down']);
     expect(Math.abs(Number(part) - 100 * best!.probability)).toBeLessThan(0.2);
 
     await page.screenshot({ path: join(folder, 'training.png'), fullPage: true });

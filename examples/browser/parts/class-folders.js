@@ -33,6 +33,6 @@ export function describeData({ classes, examples, skipped }) {
   for (const { label } of examples) counts[label]++;
   const listed = classes.slice(0, 8).map((name, i) => `${name} ${counts[i]}`);
   const more = classes.length > 8 ? ` and ${classes.length - 8} more` : '';
-  const left = skipped.length > 0 ? `; ${skipped.length} files are no pictures` : '';
+  const left = skipped.length > 0 ? `; ${skipped.length === 1 ? '1 file is no picture' : `${skipped.length} files are no pictures`}` : '';
   return `${examples.length} pictures in ${classes.length} classes (${listed.join(', ')}${more})${left}.`;
 }
