@@ -1,5 +1,5 @@
-// The page: choose weights, look at pictures through a layer, train a head on classes of pictures. Plain modules, no framework;
-// the library is the ready-made bundle that this folder's server gives at /vgg/.
+// The page: choose weights, look at pictures through a layer, train a head or the network itself on classes
+// of pictures. Plain modules, no framework; the library is the ready-made bundle that this folder's server gives at /vgg/.
 import { classesSection } from './parts/classes.js';
 import { ignoreMissedDrops } from './parts/drop.js';
 import { featuresSection } from './parts/features.js';
@@ -12,8 +12,8 @@ const features = featuresSection(document.querySelector('#features'));
 const classes = classesSection(document.querySelector('#classes'));
 weightsSection(document.querySelector('#weights'), {
   served: config.weights,
-  onModel(model, reach) {
+  onModel(model, reach, start) {
     features.setModel(model, reach);
-    classes.setModel(model, reach);
+    classes.setModel(model, reach, start);
   },
 });

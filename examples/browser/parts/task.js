@@ -6,15 +6,16 @@ const running = new WeakMap();
 /**
  * Runs a long call in a `.task` element: a bar that follows its progress, a button that cancels it, and its error as the one sentence
  * that it is. A task still running in the same place is cancelled. Answers undefined where the call failed or was cancelled.
+ * `button` and `ended` are the words for calls that can be continued.
  */
-export async function run(host, label, call) {
+export async function run(host, label, call, { button = 'Cancel', ended = 'cancelled' } = {}) {
   running.get(host)?.abort();
   const controller = new AbortController();
   running.set(host, controller);
   const bar = element('progress', { max: 1, ariaLabel: label });
   bar.removeAttribute('value');
   const text = element('span', {}, label);
-  const cancel = element('button', { type: 'button', onclick: () => controller.abort() }, 'Cancel');
+  const cancel = element('button', { type: 'button', onclick: () => controller.abort() }, button);
   host.replaceChildren(element('div', { className: 'progress' }, text, bar, cancel));
   const current = () => running.get(host) === controller;
   try {
@@ -25,7 +26,7 @@ export async function run(host, label, call) {
   } catch (error) {
     if (current())
       host.replaceChildren(
-        ...(error.code === 'VGG_ABORTED' ? [element('p', { className: 'note' }, `${label}: cancelled.`)] : [sentence(error)]),
+        ...(error.code === 'VGG_ABORTED' ? [element('p', { className: 'note' }, `${label}: ${ended}.`)] : [sentence(error)]),
       );
     return undefined;
   } finally {

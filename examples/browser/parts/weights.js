@@ -7,7 +7,7 @@ const FIRST_CHOICE = 'vgg16.timm_tv_in1k';
 /** So many chosen files are named. */
 const SHOWN = 4;
 
-/** The first section: where weights come from, loading them, and what was loaded. Hands each new model to `onModel`. */
+/** The first section: where weights come from, loading them, and what was loaded. Hands each new model to `onModel`, with how far its weights reach and what it was loaded from. */
 export function weightsSection(section, { served, onModel }) {
   const form = section.querySelector('form');
   const task = section.querySelector('.task');
@@ -48,8 +48,9 @@ export function weightsSection(section, { served, onModel }) {
     const weights = sources[from.value]();
     if (weights.length === 0)
       return fail(task, new Error(from.value === 'files' ? 'Choose a weight file first, or drop one.' : 'Give an address first.'));
+    const arch = network.value.trim() || undefined;
     const loaded = await run(task, 'Loading', (options) =>
-      load(network.value.trim() || undefined, {
+      load(arch, {
         weights,
         backend: backend.value,
         preprocessing: preprocessing.value || undefined,
@@ -63,7 +64,7 @@ export function weightsSection(section, { served, onModel }) {
     model = loaded;
     const reach = reachOf(model);
     showFacts(facts, model, reach);
-    onModel(model, reach);
+    onModel(model, reach, { arch, weights, backend: backend.value, preprocessing: preprocessing.value || undefined });
   });
 }
 

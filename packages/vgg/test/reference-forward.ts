@@ -11,10 +11,15 @@ import {
 } from '@vgg/core/reference';
 import type { Network } from '../src/network/plan.js';
 
-type Weights = ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>;
+type Weights = ReadonlyMap<string, { shape: readonly number[]; values: Float32Array | Float64Array }>;
 
-/** Every layer's output by the float64 definition; `x` is [N, H, W, C]. */
-export function referenceForward(network: Pick<Network, 'layers'>, weights: Weights, x: Volume): Map<string, Result> {
+/** Every layer's output by the float64 definition; `x` is [N, H, W, C]. In training, batch normalisation goes by the statistics of `x`. */
+export function referenceForward(
+  network: Pick<Network, 'layers'>,
+  weights: Weights,
+  x: Volume,
+  { training = false } = {},
+): Map<string, Result> {
   const found = new Map<string, Result>();
   const values = (name: string) => weights.get(name)!.values;
   const filter = (name: string) => ({ data: values(name), shape: weights.get(name)!.shape });
@@ -32,7 +37,10 @@ export function referenceForward(network: Pick<Network, 'layers'>, weights: Weig
         case 'dense':
           return referenceDense(current, filter(`${name}.weight`), values(`${name}.bias`));
         case 'batchnorm': {
-          const [scale, offset, mean, variance] = ['scale', 'offset', 'mean', 'variance'].map((part) => values(`${name}.${part}`));
+          const [scale, offset] = ['scale', 'offset'].map((part) => values(`${name}.${part}`));
+          const { mean, variance } = training
+            ? statistics(current)
+            : { mean: values(`${name}.mean`), variance: values(`${name}.variance`) };
           return referenceBatchNorm(current, { scale, offset, mean, variance, epsilon: layer.epsilon });
         }
         case 'lrn':
@@ -63,4 +71,14 @@ function meanOverCells({ data, shape: [batch, height, width, channels] }: Volume
   const cells = height * width;
   for (let i = 0; i < data.length; i++) sums[Math.floor(i / (cells * channels)) * channels + (i % channels)] += data[i] / cells;
   return { data: sums, shape: [batch, channels] };
+}
+
+/** Of each channel. */
+function statistics({ data, shape }: Volume): { mean: Float64Array; variance: Float64Array } {
+  const channels = shape.at(-1)!;
+  const [mean, variance] = [new Float64Array(channels), new Float64Array(channels)];
+  const count = data.length / channels;
+  for (let i = 0; i < data.length; i++) mean[i % channels] += data[i] / count;
+  for (let i = 0; i < data.length; i++) variance[i % channels] += (data[i] - mean[i % channels]) ** 2 / count;
+  return { mean, variance };
 }

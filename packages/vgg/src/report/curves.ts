@@ -57,7 +57,8 @@ const PANELS: readonly Panel[] = [
       { kind: 'train', of: ({ accuracy }) => accuracy },
       { kind: 'val', of: ({ valAccuracy }) => valAccuracy },
     ],
-    scale: (values) => percentages(linearScale(Math.min(...values), 1, 5)),
+    // Where all were right, too, the axis ends at 100 %.
+    scale: (values) => percentages(linearScale(Math.min(0.9, ...values), 1, 5)),
   },
   {
     title: 'Learning rate',

@@ -84,6 +84,12 @@ describe('trainingCurves', () => {
     expect(loss!.attributes.d!.match(/M/g)).toHaveLength(2);
   });
 
+  test('accuracy ends at 100 %, where every picture was right too', () => {
+    const labels = texts(trainingCurves(history.map(({ epoch, loss }) => ({ epoch, loss, accuracy: 1 }))), 'text');
+    const parts = labels.filter((label) => label!.endsWith(' %')).map((label) => Number.parseFloat(label!));
+    expect([Math.min(...parts), Math.max(...parts)]).toEqual([90, 100]);
+  });
+
   test('no epochs are refused', () => {
     expect(() => trainingCurves([])).toThrow(expect.objectContaining({ code: 'VGG_INPUT' }));
   });

@@ -89,6 +89,14 @@ export class CheckpointFolder {
     return (await this.folder.list()).includes(BEST) ? this.#read(BEST, options) : undefined;
   }
 
+  /**
+   * Removes the run's checkpoints, so that another can begin in the folder; other files stay.
+   * @throws VggError `VGG_OUTPUT`
+   */
+  async clear(): Promise<void> {
+    for (const name of await this.folder.list()) if (name === BEST || EPOCH.test(name) || LEFT.test(name)) await this.folder.remove(name);
+  }
+
   async #write(name: string, state: CheckpointState, signal: AbortSignal | undefined): Promise<void> {
     await this.folder.write(name, checkpointFile(name, state, signal).chunks(), signal ? { signal } : {});
   }

@@ -1,6 +1,7 @@
 import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
+import { pace } from '../head/train/pace.js';
 import { arrange, normalise } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import { portionsOf } from './feed.js';
@@ -36,7 +37,9 @@ export async function scoreDataset(
     prepare: (picture, { example }) => normalise(arrange(picture, preprocessing, { name: example.name }), preprocessing),
     ...(signal && { signal }),
   });
+  const paced = pace(signal, 'evaluate');
   for await (const batch of batches) {
+    await paced();
     failed.push(...batch.failed);
     for (const { x, shape, labels } of portionsOf(batch, portion)) {
       const scores = await trainable.scores(x, shape);

@@ -3,11 +3,14 @@ import { type Backend, type BackendWish, type MemoryMode, openBackend } from '@v
 import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
+import { type Pace, pace } from '../head/train/pace.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
 import type { Prepared } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
+import { METADATA } from '../weights/metadata.js';
 import { BestWeights } from './best-weights.js';
+import type { Checkpoint } from './checkpoint.js';
 import type { CheckpointFolder } from './checkpoint-folder.js';
 import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
@@ -107,6 +110,7 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
   });
   const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
   try {
+    if (found) checkSame(found, task);
     const trainable = await Trainable.open(backend, task.network, found ? (name) => found.readWeight(name) : task.values, {
       ...(unfreeze !== undefined && { unfreeze }),
       ...(freezeStatistics !== undefined && { freezeStatistics }),
@@ -124,6 +128,23 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
     }
   } finally {
     await found?.close();
+  }
+}
+
+/** What the weights are of. @throws VggError `VGG_OPTION` where a checkpoint is of another network or of other classes */
+function checkSame({ name, network, about }: Checkpoint, task: RunTask): void {
+  const classes = METADATA.classes;
+  const pairs = [
+    ['network', network.name, task.network.name, JSON.stringify(network.plan) === JSON.stringify(task.network.plan)],
+    ['classes', about.get(classes), task.about[classes], about.get(classes) === task.about[classes]],
+  ] as const;
+  for (const [what, before, now, isSame] of pairs) {
+    if (isSame) continue;
+    const other = before === now ? 'another plan' : `${now} instead of ${before}`;
+    throw new VggError(
+      'VGG_OPTION',
+      `train: expected the ${what} that ${name} was trained with, received ${other}; leave resume out to begin anew`,
+    );
   }
 }
 
@@ -158,12 +179,12 @@ class Run {
   async finish(): Promise<RunResult> {
     const { progress, options } = this;
     const { epochs = RUN_DEFAULTS.epochs, signal } = options;
-    let stopped: string | undefined;
+    // Asked first: a run that had stopped has nothing left to do when it is resumed.
+    let stopped = this.#stopped();
     while (progress.epoch < epochs && !stopped) {
       throwIfAborted(signal, 'train');
       await this.#epoch();
-      if (progress.stop.shouldStop) stopped = `no better accuracy in ${options.patience} epochs`;
-      else if (progress.schedule.finished) stopped = 'no better accuracy after the last drop of the rate';
+      stopped = this.#stopped();
     }
     if (!progress.best) throw new VggError('VGG_OPTION', `train: expected a whole number of at least 1 as epochs, received ${epochs}`);
     if (options.restoreBest ?? true) await this.#restoreBest();
@@ -176,14 +197,20 @@ class Run {
     };
   }
 
+  #stopped(): string | undefined {
+    const { stop, schedule } = this.progress;
+    if (stop.shouldStop) return `no better accuracy in ${this.options.patience} epochs`;
+    return schedule.finished ? 'no better accuracy after the last drop of the rate' : undefined;
+  }
+
   async #epoch(): Promise<void> {
     const { progress, options, task } = this;
     const { batch, seed } = { ...RUN_DEFAULTS, ...defined(options) };
     const { signal, onProgress, augment, checkpointEvery } = options;
     const total = task.train.examples.length;
     const stepsPerEpoch = batchCount(total, { batch });
+    const paced = pace(signal, 'train');
     let last = performance.now();
-    let rate = 0;
     const pictures = batchesOf<Prepared>(task.train, {
       batch,
       seed,
@@ -195,8 +222,7 @@ class Run {
     try {
       for await (const each of pictures) {
         this.#warnOf(each.failed);
-        rate = progress.schedule.rate({ epoch: progress.epoch, step: progress.step, stepsPerEpoch });
-        await this.#step(each, rate);
+        await this.#step(each, this.#rate(progress.step), paced);
         const now = performance.now();
         progress.sums.seconds += (now - last) / 1000;
         last = now;
@@ -209,17 +235,24 @@ class Run {
         });
         if (checkpointEvery && progress.step % checkpointEvery === 0 && progress.step < stepsPerEpoch) await this.#save(false);
       }
+      if (progress.sums.count === 0) throw new VggError('VGG_DATASET', 'train: expected pictures that can be read, received none');
+      await this.#endEpoch(last);
     } catch (error) {
-      // Between two steps: what was learnt is kept.
+      // Between two steps, or in the validation: what was learnt is kept.
       if (isVggError(error, 'VGG_ABORTED') && progress.step > 0) await this.#save(false);
       throw error;
     }
-    if (progress.sums.count === 0) throw new VggError('VGG_DATASET', 'train: expected pictures that can be read, received none');
-    await this.#endEpoch(rate, last);
+  }
+
+  /** Of a step of this epoch. */
+  #rate(step: number): number {
+    const { batch } = { ...RUN_DEFAULTS, ...defined(this.options) };
+    const stepsPerEpoch = batchCount(this.task.train.examples.length, { batch });
+    return this.progress.schedule.rate({ epoch: this.progress.epoch, step, stepsPerEpoch });
   }
 
   /** One step of the optimiser. */
-  async #step(batch: Batch<Prepared>, rate: number): Promise<void> {
+  async #step(batch: Batch<Prepared>, rate: number, paced: Pace): Promise<void> {
     const { progress, trainable, options } = this;
     const { smoothing = 0, onWarning = console.warn } = options;
     const count = batch.items.length;
@@ -227,6 +260,8 @@ class Run {
       try {
         let [loss, correct, part] = [0, 0, 0];
         for (const { x, shape, labels } of portionsOf(batch, progress.portion)) {
+          // Kernels on wasm and cpu come back at once: a page would see nothing of the progress.
+          await paced();
           const share = labels.length / count;
           const key = [progress.settings.seed, progress.steps, part++];
           const outcome = await trainable.learn({ x, shape, labels, share, key: key.map((word) => word >>> 0), smoothing });
@@ -234,7 +269,6 @@ class Run {
           correct += outcome.correct;
         }
         if (!Number.isFinite(loss)) {
-          trainable.drop();
           throw new VggError(
             'VGG_TRAINING',
             `train: the loss is no number any more in epoch ${progress.epoch + 1}, step ${progress.step + 1}; use a smaller learning rate than ${rate}, or clip the gradients`,
@@ -246,6 +280,7 @@ class Run {
         progress.sums.count += count;
         break;
       } catch (error) {
+        trainable.drop();
         if (!isVggError(error, 'VGG_MEMORY') || progress.portion <= 1) throw error;
         const before = progress.portion;
         progress.portion = Math.ceil(Math.min(before, count) / 2);
@@ -256,7 +291,7 @@ class Run {
     progress.steps++;
   }
 
-  async #endEpoch(rate: number, start: number): Promise<void> {
+  async #endEpoch(start: number): Promise<void> {
     const { progress, options, task } = this;
     const { signal, onProgress } = options;
     const { portion, sums } = progress;
@@ -265,7 +300,7 @@ class Run {
     const entry: EpochEntry = {
       epoch: progress.epoch + 1,
       step: progress.steps,
-      rate,
+      rate: this.#rate(progress.step - 1),
       loss: sums.loss / sums.count,
       accuracy: sums.correct / sums.count,
       ...(scored && { valLoss: scored.loss, valAccuracy: scored.accuracy }),

@@ -1,29 +1,32 @@
-import { openBackend } from '@vgg/core';
+import { openBackend, probeBackends } from '@vgg/core';
+import { bytesSource, openWeights } from '@vgg/loaders';
 import { describe, expect, it, vi } from 'vitest';
-import type { Dataset } from '../data/dataset.js';
+import { STRIPES_PLAN as PLAN, stripes } from '../../test/train/stripes.js';
 import { load } from '../load.js';
-import { random } from '../random.js';
+import type { PlanInput } from '../network/plan.js';
 import type { EpochEntry } from './history.js';
 import { type TrainNetworkOptions, trainNetwork } from './train-network.js';
+import { Trainable } from './trainable.js';
 
-const SIDE = 16;
-/** Stripes along one of two ways, over noise: a net of few filters learns them, and no mean of the pixels tells them apart. */
-function stripes(count: number, seed: number): Dataset {
-  const rng = random(seed);
-  const examples = Array.from({ length: count }, (_, i) => {
-    const label = i % 2;
-    const phase = rng.below(4);
-    const data = new Uint8Array(SIDE * SIDE * 3).map((_, at) => {
-      const [x, y] = [Math.floor(at / 3) % SIDE, Math.floor(at / 3 / SIDE)];
-      return ((label === 0 ? x : y) + phase) % 4 < 2 ? 60 + rng.below(60) : 140 + rng.below(60);
-    });
-    return { image: { data, width: SIDE, height: SIDE, channels: 3 as const }, label, name: `${label}/${i}` };
-  });
-  return { classes: ['across', 'down'], examples, skipped: [] };
+const OPTIONS: TrainNetworkOptions = { epochs: 4, batch: 16, rate: 0.1, backend: 'wasm', threads: 1, validation: stripes(40, 2), seed: 3 };
+/** Of a few steps, for what shows at once. */
+const SHORT: TrainNetworkOptions = { epochs: 1, batch: 8, rate: 0.05, backend: 'wasm', threads: 1, seed: 3 };
+const FEW = stripes(24, 1);
+
+const lossesOf = ({ history }: { history: readonly EpochEntry[] }) => history.map(({ loss }) => loss);
+
+async function valuesOf(bytes: Uint8Array): Promise<Map<string, Float32Array>> {
+  const file = await openWeights(bytesSource(bytes));
+  const values = new Map<string, Float32Array>();
+  for (const name of file.tensors.keys()) values.set(name, await file.read(name));
+  return values;
 }
 
-const PLAN = { name: 'small', blocks: [[8], [8]], batchNorm: true, globalPool: true, dense: [], size: SIDE };
-const OPTIONS: TrainNetworkOptions = { epochs: 4, batch: 16, rate: 0.1, backend: 'wasm', threads: 1, validation: stripes(40, 2), seed: 3 };
+/** The weights of a network after some training. */
+async function train(start: Parameters<typeof trainNetwork>[0], options: TrainNetworkOptions, data = FEW) {
+  using net = await trainNetwork(start, data, options);
+  return { bytes: await net.toBytes(), history: net.history };
+}
 
 describe('trainNetwork', () => {
   it('a new network learns, and is a weight file like any other', async () => {
@@ -50,4 +53,149 @@ describe('trainNetwork', () => {
     trained.dispose();
     await vi.waitFor(() => expect(backend.memory().tensors).toBe(before));
   });
+
+  it('with weights, only what is unfrozen changes, and frozen statistics do not', async () => {
+    const plan: PlanInput = { ...PLAN, blocks: [[6], [6], [8]] };
+    const { bytes } = await train({ arch: plan }, SHORT);
+    const before = await valuesOf(bytes);
+    for (const freezeStatistics of [true, false]) {
+      const tuned = await valuesOf((await train({ weights: bytes }, { ...SHORT, unfreeze: 'conv3', freezeStatistics })).bytes);
+      expect([...tuned.keys()].sort()).toEqual([...before.keys()].sort());
+      const changed = [...tuned].filter(([name, values]) => String(values) !== String(before.get(name))).map(([name]) => name);
+      // The bias in front of batch normalisation has no gradient, but decays.
+      const learning = ['conv3_1.weight', 'conv3_1.bias', 'bn3_1.scale', 'bn3_1.offset', 'fc6.weight', 'fc6.bias'];
+      const statistics = freezeStatistics ? [] : ['bn3_1.mean', 'bn3_1.variance'];
+      expect(changed.sort()).toEqual([...learning, ...statistics].sort());
+    }
+  });
+
+  it('with weights, begins with a classifier that was fitted, and a cut', async () => {
+    const { bytes } = await train({ arch: { ...PLAN, blocks: [[6], [6], [8]] } }, SHORT);
+    const classes = { ...stripes(24, 1), classes: ['x', 'y'] };
+    using net = await trainNetwork({ weights: bytes }, classes, {
+      ...SHORT,
+      layer: 'pool2',
+      unfreeze: 'fc6',
+      validation: stripesOf('x', 'y'),
+    });
+    expect(net.network.layers.map(({ name }) => name)).toContain('pool2');
+    expect(net.network.layers.some(({ name }) => name.includes('3_'))).toBe(false);
+    expect(net.classes).toEqual(['x', 'y']);
+    await expect(train({ weights: bytes }, { ...SHORT, layer: 'relu2_1' })).rejects.toMatchObject({ code: 'VGG_LAYER' });
+    await expect(train({ weights: bytes }, { ...SHORT, unfreeze: 'conv9' })).rejects.toMatchObject({ code: 'VGG_LAYER' });
+  });
+
+  it('is the same again with one seed, to the bit, and another with another', async () => {
+    const options: TrainNetworkOptions = { ...SHORT, epochs: 2, network: { dense: [6] }, augment: 'cifar' };
+    const [first, again, other] = [
+      await train({ arch: PLAN }, options),
+      await train({ arch: PLAN }, options),
+      await train({ arch: PLAN }, { ...options, seed: 4 }),
+    ];
+    expect(lossesOf(again)).toEqual(lossesOf(first));
+    expect(again.bytes).toEqual(first.bytes);
+    expect(lossesOf(other)).not.toEqual(lossesOf(first));
+  });
+
+  it('learns the same on every backend', async () => {
+    const options: TrainNetworkOptions = { ...SHORT, epochs: 2, rate: 0.02, network: { dense: [6] } };
+    const expected = lossesOf(await train({ arch: PLAN }, { ...options, backend: 'cpu' }));
+    for (const { name, available } of await probeBackends()) {
+      if (!available || name === 'cpu') continue;
+      const found = lossesOf(await train({ arch: PLAN }, { ...options, backend: name }));
+      const worst = Math.max(...found.map((loss, epoch) => Math.abs(loss - expected[epoch]!)));
+      expect(worst, name).toBeLessThan(1e-4);
+    }
+  });
+
+  it('learns the same in portions, which a memory limit leads to', async () => {
+    const plan: PlanInput = { ...PLAN, batchNorm: false };
+    const whole = lossesOf(await train({ arch: plan }, SHORT))[0]!;
+    const learn = vi.spyOn(Trainable.prototype, 'learn');
+    const sizes = () => learn.mock.calls.splice(0).map(([{ labels }]) => labels.length);
+    for (const more of [{ portion: 3 }, { maxMemoryBytes: 200_000 }]) {
+      const [loss] = lossesOf(await train({ arch: plan }, { ...SHORT, ...more }));
+      expect(Math.abs(loss! - whole), JSON.stringify(more)).toBeLessThan(1e-5);
+      // Three batches of 8.
+      if (more.portion) expect(sizes()).toEqual([3, 3, 2, 3, 3, 2, 3, 3, 2]);
+      else expect(Math.max(...sizes())).toBeLessThan(8);
+    }
+    learn.mockRestore();
+    await expect(train({ arch: plan }, { ...SHORT, maxMemoryBytes: 10_000 })).rejects.toMatchObject({
+      code: 'VGG_MEMORY',
+      message: expect.stringContaining('maxMemoryBytes'),
+    });
+  });
+
+  it('stops with a sentence when the loss is no number any more', async () => {
+    const backend = await openBackend('wasm', { threads: 1 });
+    const before = backend.memory().tensors;
+    await expect(train({ arch: { ...PLAN, batchNorm: false } }, { ...SHORT, epochs: 20, rate: 1e20 })).rejects.toMatchObject({
+      code: 'VGG_TRAINING',
+      message: expect.stringMatching(
+        /^train: the loss is no number any more in epoch \d+, step \d+; use a smaller learning rate than 100000000000000000000, or clip/,
+      ),
+    });
+    expect(backend.memory().tensors).toBe(before);
+  });
+
+  it('stops at once when it is told to, and leaves nothing behind', async () => {
+    const backend = await openBackend('wasm', { threads: 1 });
+    const before = backend.memory().tensors;
+    const controller = new AbortController();
+    const onProgress: TrainNetworkOptions['onProgress'] = ({ stage }) => stage === 'train' && controller.abort();
+    await expect(train({ arch: PLAN }, { ...SHORT, signal: controller.signal, onProgress })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
+    await expect(train({ arch: PLAN }, { ...SHORT, signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'VGG_ABORTED' });
+    expect(backend.memory().tensors).toBe(before);
+  });
+
+  it('lets the event loop turn while it learns', async () => {
+    // A person's click in the first step is seen before the last: it is dealt with in a turn of its own.
+    const controller = new AbortController();
+    let steps = 0;
+    const onProgress: TrainNetworkOptions['onProgress'] = ({ stage }) => {
+      if (stage === 'train' && ++steps === 1) setTimeout(() => controller.abort());
+    };
+    const data = stripes(640, 1);
+    await expect(train({ arch: PLAN }, { ...SHORT, signal: controller.signal, onProgress }, data)).rejects.toMatchObject({
+      code: 'VGG_ABORTED',
+    });
+    expect(steps).toBeLessThan(80);
+  });
+
+  it.each([
+    ['one class', { classes: ['x'], examples: FEW.examples.map((each) => ({ ...each, label: 0 })), skipped: [] }, 'at least two classes'],
+    ['no picture that can be read', { x: [new Uint8Array(9)], y: [new Uint8Array(9)] }, 'pictures that can be read, received none'],
+    ['a validation of other classes', FEW, 'validation', { validation: stripesOf('across', 'askew') }],
+  ])('refuses %s', async (_, data, message, more: TrainNetworkOptions = {}) => {
+    const warnings: string[] = [];
+    const options = { ...SHORT, preprocessing: 'timm', onWarning: (text: string) => void warnings.push(text), ...more } as const;
+    await expect(trainNetwork({ arch: PLAN }, data, options)).rejects.toMatchObject({
+      code: 'VGG_DATASET',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it('refuses pictures of several sizes where nothing brings them to one', async () => {
+    const preprocessing = {
+      name: 'plain',
+      resize: { mode: 'none' },
+      channelOrder: 'rgb',
+      scale: 1 / 255,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    } as const;
+    const { bytes } = await train({ arch: PLAN }, SHORT);
+    const larger = { data: new Uint8Array(20 * 20 * 3), width: 20, height: 20, channels: 3 as const };
+    const examples = FEW.examples.map((example, i) => (i % 4 === 1 ? { ...example, image: larger } : example));
+    await expect(train({ weights: bytes }, { ...SHORT, preprocessing }, { ...FEW, examples })).rejects.toMatchObject({
+      code: 'VGG_SHAPE',
+      message: expect.stringMatching(/^train: expected pictures of one size, received .* pass a size/),
+    });
+    await train({ weights: bytes }, { ...SHORT, preprocessing, size: 16 }, { ...FEW, examples });
+  });
 });
+
+function stripesOf(...classes: string[]) {
+  return { ...stripes(10, 7), classes };
+}

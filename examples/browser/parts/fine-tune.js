@@ -1,0 +1,62 @@
+import { CheckpointFolder, load, trainNetwork } from '../vgg/vgg.js';
+
+/** The run's place in the page's own storage. */
+const NAME = 'page';
+
+/** The parts of a network that may learn, for a select: the classifier alone, blocks from the last pool backwards, all. */
+export function learningParts({ network, deepest }) {
+  const last = Number(/\d+/.exec(deepest)[0]);
+  const blocks = [last, last - 1].filter((block) => block > 1);
+  return [
+    { value: 'head', text: 'the classifier alone: a head, in seconds' },
+    ...blocks.map((block) => ({
+      value: `conv${block}`,
+      text: `block ${block === last ? block : `${block} to ${last}`} and the classifier: fine-tuning`,
+    })),
+    { value: 'all', text: `all of ${network.name} up to ${deepest}: fine-tuning` },
+  ];
+}
+
+/** Whether there is a run that can be continued. */
+export async function canContinue() {
+  return (await (await CheckpointFolder.open(NAME)).list()).length > 0;
+}
+
+/**
+ * Fine-tunes the network that the page has loaded, or continues the last run. In this page's own thread: the library lets the page
+ * have its turn between the steps.
+ */
+export async function fineTune({ arch, weights, backend, preprocessing }, data, options) {
+  const { learns, resume, ...rest } = options;
+  const checkpoints = await CheckpointFolder.open(NAME);
+  if (!resume) await checkpoints.clear();
+  const net = await trainNetwork({ arch, weights }, data, {
+    ...rest,
+    backend,
+    preprocessing,
+    // All of it, where nothing else is said.
+    ...(learns !== 'all' && { unfreeze: learns }),
+    // Few pictures say little about a whole network's statistics.
+    freezeStatistics: true,
+    checkpoints,
+    resume,
+  });
+  try {
+    const bytes = await net.toBytes();
+    const { classes, history, best, network } = net;
+    const model = await load(undefined, { weights: bytes.slice(), backend, worker: true, signal: options.signal });
+    return {
+      classes,
+      history,
+      best,
+      warnings: net.stopped ? [`Stopped early: ${net.stopped}.`] : [],
+      layer: network.name,
+      toBytes: async () => bytes,
+      predict: async (picture, more) =>
+        (await model.classify(picture, { top: classes.length, ...more })).map(({ label, probability }) => ({ label, probability })),
+      dispose: () => model.dispose(),
+    };
+  } finally {
+    net.dispose();
+  }
+}
