@@ -28,7 +28,7 @@ export { type TrainNetworkOptions, type TrainNetworkStart, trainNetwork } from '
 export type { TrainedNetwork } from './train/trained.js';
 export type { Scored } from './train/evaluate.js';
 export { CheckpointFolder, type CheckpointFolderOptions } from './train/checkpoint-folder.js';
-export type { EpochEntry } from './train/history.js';
+export type { EpochEntry, StepEntry } from './train/history.js';
 export type { OptimizerOptions, ParameterGroup } from './train/optimizer.js';
 export type { ScheduleOptions } from './train/schedule.js';
 export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';
