@@ -70,7 +70,7 @@ await start(import.meta.url, options, async (values, [folder], signal) => {
   for (const { name, kind, output } of summary.rows) if (kind !== 'relu') console.log(`${name} [batch, ${output.join(', ')}]`);
   console.log(`${summary.name}: ${summary.parameters.toLocaleString('en')} parameters`);
 
-  using trained = await trainNetwork({ arch }, records, {
+  const trained = await trainNetwork({ arch }, records, {
     network: { dropout },
     size,
     initialize: { initializer: 'glorot-uniform' },
@@ -94,5 +94,6 @@ await start(import.meta.url, options, async (values, [folder], signal) => {
     },
   });
   await trained.save(join(values.out, 'net.safetensors'));
+  trained.dispose();
   console.log(`kept epoch ${trained.best.epoch}: ${join(values.out, 'net.safetensors')}`);
 });

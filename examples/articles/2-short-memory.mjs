@@ -56,15 +56,15 @@ await start(import.meta.url, options, async (values) => {
   }
 
   // 3. A portion changes the memory, not what is learnt: gradients are added up over the batch.
-  const small = { name: 'small', blocks: [[8], [16]], globalPool: true, dense: [], size: 16 };
-  const common = { epochs: 3, batch: 32, rate: 0.05, seed, backend, restoreBest: false };
-  const learn = async (more) => (await trainNetwork({ arch: small }, noise(64, 16, seed), { ...common, ...more })).history.at(-1).loss;
+  const small = { name: 'small', blocks: [[16], [32]], globalPool: true, dense: [], size: 64 };
+  const common = { epochs: 3, batch: 32, rate: 0.01, seed, backend, restoreBest: false };
+  const learn = async (more) => (await trainNetwork({ arch: small }, noise(64, 64, seed), { ...common, ...more })).history.at(-1).loss;
   const fits = await learn({});
-  const capped = await learn({ maxMemoryBytes: 4e5, onWarning: (line) => console.log(line) });
+  const capped = await learn({ maxMemoryBytes: 12e6, onWarning: (line) => console.log(line) });
   console.log(`loss after 3 epochs: ${fits.toFixed(5)} in one go, ${capped.toFixed(5)} in portions`);
 
   // 4. Where not even one picture fits, it is said at once, with what to do.
-  await learn({ maxMemoryBytes: 1e4 }).catch((error) => {
+  await learn({ maxMemoryBytes: 1e6 }).catch((error) => {
     if (!isVggError(error, 'VGG_MEMORY')) throw error;
     console.log(`${error.message} [${error.code}]`);
   });

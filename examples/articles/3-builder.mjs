@@ -1,8 +1,9 @@
 // Articles 1 to 3: VGG-16 built layer by layer, counted, initialised, and begun with layers of column A.
 //   node examples/articles/3-builder.mjs [--weights A] [--seed 0] [--bias 0.1]
 // A is a weight file of a trained vgg11 (vgg11.pth, .h5, .safetensors ...); without it A is drawn at random too.
+import { openAsBlob } from 'node:fs';
 import { compareStack, formatSummary, INITIALIZERS, initialWeights, network, summarize, transplant } from 'vgg';
-import { openWeights } from 'vgg/loaders';
+import { blobSource, openWeights } from 'vgg/loaders';
 import { start } from './common.mjs';
 
 /** The article's three functions: each adds to a plan. */
@@ -76,11 +77,14 @@ await start(
     }
 
     // Section 3.1 of the paper: four convolutions and three dense layers of a trained A, the rest at random; see docs/recipes.md.
-    const a = values.weights ? await openWeights(values.weights) : initialWeights(network('A'), { initializer: 'normal', seed: seed + 1 });
+    const a = values.weights
+      ? await openWeights(blobSource(await openAsBlob(values.weights), values.weights))
+      : initialWeights(network('A'), { initializer: 'normal', seed: seed + 1 });
     const { file, copied, initialized } = transplant(a, vgg16, { initializer: 'normal', seed, arch: 'A' });
     console.log(`\nfrom A: ${copied.join(' ')}; at random: ${initialized.join(' ')}`);
     const drawn = await initialWeights(vgg16, { initializer: 'normal', seed }).read('conv1_2.weight');
     const fresh = await file.read('conv1_2.weight');
+    await a.close();
     console.log(`conv1_2 is drawn from the seed: ${fresh.every((value, i) => value === drawn[i])}`);
   },
 );

@@ -42,7 +42,7 @@ await start(import.meta.url, options, async (values, [trainPath, testPath], sign
   const test = await openDataset(testPath, { classes, signal });
   console.log(`${train.examples.length} pictures to train, ${test.examples.length} to test: ${classes.join(', ')}`);
 
-  using net = await trainNetwork({ arch: archOf(values.arch) }, train, {
+  const net = await trainNetwork({ arch: archOf(values.arch) }, train, {
     validation: test,
     augment: 'cifar',
     optimizer: { algorithm: 'sgd', momentum: 0.9, weightDecay: 5e-4 },
@@ -71,9 +71,10 @@ await start(import.meta.url, options, async (values, [trainPath, testPath], sign
   console.log(`evaluated in batches of 100 and of 7: ${percent(large.accuracy)} and ${percent(small.accuracy)} of ${large.images}`);
   console.log(`weights and running statistics are as before: ${Buffer.compare(before, await net.toBytes()) === 0}`);
   await writeFile(join(out, 'net.safetensors'), before);
+  net.dispose();
 
   // The saved network is one like any other.
-  using model = await load(undefined, { weights: before, backend });
+  const model = await load(undefined, { weights: before, backend });
   const all = { probabilities: [], labels: [] };
   const grid = { pictures: [], titles: [] };
   const wanted = new Set(Array.from({ length: GRID }, (_, i) => Math.floor((i * test.examples.length) / GRID)));
@@ -89,6 +90,7 @@ await start(import.meta.url, options, async (values, [trainPath, testPath], sign
       grid.titles.push(`${label} ${(100 * probability).toFixed(0)} %${label === truth ? '' : ` (${truth})`}`);
     });
   }
+  model.dispose();
   await writeFile(join(out, 'grid.svg'), await pictureGridSvg(grid.pictures, { titles: grid.titles }));
   const points = history.map((entry) => ({ ...entry, learningRate: entry.rate }));
   await writeFile(join(out, 'curves.svg'), trainingCurves(points, { best: best.epoch }));
