@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Classification, encodePng, openDataset, random } from '../../packages/vgg/src/index.js';
+import {
+  type Classification,
+  encodePng,
+  network,
+  openDataset,
+  type Preprocessing,
+  random,
+  summarize,
+} from '../../packages/vgg/src/index.js';
 import { bytesSource, openWeights } from '../../packages/vgg/src/loaders.js';
 
 const run = promisify(execFile);
@@ -59,13 +67,15 @@ const SCORES = `
   const model = await load(undefined, { weights, backend: 'wasm' });
   const { examples } = await openDataset(data, { classes: classes.split(',') });
   const found = await model.classify(examples.map(({ image }) => image), { top: classes.split(',').length });
-  console.log(JSON.stringify(found.map((predictions, i) => ({ label: examples[i].label, predictions }))));
+  const rows = found.map((predictions, i) => ({ label: examples[i].label, predictions }));
+  console.log(JSON.stringify({ rows, preprocessing: model.preprocessing }));
   model.dispose();`;
 
 /** Mean cross-entropy and accuracy of a saved network, from its scores, and the least of these. */
 async function scored(weights: string, data: string, classes: readonly string[]) {
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', SCORES, weights, data, classes.join()], { env });
-  const found: { label: number; predictions: Classification[] }[] = JSON.parse(stdout);
+  const { rows: found, preprocessing }: { rows: { label: number; predictions: Classification[] }[]; preprocessing: Preprocessing } =
+    JSON.parse(stdout);
   let [loss, right, least] = [0, 0, Number.POSITIVE_INFINITY];
   for (const { label, predictions } of found) {
     const logits = predictions.map(({ logit }) => logit);
@@ -74,7 +84,7 @@ async function scored(weights: string, data: string, classes: readonly string[])
     if (predictions[0]!.label === classes[label]) right++;
     least = Math.min(least, ...logits);
   }
-  return { loss: loss / found.length, accuracy: right / found.length, least };
+  return { loss: loss / found.length, accuracy: right / found.length, least, preprocessing };
 }
 
 beforeAll(async () => {
@@ -124,10 +134,22 @@ describe('0-tfrecords.mjs', () => {
   test('the loss is the cross-entropy of scores that may be negative', async () => {
     const still = ['--batch', '24', '--epochs', '1', '--validation', '0', '--keep', '1', '--rate', '1e-30'];
     const { out } = await example('0-tfrecords', at('train'), '--out', at('b'), ...common, ...still);
-    const { loss, accuracy, least } = await scored(at('b', 'net.safetensors'), at('train'), ['across', 'dots', 'down']);
+    const { loss, accuracy, least, preprocessing } = await scored(at('b', 'net.safetensors'), at('train'), ['across', 'dots', 'down']);
     expect(numbers(out, /^step 1: loss ([\d.]+)/gm)[0]).toBeCloseTo(loss, 4);
     expect(numbers(out, /^step 1: .* accuracy ([\d.]+) %/gm)[0]).toBeCloseTo(100 * accuracy, 1);
     expect(least).toBeLessThan(0);
+    // Bytes are scaled, and the training pictures' mean goes off: both are in the file.
+    expect(preprocessing.scale).toBeCloseTo(1 / 255, 9);
+    for (const mean of preprocessing.mean) expect(Math.abs(mean - 0.45)).toBeLessThan(0.15);
+  });
+
+  test('its network has three pools, names of their own, and no ReLU behind the scores', () => {
+    const net = network('vgg19_3pool');
+    const names = net.layers.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => name.startsWith('pool'))).toEqual(['pool1', 'pool2', 'pool5']);
+    expect(names.slice(-2)).toEqual(['fc8', 'prob']);
+    expect(summarize(net).parameters).toBe(70_405_194);
   });
 
   test("the article's own records are resumed to the same bits", async () => {
@@ -151,27 +173,27 @@ describe('1-benchmark.mjs', () => {
       '--arch',
       plan({ classes: 5 }),
       '--batch',
-      '5',
+      '13',
       '--warmup',
       '2',
       '--runs',
       '12',
       '--max-memory',
-      '1',
+      '2',
     ];
     const { out, err } = await example('1-benchmark', ...bench, '--out', at('bench.json'));
     const results = JSON.parse(await readFile(at('bench.json'), 'utf8'));
     for (const mode of ['forward', 'forward-backward']) {
       const { times, mean, sd, batch, warmup } = results[mode];
-      expect([times.length, batch, warmup]).toEqual([12, 5, 2]);
+      expect([times.length, batch, warmup]).toEqual([12, 13, 2]);
       const average = times.reduce((a: number, b: number) => a + b) / 12;
       const variance = times.reduce((sum: number, time: number) => sum + (time - average) ** 2, 0) / 12;
       expect(mean).toBeCloseTo(average, 9);
       expect(sd).toBeCloseTo(Math.sqrt(variance), 9);
-      const line = `${mode} over 12 batches of 5 after 2: ${(mean / 1000).toFixed(3)} +/- ${(sd / 1000).toFixed(3)} s a batch\n`;
+      const line = `${mode} over 12 batches of 13 after 2: ${(mean / 1000).toFixed(3)} +/- ${(sd / 1000).toFixed(3)} s a batch\n`;
       expect(out).toContain(line);
     }
-    expect(results['forward-backward'].portion).toBeLessThan(5);
+    expect(results['forward-backward'].portion).toBeLessThan(13);
     expect(err).toContain(`portions of ${results['forward-backward'].portion}`);
     expect(err).toMatch(/run 10 of 12: [\d.]+ ms/);
     expect(out).toMatch(/^forward and backward together take [\d.]+ times as long as forward; backward alone -?[\d.]+$/m);
@@ -258,7 +280,7 @@ describe('4-cifar.mjs', () => {
     expect(grid.match(/<image /g)).toHaveLength(14);
     expect(grid.match(/>(?:down|across) \d+ %(?: \((?:down|across)\))?</g)).toHaveLength(14);
     expect(await readFile(at('cifar', 'curves.svg'), 'utf8')).toContain('learning rate');
-    expect(await readFile(at('cifar', 'report.html'), 'utf8')).toMatch(/tiny on 2 classes[\s\S]*weightDecay/);
+    expect(await readFile(at('cifar', 'report.html'), 'utf8')).toMatch(/tiny on 2 classes[\s\S]*weightDecay[^\d]{1,40}0\.0005/);
   });
 
   test('says in one sentence what is wrong, and what it takes', async () => {
