@@ -221,6 +221,9 @@ describe('3-builder.mjs', () => {
   test('counts, receptive fields, initialisers and layers of A', async () => {
     const { out } = await example('3-builder');
     expect(out).toContain('parameters 138,357,544, weights without biases 138,344,128\n');
+    expect(out).toContain('138,357,544 parameters (89.4 % in the dense layers), 527.8 MiB as float32');
+    expect(out).toMatch(/^pool1 +pool +112x112x64 /m);
+    expect(out.match(/^conv\d_\d +conv /gm)).toHaveLength(13);
     expect(out).toContain('behind the scores: softmax, no ReLU\n');
     expect(out).toMatch(/^E +2 2 4 4 4 +144 M$/m);
     expect(out).toMatch(/^A +1 1 2 2 2 +133 M$/m);
@@ -289,4 +292,48 @@ describe('4-cifar.mjs', () => {
     const { out } = await example('4-cifar', '--help');
     expect(out).toContain('4-cifar.mjs TRAIN TEST');
   });
+});
+
+// docs/recipes.md, at an eighth of the size.
+test("the paper's scales: 256, 384, jitter", async () => {
+  const train = async (...args: string[]) => {
+    const way = [
+      '--val',
+      at('test'),
+      '--augment',
+      'paper',
+      '--schedule',
+      'plateau',
+      '--epochs',
+      '1',
+      '--batch',
+      '12',
+      '--backend',
+      'wasm',
+      '--json',
+    ];
+    const { stdout } = await run(process.execPath, ['packages/vgg/bin/vgg.js', 'train', at('train'), ...way, ...args], { env });
+    return JSON.parse(stdout);
+  };
+  const net = ['--arch', plan({ batchNorm: true }), '--dense', 'none', '--global-pool'];
+  const [first, second, third] = ['256', '384', 'jitter'].map((name) => at(`${name}.safetensors`)) as [string, string, string];
+  await train('--from-scratch', ...net, '--scale', '36', '--lr', '0.01', '--out', first);
+  const stages = [
+    await train('--weights', first, '--unfreeze', 'conv1', '--scale', '54', '--lr', '0.001', '--out', second),
+    await train('--weights', second, '--unfreeze', 'conv1', '--scale', '36,72', '--lr', '0.001', '--out', third),
+  ];
+  for (const { epochs, classes } of stages) {
+    expect(classes).toEqual(['across', 'dots', 'down']);
+    expect(epochs[0].rate).toBe(0.001);
+  }
+  // Every convolution is the last stage's, a little further.
+  const files = await Promise.all([first, second, third].map(async (path) => openWeights(bytesSource(await readFile(path)))));
+  const [a, b, c] = (await Promise.all(files.map((file) => file.read('conv1_1.weight')))) as [Float32Array, Float32Array, Float32Array];
+  const apart = (x: Float32Array, y: Float32Array) => Math.hypot(...x.map((value, i) => value - y[i]!)) / Math.hypot(...x);
+  for (const distance of [apart(a, b), apart(b, c)]) {
+    expect(distance).toBeGreaterThan(0);
+    expect(distance).toBeLessThan(0.1);
+  }
+  const refused = await train('--from-scratch', ...net, '--scale', '16').catch((error: { code: number; stderr: string }) => error);
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("at least the crop's 32 pixels") });
 });
