@@ -29,7 +29,7 @@ export type { TrainNetworkOptions, TrainNetworkStart } from './train/train-netwo
 export type { TrainedNetwork } from './train/trained.js';
 export type { Scored } from './train/evaluate.js';
 export type { CheckpointFolder, CheckpointFolderOptions } from './train/checkpoint-folder.js';
-export type { EpochEntry } from './train/history.js';
+export type { EpochEntry, StepEntry } from './train/history.js';
 export type { OptimizerOptions, ParameterGroup } from './train/optimizer.js';
 export type { ScheduleOptions } from './train/schedule.js';
 export { INITIALIZERS, type InitializeOptions, type Initializer, initialWeights } from './train/initialize.js';

@@ -14,7 +14,18 @@ interface PassOptions {
   /** [N, H, W, C] */
   values: Float32Array;
   shape: [number, number, number, number];
+  /** Pictures at a time. */
+  portion: number;
   context: Context;
+}
+
+/** A batch in portions. */
+function* portionsOf(values: Float32Array, [batch, ...picture]: PassOptions['shape'], portion: number) {
+  const length = values.length / batch;
+  for (let from = 0; from < batch; from += portion) {
+    const count = Math.min(portion, batch - from);
+    yield { x: values.subarray(from * length, (from + count) * length), shape: [count, ...picture] as PassOptions['shape'] };
+  }
 }
 
 /** What is measured: one run, with its result read back. */
@@ -31,10 +42,11 @@ async function forwardPass({
   backend,
   values,
   shape,
+  portion,
   context: { signal, onProgress },
 }: PassOptions): Promise<Pass> {
-  const [batch, height, width] = shape;
-  const placements = place(network, layers, batch, height, width, backend.info);
+  const [, height, width] = shape;
+  const placements = place(network, layers, portion, height, width, backend.info);
   const backends = new Map<BackendName, Backend>();
   for (const { backend: name } of placements)
     if (!backends.has(name)) backends.set(name, name === backend.name ? backend : await openBackend(name, { signal }));
@@ -44,12 +56,14 @@ async function forwardPass({
   const plan = steps(layers, taps, placements);
   return {
     async run(watch) {
-      await forward(plan, values, shape, taps, {
-        backend: async (name) => backends.get(name)!,
-        weights: (layer, where) => store.get(layer, where),
-        signal,
-        watch,
-      });
+      for (const each of portionsOf(values, shape, portion)) {
+        await forward(plan, each.x, each.shape, taps, {
+          backend: async (name) => backends.get(name)!,
+          weights: (layer, where) => store.get(layer, where),
+          signal,
+          watch,
+        });
+      }
     },
     dispose() {},
   };
@@ -63,12 +77,13 @@ async function backwardPass({
   backend,
   values,
   shape,
+  portion,
   context: { signal, onProgress },
 }: PassOptions): Promise<Pass> {
   registerGradients();
   const layers = all.filter(({ kind }) => kind !== 'softmax');
-  const [batch, height, width] = shape;
-  const placements = place(network, layers, batch, height, width, backend.info);
+  const [, height, width] = shape;
+  const placements = place(network, layers, portion, height, width, backend.info);
   const tap = layers.at(-1)!.name;
   const plan = steps(layers, new Set([tap]), placements);
   requireOneBackend(plan, backend.name);
@@ -81,8 +96,7 @@ async function backwardPass({
     ...weight.map((tensor, i) => ({ layer, part: i as number | string, tensor })),
     ...[...others].filter(([name]) => isTrained(name)).map(([part, tensor]) => ({ layer, part: part as number | string, tensor })),
   ]);
-  const x = backend.run(() => tf.tensor4d(values, shape));
-  const loss = (...parameters: tf.Tensor[]): tf.Scalar => {
+  const lossOf = (x: tf.Tensor4D, parameters: readonly tf.Tensor[]): tf.Scalar => {
     const weights = new Map([...held].map(([layer, { weight, others }]) => [layer, { weight: [...weight], others: new Map(others) }]));
     trained.forEach(({ layer, part }, i) => {
       const own = weights.get(layer)!;
@@ -91,18 +105,38 @@ async function backwardPass({
     });
     return tf.mul(0.5, tf.sum(tf.square(activations(plan, x, [tap], weights)[tap])));
   };
-  const gradients = tf.grads(loss as (...args: tf.Tensor[]) => tf.Tensor);
+  const gradientsOf = (x: tf.Tensor4D): tf.Tensor[] =>
+    tf.grads(((...parameters: tf.Tensor[]) => lossOf(x, parameters)) as (...args: tf.Tensor[]) => tf.Tensor)(
+      trained.map(({ tensor }) => tensor),
+    );
+  /** Added to those of the portions before; the loss of a batch is the sum of its portions'. */
+  const added = (before: readonly tf.Tensor[], found: readonly tf.Tensor[]): tf.Tensor[] => {
+    try {
+      return found.map((each, i) => tf.add(before[i], each));
+    } finally {
+      for (const each of found) each.dispose();
+    }
+  };
+  const inputs = [...portionsOf(values, shape, portion)].map((each) => backend.run(() => tf.tensor4d(each.x, each.shape)));
   return {
     async run() {
-      const found = backend.run(() => gradients(trained.map(({ tensor }) => tensor)));
+      let sums: tf.Tensor[] = [];
       try {
-        await backend.read(found.reduce((least, each) => (each.size < least.size ? each : least)));
+        for (const x of inputs) {
+          const found = backend.run(() => gradientsOf(x));
+          const before = sums;
+          sums = before.length === 0 ? found : backend.run(() => added(before, found));
+          for (const each of before) each.dispose();
+        }
+        await backend.read(sums.reduce((least, each) => (each.size < least.size ? each : least)));
         await backend.settle();
       } finally {
-        for (const each of found) each.dispose();
+        for (const each of sums) each.dispose();
       }
     },
-    dispose: () => x.dispose(),
+    dispose() {
+      for (const x of inputs) x.dispose();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { DatasetInput } from '../data/dataset.js';
 import type { NetworkOptions } from '../network/architecture.js';
+import { AUGMENTATIONS } from '../pictures/augment.js';
 import { parsePreprocessing } from '../pictures/preprocessing.js';
 import { trainingCurves } from '../report/curves.js';
 import { trainingReport } from '../report/training-report.js';
@@ -48,6 +49,12 @@ export const NETWORK_FLAGS = {
     about:
       'network: random variants of the pictures: cifar pads by an eighth, crops and flips; paper draws the scale, crops, flips and shifts colours',
     default: 'none',
+  },
+  scale: {
+    type: 'list',
+    value: 'S',
+    about: 'network: with --augment paper, pixels of the shorter side before the window: one S, or the least and the most',
+    defaultText: '256,512 for a network of 224',
   },
   dense: {
     type: 'list',
@@ -192,7 +199,7 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     layer,
     unfreeze,
     checkpointEvery,
-    augment: values.augment === 'none' ? undefined : values.augment,
+    augment: augmentOf(values),
   });
   return {
     optimizer,
@@ -205,6 +212,18 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(values.preprocessing !== undefined && { preprocessing: parsePreprocessing(values.preprocessing) }),
   };
+}
+
+/** Where the scale is said, the rest of the paper's way with it. */
+function augmentOf({ augment, scale }: Values<typeof NETWORK_FLAGS>): TrainNetworkOptions['augment'] {
+  if (scale === undefined) return augment === 'none' ? undefined : augment;
+  if (augment !== 'paper') throw new UsageError(`vgg train --scale: expected --augment paper, received ${augment ?? 'none'}`);
+  const sides = scale.map(Number);
+  const [least, most = least] = sides;
+  if (sides.length > 2 || !sides.every((side) => Number.isInteger(side) && side > 0) || most! < least!)
+    throw new UsageError(`vgg train --scale: expected pixels such as 256, or 256,512, received "${scale.join(',')}"`);
+  const { crop: _, ...paper } = AUGMENTATIONS.paper;
+  return { ...paper, scale: sides.length === 1 ? least! : [least!, most!] };
 }
 
 const DECAYS = { sgd: 5e-4, adam: undefined, adamw: undefined } as const;

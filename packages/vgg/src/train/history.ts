@@ -13,3 +13,17 @@ export interface EpochEntry extends HistoryEntry {
   /** How long the epoch took, its validation included. */
   readonly seconds: number;
 }
+
+/** How a network did on one batch. */
+export interface StepEntry {
+  /** The epoch that runs, from 1. */
+  readonly epoch: number;
+  /** Steps of the optimiser since the run began. */
+  readonly step: number;
+  readonly rate: number;
+  /** Pictures of the batch; the last one of an epoch may have fewer. */
+  readonly images: number;
+  /** Their mean loss before the step, with dropout, augmentation and label smoothing. */
+  readonly loss: number;
+  readonly accuracy: number;
+}

@@ -22,6 +22,8 @@ export interface TrainingPlanOptions {
   threads?: number;
   /** Bytes that all of it may take; default 2 GiB, of the 4 that a wasm heap can have. */
   maxMemoryBytes?: number | undefined;
+  /** Who asks, for errors. Default `train`. */
+  who?: 'train' | 'bench';
 }
 
 /** How a batch is worked off, and what that takes, in bytes. */
@@ -36,6 +38,10 @@ export interface TrainingPlan {
 }
 
 const DEFAULT_LIMIT = 2 ** 31;
+const REMEDIES = {
+  train: 'use smaller pictures, unfreeze fewer layers, or allow more (maxMemoryBytes)',
+  bench: 'use smaller pictures, --part features, --memory small, or a larger --max-memory',
+} as const;
 
 /**
  * How many pictures of a batch can be learnt from at a time in the memory that is given. Batch normalisation normalises each portion by
@@ -45,6 +51,7 @@ const DEFAULT_LIMIT = 2 ** 31;
  */
 export function planTraining({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): TrainingPlan {
   const { batch, height, width, frozen, learning, kept, memory = 'fast', threads = 1, maxMemoryBytes = DEFAULT_LIMIT } = options;
+  const { who = 'train' } = options;
   let shape: MapShape = [height, width, channels];
   let [fixed, maps, largest] = [0, 0, 0];
   for (const layer of [...frozen, ...learning]) {
@@ -69,12 +76,18 @@ export function planTraining({ name, channels }: Pick<Network, 'name' | 'channel
   if (most < 1) {
     throw new VggError(
       'VGG_MEMORY',
-      `train: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and it takes ${megabytes(fixed)} for the weights and ${megabytes(perPicture)} for its maps; use smaller pictures, unfreeze fewer layers, or allow more (maxMemoryBytes)`,
+      `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and it takes ${megabytes(fixed)} for the weights and ${megabytes(perPicture)} for its maps; ${REMEDIES[who]}`,
     );
   }
   // Portions of about one size: 128 in portions of at most 100 are two of 64.
   const portion = Math.ceil(batch / Math.ceil(batch / Math.min(most, batch)));
   return { portion, fixed, perPicture, total: fixed + portion * perPicture };
+}
+
+/** What is said of a batch that is worked off in portions. */
+export function describeTrainingPlan({ portion, fixed, perPicture, total }: TrainingPlan, batch: number): string {
+  const whole = megabytes(fixed + batch * perPicture);
+  return `a batch of ${batch} takes ${whole} (weights and gradients ${megabytes(fixed)}, maps ${megabytes(perPicture)} a picture); it is worked off in portions of ${portion}, ${megabytes(total)}`;
 }
 
 function weightBytes(layer: Layer): number {

@@ -15,8 +15,8 @@ import type { CheckpointFolder } from './checkpoint-folder.js';
 import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
-import type { EpochEntry } from './history.js';
-import { planTraining } from './memory.js';
+import type { EpochEntry, StepEntry } from './history.js';
+import { describeTrainingPlan, planTraining } from './memory.js';
 import type { OptimizerOptions } from './optimizer.js';
 import { RunProgress } from './progress.js';
 import type { ScheduleOptions } from './schedule.js';
@@ -62,6 +62,8 @@ export interface RunOptions {
   /** Bytes that weights, maps and gradients may take. Default: 2 GiB. */
   maxMemoryBytes?: number;
   onEpoch?: (entry: EpochEntry) => void | Promise<void>;
+  /** Told of every step of the optimiser. */
+  onStep?: (entry: StepEntry) => void;
   onProgress?: OnProgress;
   onWarning?: (message: string) => void;
   signal?: AbortSignal;
@@ -278,6 +280,8 @@ class Run {
         progress.sums.loss += loss;
         progress.sums.correct += correct;
         progress.sums.count += count;
+        const step = { epoch: progress.epoch + 1, step: progress.steps + 1, rate, images: count };
+        options.onStep?.({ ...step, loss: loss / count, accuracy: correct / count });
         break;
       } catch (error) {
         trainable.drop();
@@ -348,9 +352,11 @@ class Run {
     if (options.portion !== undefined) return Math.min(batch, options.portion);
     const { size } = task.network;
     const { memory, threads } = backend.info;
-    const { maxMemoryBytes } = options;
-    return planTraining(task.network, { batch, height: size, width: size, ...trainable.layers, kept, memory, threads, maxMemoryBytes })
-      .portion;
+    const { maxMemoryBytes, onWarning = console.warn } = options;
+    const sizes = { batch, height: size, width: size, ...trainable.layers };
+    const plan = planTraining(task.network, { ...sizes, kept, memory, threads, maxMemoryBytes });
+    if (plan.portion < batch) onWarning(`train: ${describeTrainingPlan(plan, batch)}`);
+    return plan.portion;
   }
 
   #warnOf(failed: Batch<Prepared>['failed']): void {

@@ -234,7 +234,8 @@ async function fitted(
 
 /** One of the usual augmentations, for pictures of this size. */
 function augmentationOf(given: NonNullable<TrainNetworkOptions['augment']>, size: number): AugmentOptions {
-  if (typeof given === 'object') return given;
+  // Where the scale is drawn, only a window brings the picture to the network's size.
+  if (typeof given === 'object') return given.scale !== undefined && given.crop === undefined ? { ...given, crop: size } : given;
   if (!Object.hasOwn(AUGMENTATIONS, given)) {
     const names = Object.keys(AUGMENTATIONS).join(', ');
     throw new VggError('VGG_OPTION', `train: expected ${names} or options of one's own as augment, received "${given}"`);

@@ -12,6 +12,7 @@ import { weightSpecs } from '../../weights/specs.js';
 import { WeightStore } from '../../weights/store.js';
 import { archOf } from '../arch.js';
 import { passes } from '../bench-passes.js';
+import { halved, planPortion } from '../bench-portion.js';
 import { type Profile, profiler, profileTable } from '../bench-profile.js';
 import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
@@ -27,7 +28,7 @@ export const bench = command({
   about: 'measures how long a network takes for a batch of random pictures, in ms',
   args: '',
   details:
-    'Pictures are normal with deviation 0.1. Mean, (population) standard deviation, median and least are over the measured runs, after the warm-up; reading the result back is part of a run. forward-backward measures the gradients of sum(x^2)/2 of the last layer before the softmax for every parameter, without dropout.',
+    'Pictures are normal with deviation 0.1. Mean, (population) standard deviation, median and least are over the measured runs, after the warm-up; reading the result back is part of a run. forward-backward measures the gradients of sum(x^2)/2 of the last layer before the softmax for every parameter, without dropout. A batch that does not fit the memory is worked off in portions, whose gradients are added up.',
   least: 0,
   most: 0,
   flags: {
@@ -44,6 +45,13 @@ export const bench = command({
       about: 'the convolutions, or the dense layers too',
       defaultText: 'all at the size the dense layers are made for, else features',
     },
+    'max-memory': {
+      type: 'integer',
+      value: 'MB',
+      least: 1,
+      about: 'what it may take; larger batches are worked off in portions',
+      defaultText: "4295, the wasm heap's",
+    },
     profile: { type: 'boolean', about: 'as many forward passes again, timed layer by layer' },
   },
   examples: [
@@ -51,8 +59,9 @@ export const bench = command({
     ['vgg bench --arch vgg16 --runs 20', 'VGG-16 on one picture, with random weights'],
     ['vgg bench --size 384x513 --profile', 'its convolutions on a picture of another size'],
     ['vgg bench --batch 32 --warmup 10 --runs 100 --json', 'the protocol of the classical TensorFlow benchmark'],
+    ['vgg bench --batch 32 --mode forward-backward --max-memory 3000', 'the same backwards, in portions that fit 3 GB'],
   ],
-  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled }, context) {
+  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled, 'max-memory': limit }, context) {
     const { options, signal, warn } = context;
     const wanted = sizeOf('vgg bench --size', size);
     const backend = await openBackend(options.backend ?? 'auto', {
@@ -64,24 +73,39 @@ export const bench = command({
     if (backend.info.warning) warn(backend.info.warning);
     if (profiled && mode !== 'forward') throw new UsageError(`vgg bench --profile: expected --mode forward, received ${mode}`);
     const watcher = profiled ? profiler(backend) : undefined;
-    const { network, store, name } = await open(arch, weights, context);
+    const { network, store, name } = await openNetwork(arch, weights, context);
     try {
       const { height, width } = wanted ?? { height: network.size, width: network.size };
       const layers = chosen(network, { height, width }, part, context);
       const summary = summarize({ ...network, layers }, { height, width });
       const { memory, threads } = backend.info;
-      const plan =
-        memory && mode === 'forward' ? planMemory({ ...network, layers }, { size: { height, width }, batch, memory, threads }) : undefined;
+      const maxMemoryBytes = limit === undefined ? undefined : limit * 1e6;
+      let portion = planPortion(network, layers, { mode, batch, height, width, memory, threads, maxMemoryBytes, warn });
+      const planOf = () =>
+        memory && mode === 'forward'
+          ? planMemory({ ...network, layers }, { size: { height, width }, batch: portion, memory, threads })
+          : undefined;
       const shape = [batch, height, width, network.channels] as [number, number, number, number];
       const values = await normalValues(batch * height * width * network.channels, 0.1, options.seed, pace(signal, 'bench'));
-      const pass = await passes[mode]({ network, layers, store, backend, values, shape, context });
+      const open = () => passes[mode]({ network, layers, store, backend, values, shape, portion, context });
+      let pass = await open();
       const times: number[] = [];
       let profile: Profile | undefined;
       try {
         for (let run = -warmup; run < runs; run++) {
           throwIfAborted(signal, 'bench');
-          const start = performance.now();
-          await pass.run();
+          let start = performance.now();
+          while (true) {
+            try {
+              await pass.run();
+              break;
+            } catch (error) {
+              portion = halved(portion, error, warn);
+              pass.dispose();
+              pass = await open();
+              start = performance.now();
+            }
+          }
           const time = performance.now() - start;
           if (run >= 0) times.push(time);
           if (run >= 0 && (run + 1) % EVERY === 0) warn(`run ${run + 1} of ${runs}: ${time.toFixed(1)} ms`);
@@ -91,11 +115,12 @@ export const bench = command({
             throwIfAborted(signal, 'bench');
             await pass.run(watcher.watch);
           }
-          profile = watcher.result(summary, batch);
+          profile = watcher.result(summary, portion);
         }
       } finally {
         pass.dispose();
       }
+      const plan = planOf();
       const { mean, sd, median, min } = statistics(times);
       const gflops = (operations(summary, mode) * batch) / mean / 1e6;
       const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
@@ -108,6 +133,7 @@ export const bench = command({
         mode,
         part: layers.length === network.layers.length ? 'all' : 'features',
         batch,
+        portion,
         ...(height === width && { size: height }),
         height,
         width,
@@ -136,6 +162,7 @@ export const bench = command({
               `${backend.name}, ${plural(backend.info.threads, 'thread')}${backend.name === 'wasm' ? `, simd ${backend.info.simd}` : ''}`,
             ],
             ['mean', `${mean.toFixed(1)} ms +/- ${sd.toFixed(1)} ms a batch, over ${runs} runs after ${warmup}`],
+            ...(portion < batch ? [['portions', `of ${portion} of the ${batch} pictures at a time`] as const] : []),
             ['median', `${median.toFixed(1)} ms`],
             ['least', `${min.toFixed(1)} ms`],
             ['speed', `${gflops.toFixed(1)} GFLOP/s, ${json.imagesPerSecond.toFixed(2)} pictures a second`],
@@ -153,7 +180,7 @@ export const bench = command({
   },
 });
 
-async function open(
+async function openNetwork(
   arch: string | undefined,
   weights: string | undefined,
   { options, signal, onProgress }: Context,
