@@ -7,11 +7,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  CheckpointFolder,
   datasetExamples,
   decodeExample,
   epochOrder,
   network,
+  openCheckpoints,
   openDataset,
   readTfRecords,
   summarize,
@@ -79,7 +79,7 @@ await start(import.meta.url, options, async (values, [folder], signal) => {
     epochs: Number(values.epochs),
     batch: Number(values.batch),
     validation: Number(values.validation) || undefined,
-    checkpoints: await CheckpointFolder.open(join(values.out, 'checkpoints')),
+    checkpoints: await openCheckpoints(join(values.out, 'checkpoints')),
     checkpointEvery: Number(values['checkpoint-every']),
     resume: values.resume,
     backend: values.backend,

@@ -7,9 +7,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   batchesOf,
-  CheckpointFolder,
   evaluateProbabilities,
   load,
+  openCheckpoints,
   openDataset,
   pictureGridSvg,
   trainingCurves,
@@ -53,7 +53,7 @@ await start(import.meta.url, options, async (values, [trainPath, testPath], sign
     backend,
     seed,
     signal,
-    checkpoints: await CheckpointFolder.open(join(out, 'checkpoints')),
+    checkpoints: await openCheckpoints(join(out, 'checkpoints')),
     resume: values.resume,
     onEpoch: ({ epoch, loss, accuracy, valLoss, valAccuracy, seconds }) =>
       console.log(

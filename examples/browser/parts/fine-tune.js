@@ -1,4 +1,4 @@
-import { CheckpointFolder, load, trainNetwork } from '../vgg/vgg.js';
+import { load, openCheckpoints, trainNetwork } from '../vgg/vgg.js';
 
 /** The run's place in the page's own storage. */
 const NAME = 'page';
@@ -19,7 +19,7 @@ export function learningParts({ network, deepest }) {
 
 /** Whether there is a run that can be continued. */
 export async function canContinue() {
-  return (await (await CheckpointFolder.open(NAME)).list()).length > 0;
+  return (await (await openCheckpoints(NAME)).list()).length > 0;
 }
 
 /**
@@ -28,7 +28,7 @@ export async function canContinue() {
  */
 export async function fineTune({ arch, weights, backend, preprocessing }, data, options) {
   const { learns, resume, ...rest } = options;
-  const checkpoints = await CheckpointFolder.open(NAME);
+  const checkpoints = await openCheckpoints(NAME);
   if (!resume) await checkpoints.clear();
   const net = await trainNetwork({ arch, weights }, data, {
     ...rest,
