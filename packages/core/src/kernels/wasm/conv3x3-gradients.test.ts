@@ -169,7 +169,7 @@ describe('gradients of the 3x3 convolution', () => {
   it('keep the turned filter beside the other, and both as long as its data', () => {
     const before = conv.filterBytes();
     const filter = tensorOf(noise([3, 3, 16, 16], 1)) as tf.Tensor4D;
-    const one = 64 * 16 * 16 * 4 + 64;
+    const one = 36 * 16 * 16 * 4 + 64;
     tf.tidy(() => {
       const x = tensorOf(noise([1, 8, 8, 16], 2)) as tf.Tensor4D;
       tf.conv2d(x, filter, 1, 'same');

@@ -28,9 +28,11 @@ const FOURS_BYTES = 20 * 2 ** 20;
 /** The form that a mode takes for a convolution. */
 export function filterForm(mode: MemoryMode, { inChannels, outChannels, outHeight, outWidth }: ConvolutionSizes): FilterForm {
   if (isDirect(inChannels)) return 'panels';
-  if (mode === 'fast') return 'sixes';
-  if (mode === 'balanced') return Math.max(outHeight, outWidth) <= SMALL_SIDE ? 'fours' : 'sixes';
-  if (filterBytes('sixes', inChannels, outChannels) <= SIXES_BYTES) return 'sixes';
+  // Small maps have no tiles of 6, and so no points of their own for them.
+  const largest = cutSide(outHeight).six + cutSide(outWidth).six > 0 ? 'sixes' : 'fours';
+  if (mode === 'fast') return largest;
+  if (mode === 'balanced') return Math.max(outHeight, outWidth) <= SMALL_SIDE ? 'fours' : largest;
+  if (filterBytes('sixes', inChannels, outChannels) <= SIXES_BYTES) return largest;
   return filterBytes('fours', inChannels, outChannels) <= FOURS_BYTES ? 'fours' : 'none';
 }
 

@@ -368,7 +368,7 @@ describe('installConv3x3', () => {
     const alias = tf.reshape(filter, [9, 256]);
     const x = random([1, 8, 8, 16]);
     tf.conv2d(x, filter, 1, 'same').dispose();
-    expect(conv.filterBytes()).toBe(filterBytes + 64 * 16 * 16 * 4 + 64);
+    expect(conv.filterBytes()).toBe(filterBytes + 36 * 16 * 16 * 4 + 64);
     filter.dispose();
     expect(conv.filterBytes()).toBeGreaterThan(filterBytes);
     alias.dispose();
