@@ -11,7 +11,12 @@ const CLASSES = 10;
 const OPTIMIZER = { momentum: 0.9, weightDecay: 5e-4 };
 const COMPACT = {
   name: 'compact',
-  blocks: [[32, 32], [64, 64], [128, 128, 128], [256, 256]],
+  blocks: [
+    [32, 32],
+    [64, 64],
+    [128, 128, 128],
+    [256, 256],
+  ],
   batchNorm: true,
   globalPool: true,
   dense: [],
@@ -63,7 +68,14 @@ class Learner {
  * node benchmarks/run.mjs train-step [rounds] [batch] [threads, such as 1,2] [vgg16|compact|all] [wall|cpu] [pictures of a step on the cpu backend, 0 for none]
  * With `cpu`, and one thread, processor time is measured, which a busy machine disturbs less.
  */
-export async function main([rounds = '5', batch = '128', threads = '1,2', part = 'all', clock = 'wall', few = '4']: string[]): Promise<void> {
+export async function main([
+  rounds = '5',
+  batch = '128',
+  threads = '1,2',
+  part = 'all',
+  clock = 'wall',
+  few = '4',
+]: string[]): Promise<void> {
   if (clock === 'cpu') now = processorTime;
   const nets = [
     ...(part === 'compact' ? [] : [network('cifar_vgg16_bn', { classes: CLASSES })]),

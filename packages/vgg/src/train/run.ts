@@ -3,6 +3,7 @@ import { type Backend, type BackendWish, type MemoryMode, openBackend } from '@v
 import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
+import { PictureCache } from '../data/picture-cache.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
 import type { Prepared } from '../pictures/preprocess.js';
@@ -129,6 +130,8 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
 class Run {
   readonly progress: RunProgress;
   readonly #best: BestWeights;
+  /** Of both datasets, for the epochs to come. */
+  readonly #cache = new PictureCache();
 
   constructor(
     readonly task: RunTask,
@@ -188,6 +191,7 @@ class Run {
       seed,
       epoch: progress.epoch,
       from: progress.step,
+      cache: this.#cache,
       prepare: (picture, context) => trainingInput(picture, task.preprocessing, augment, context),
       ...(signal && { signal }),
     });
@@ -259,8 +263,8 @@ class Run {
     const { progress, options, task } = this;
     const { signal, onProgress } = options;
     const { portion, sums } = progress;
-    const scored =
-      task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, { portion, signal, onProgress }));
+    const scoring = { portion, cache: this.#cache, signal, onProgress };
+    const scored = task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, scoring));
     const entry: EpochEntry = {
       epoch: progress.epoch + 1,
       step: progress.steps,
