@@ -86,6 +86,9 @@ describe.each(VARIANTS)('gradients of the 3x3 convolution agree with their defin
     [2, 9, 97, 5, 1],
     [1, 6, 6, 9, 200],
     [1, 5, 5, 400, 390],
+    [1, 2, 2, 5, 3],
+    [3, 2, 2, 70, 76],
+    [130, 2, 2, 9, 24],
   ])('batch %i, %i x %i, %i to %i channels', (...shape) => {
     for (const masked of [false, true]) {
       check(shape, { masked });
