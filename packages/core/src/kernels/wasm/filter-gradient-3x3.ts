@@ -149,7 +149,9 @@ export class FilterGradient3x3 {
     const describe = () => workspace.write(job, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
     describe();
     const stride = aligned(kernels.twosBytes(job, images) >>> 0);
-    const [input, gradient] = [kernels.twosInputBytes(job, images), kernels.twosGradientBytes(job, images)].map((bytes) => aligned(bytes >>> 0));
+    const [input, gradient] = [kernels.twosInputBytes(job, images), kernels.twosGradientBytes(job, images)].map((bytes) =>
+      aligned(bytes >>> 0),
+    );
     const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
     try {
       fields.strip = aligned(pointer);
