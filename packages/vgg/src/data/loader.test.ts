@@ -6,6 +6,7 @@ import type { Dataset } from './example.js';
 import { type BatchesOptions, batchCount, batchesOf } from './loader.js';
 import { epochOrder } from './order.js';
 import { ordered } from './ordered.js';
+import { PictureCache } from './picture-cache.js';
 import { select } from './select.js';
 
 /** A picture of one pixel whose red is its place; `opened` counts, `wait` says how long opening takes. */
@@ -84,6 +85,27 @@ describe('batches', () => {
     expect(batchCount(5, { batch: 2 })).toBe(3);
     expect(await collect(dataset, { batch: 2, dropLast: true })).toHaveLength(batchCount(5, { batch: 2, dropLast: true }));
     expect(await collect(dataset, { batch: 9, dropLast: true })).toHaveLength(0);
+  });
+
+  test('with a cache are the same, and what it had room for is decoded once', async () => {
+    const { dataset, state } = dots(5, { broken: 3 });
+    const seen = async (options: Partial<BatchesOptions>) =>
+      (await collect(dataset, { batch: 2, seed: 1, ...options })).map(({ items, failed }) => [
+        items.map(({ data }) => [...data]),
+        failed.length,
+      ]);
+    const expected = [await seen({ epoch: 0 }), await seen({ epoch: 1 })];
+    for (const [room, decoded] of [
+      [12, 5 + 1],
+      [8, 5 + 3],
+      [0, 5 + 5],
+    ] as const) {
+      const cache = new PictureCache(room);
+      state.opened = 0;
+      expect([await seen({ epoch: 0, cache }), await seen({ epoch: 1, cache })]).toEqual(expected);
+      expect(cache.bytes).toBe(Math.floor(room / 3) * 3);
+      expect(state.opened).toBe(decoded);
+    }
   });
 
   test('are the same whatever time each picture takes, and how many are decoded at once', async () => {

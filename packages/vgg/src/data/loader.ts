@@ -6,6 +6,7 @@ import { derivedSeed } from '../seed.js';
 import type { Dataset, Example } from './example.js';
 import { epochOrder } from './order.js';
 import { ordered } from './ordered.js';
+import type { PictureCache } from './picture-cache.js';
 
 /** Where a picture stands, for what is done with it. */
 export interface PictureContext {
@@ -41,6 +42,8 @@ export interface BatchesOptions<T = Picture> {
   maxPixels?: number;
   /** Turn pictures as their EXIF orientation says; default false. */
   orientation?: boolean;
+  /** Pictures are taken from it, and what is decoded is put there, for calls with the same `maxPixels` and `orientation`. */
+  cache?: PictureCache;
   signal?: AbortSignal;
 }
 
@@ -83,6 +86,7 @@ export async function* batchesOf<T = Picture>(dataset: Dataset, options: Batches
     prefetch = 1,
     concurrency = 8,
     prepare,
+    cache,
     signal,
   } = options;
   const { maxPixels, orientation } = options;
@@ -99,7 +103,8 @@ export async function* batchesOf<T = Picture>(dataset: Dataset, options: Batches
     const example = examples[index]!;
     let picture: Picture;
     try {
-      picture = await io.decode(example.image, { ...rules, name: example.name, signal: stop });
+      picture = cache?.get(example) ?? (await io.decode(example.image, { ...rules, name: example.name, signal: stop }));
+      cache?.add(example, picture);
     } catch (error) {
       return { index, example, error: asVggError(error, example.name) };
     }

@@ -2,6 +2,7 @@ import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
 import { pace } from '../head/train/pace.js';
+import type { PictureCache } from '../data/picture-cache.js';
 import { arrange, normalise } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import { portionsOf } from './feed.js';
@@ -26,15 +27,16 @@ export async function scoreDataset(
   trainable: Trainable,
   dataset: Dataset,
   preprocessing: Preprocessing,
-  options: { portion: number; signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined },
+  options: { portion: number; cache?: PictureCache; signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined },
 ): Promise<Scored> {
-  const { portion, signal, onProgress } = options;
+  const { portion, cache, signal, onProgress } = options;
   let [loss, correct, images] = [0, 0, 0];
   const failed: Scored['failed'][number][] = [];
   const batches = batchesOf(dataset, {
     batch: portion,
     shuffle: false,
     prepare: (picture, { example }) => normalise(arrange(picture, preprocessing, { name: example.name }), preprocessing),
+    ...(cache && { cache }),
     ...(signal && { signal }),
   });
   const paced = pace(signal, 'evaluate');

@@ -4,6 +4,7 @@ import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/erro
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
 import { type Pace, pace } from '../head/train/pace.js';
+import { PictureCache } from '../data/picture-cache.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
 import type { Prepared } from '../pictures/preprocess.js';
@@ -153,6 +154,8 @@ function checkSame({ name, network, about }: Checkpoint, task: RunTask): void {
 class Run {
   readonly progress: RunProgress;
   readonly #best: BestWeights;
+  /** Of both datasets, for the epochs to come. */
+  readonly #cache = new PictureCache();
 
   constructor(
     readonly task: RunTask,
@@ -218,6 +221,7 @@ class Run {
       seed,
       epoch: progress.epoch,
       from: progress.step,
+      cache: this.#cache,
       prepare: (picture, context) => trainingInput(picture, task.preprocessing, augment, context),
       ...(signal && { signal }),
     });
@@ -299,8 +303,8 @@ class Run {
     const { progress, options, task } = this;
     const { signal, onProgress } = options;
     const { portion, sums } = progress;
-    const scored =
-      task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, { portion, signal, onProgress }));
+    const scoring = { portion, cache: this.#cache, signal, onProgress };
+    const scored = task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, scoring));
     const entry: EpochEntry = {
       epoch: progress.epoch + 1,
       step: progress.steps,

@@ -1,7 +1,7 @@
 import { backend_util, type Conv2DAttrs, type DataId, type FusedConv2DAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
-import { type FilterForm, filterBytes, filterForm, hasTiles, type MemoryMode, POINTS } from './conv3x3-memory.js';
+import { type FilterForm, filterBytes, filterForm, hasTiles, type MemoryMode, POINTS, TWOS_POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
-import { BLOCK_PANELS, cutSide, divide, divideWindows, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divide, divideTwos, divideWindows, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
 import { aligned, LINE, Workspace } from './workspace.js';
@@ -135,7 +135,7 @@ export class Conv3x3Engine {
     if (info.strideHeight !== 1 || info.strideWidth !== 1 || info.dilationHeight !== 1 || info.dilationWidth !== 1) return undefined;
     if (info.outShape.some((size) => size < 1)) return undefined;
     if (bias && (bias.dtype !== 'float32' || bias.shape.length !== 1 || bias.shape[0] !== info.outChannels)) return undefined;
-    if (pool && (!hasTiles(filterForm(this.mode, info)) || info.outHeight < 2 || info.outWidth < 2)) return undefined;
+    if (pool && (!hasTiles(this.formOf(info)) || info.outHeight < 2 || info.outWidth < 2)) return undefined;
     return { x, filter, bias, relu: activation === 'relu', pool, info };
   }
 
@@ -145,7 +145,7 @@ export class Conv3x3Engine {
    */
   run({ x, filter, bias, relu, pool = false, info, flipped = false, mask }: ConvCall): TensorInfo {
     const { backend } = this.runtime;
-    const form = filterForm(this.mode, info);
+    const form = this.formOf(info);
     const rows = cutSide(info.outHeight, form === 'fours');
     const columns = cutSide(info.outWidth, form === 'fours');
     const panels = Math.ceil(info.outChannels / 8);
@@ -190,6 +190,7 @@ export class Conv3x3Engine {
 
     const plan = () => {
       if (form === 'panels') return this.rowJob(layer, fields, threads);
+      if (form === 'twos') return this.mapJob(layer, fields, threads);
       return form === 'none' ? this.windowJob(fields, threads) : this.tileJob(layer, fields, threads);
     };
     let job = plan();
@@ -218,6 +219,12 @@ export class Conv3x3Engine {
       if (kept < this.filterBytes) this.forget(filter.dataId);
       throw error;
     }
+  }
+
+  private formOf(info: ConvInfo): FilterForm {
+    const { inHeight, inWidth, outHeight, outWidth, padInfo } = info;
+    const same = inHeight === outHeight && inWidth === outWidth && padInfo.top === 1 && padInfo.left === 1;
+    return filterForm(this.mode, { ...info, same });
   }
 
   private writeBias(at: number, length: number, bias: TensorInfo | undefined): void {
@@ -249,6 +256,29 @@ export class Conv3x3Engine {
       sharedBytes: 0,
       stride: aligned(this.kernels.windowBytes() >>> 0),
       run: (task) => this.pool.run(this.items.convolveWindowsItem, { ...task, items }),
+    };
+  }
+
+  /** Maps of 2 x 2: strips of images, of which first the input is transformed. */
+  private mapJob(layer: number, fields: LayerFields, threads: number): Job {
+    const { kernels, pool, items } = this;
+    const { batch, panels } = fields;
+    const { images, imagesPerItem, panelsPerItem } = divideTwos(batch, panels, threads);
+    fields.tilesPerItem = imagesPerItem;
+    fields.panelsPerItem = panelsPerItem;
+    this.describe(layer, fields, LAYER_FIELDS);
+    return {
+      sharedBytes: aligned(kernels.twosInputBytes(layer, images) >>> 0),
+      stride: aligned(kernels.twosBytes(layer, images) >>> 0),
+      run: (task) => {
+        for (let from = 0; from < batch; from += images) {
+          fields.stripFrom = from;
+          fields.stripTo = Math.min(from + images, batch);
+          this.describe(layer, fields, LAYER_FIELDS);
+          pool.run(items.transformTwosItem, { ...task, items: Math.ceil((fields.stripTo - from) / imagesPerItem) });
+          pool.run(items.multiplyTwosItem, { ...task, items: Math.ceil(panels / panelsPerItem) });
+        }
+      },
     };
   }
 
@@ -331,7 +361,7 @@ export class Conv3x3Engine {
       const turn = flipped ? 1 : 0;
       const sizes = { input: source, output: target, inChannels, outChannels, flipped: turn };
       if (form === 'panels') this.kernels.packFilter(source, target, inChannels, outChannels, turn);
-      else this.transform({ ...sizes, points: POINTS[form], blockPanels: BLOCK_PANELS });
+      else this.transform({ ...sizes, points: form === 'twos' ? TWOS_POINTS : POINTS[form], blockPanels: BLOCK_PANELS });
       this.filterBytes += bytes;
       if (kept) kept.set(key, block);
       else this.filters.set(filter.dataId, new Map([[key, block]]));

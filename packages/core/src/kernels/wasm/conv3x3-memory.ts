@@ -1,4 +1,4 @@
-import { BLOCK_PANELS, cutSide, divide, isDirect, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divide, divideTwos, isDirect, worthSharing } from './conv3x3-plan.js';
 
 /** How much memory the kernels may take to be fast. */
 export const MEMORY_MODES = ['fast', 'balanced', 'small'] as const;
@@ -6,9 +6,9 @@ export type MemoryMode = (typeof MEMORY_MODES)[number];
 
 /**
  * What is kept of a filter beside the filter itself: it at 64 points for tiles of 6 and 4 (`sixes`), at 36 for tiles of 4 alone
- * (`fours`), its panels for inputs of few channels (`panels`), or nothing, and it is read as it lies (`none`).
+ * (`fours`), at 9 for maps of 2 x 2 with zeros around them (`twos`), its panels for inputs of few channels (`panels`), or nothing, and it is read as it lies (`none`).
  */
-export type FilterForm = 'sixes' | 'fours' | 'panels' | 'none';
+export type FilterForm = 'sixes' | 'fours' | 'twos' | 'panels' | 'none';
 
 /** The sizes of one 3x3 convolution of stride 1. */
 export interface ConvolutionSizes {
@@ -17,6 +17,8 @@ export interface ConvolutionSizes {
   outHeight: number;
   outWidth: number;
   outChannels: number;
+  /** Whether a line of zeros lies on every side of the input, so that the output has its size. Default: true. */
+  same?: boolean;
 }
 
 /** Up to this side `balanced` computes with tiles of 4 alone: the deep layers of a VGG, which have most of the weights. */
@@ -26,11 +28,15 @@ const SIXES_BYTES = 9 * 2 ** 20;
 const FOURS_BYTES = 20 * 2 ** 20;
 
 /** The form that a mode takes for a convolution. */
-export function filterForm(mode: MemoryMode, { inChannels, outChannels, outHeight, outWidth }: ConvolutionSizes): FilterForm {
+export function filterForm(mode: MemoryMode, { inChannels, outChannels, outHeight, outWidth, same = true }: ConvolutionSizes): FilterForm {
   if (isDirect(inChannels)) return 'panels';
-  if (mode === 'fast') return 'sixes';
-  if (mode === 'balanced') return Math.max(outHeight, outWidth) <= SMALL_SIDE ? 'fours' : 'sixes';
-  if (filterBytes('sixes', inChannels, outChannels) <= SIXES_BYTES) return 'sixes';
+  // As large as the filter itself.
+  if (same && outHeight === 2 && outWidth === 2 && mode !== 'small') return 'twos';
+  // Small maps have no tiles of 6, and so no points of their own for them.
+  const largest = cutSide(outHeight).six + cutSide(outWidth).six > 0 ? 'sixes' : 'fours';
+  if (mode === 'fast') return largest;
+  if (mode === 'balanced') return Math.max(outHeight, outWidth) <= SMALL_SIDE ? 'fours' : largest;
+  if (filterBytes('sixes', inChannels, outChannels) <= SIXES_BYTES) return largest;
   return filterBytes('fours', inChannels, outChannels) <= FOURS_BYTES ? 'fours' : 'none';
 }
 
@@ -41,12 +47,14 @@ export function hasTiles(form: FilterForm): form is keyof typeof POINTS {
 
 /** Points of the transform, for tiles. */
 export const POINTS = { sixes: 64, fours: 36 } as const;
+export const TWOS_POINTS = 9;
 
 /** Bytes that a form of a filter takes. */
 export function filterBytes(form: FilterForm, inChannels: number, outChannels: number): number {
   const panels = Math.ceil(outChannels / 8) * 32;
   if (form === 'none') return 0;
-  return panels * (form === 'panels' ? 9 * inChannels : POINTS[form] * Math.ceil(inChannels / 4) * 4);
+  if (form === 'panels') return panels * 9 * inChannels;
+  return panels * (form === 'twos' ? TWOS_POINTS : POINTS[form]) * Math.ceil(inChannels / 4) * 4;
 }
 
 /** What one convolution takes in the heap beside its input, its filter and its output. */
@@ -73,8 +81,21 @@ export function planConvolution(mode: MemoryMode, sizes: ConvolutionSizes, threa
   return {
     filter: filterBytes(form, inChannels, outChannels),
     pools: hasTiles(form),
-    scratch: bias + (hasTiles(form) ? tileBytes(form, sizes, sharing) : sharing * lineBytes(form, sizes)),
+    scratch: bias + scratchBytes(form, sizes, sharing),
   };
+}
+
+function scratchBytes(form: FilterForm, sizes: ConvolutionSizes, threads: number): number {
+  if (hasTiles(form)) return tileBytes(form, sizes, threads);
+  return form === 'twos' ? twosBytes(sizes, threads) : threads * lineBytes(form, sizes);
+}
+
+/** Memory of all threads in assembly/twos.ts. */
+function twosBytes({ batchSize, inChannels, outChannels }: ConvolutionSizes, threads: number): number {
+  const { images, panelsPerItem } = divideTwos(batchSize, Math.ceil(outChannels / 8), threads);
+  const input = 9 * (images * Math.ceil(inChannels / 64) * 256 + 64);
+  const products = 9 * panelsPerItem * (images * 32 + 64);
+  return lines(input) + threads * lines(64 + Math.max(products, 320 + 9 * (64 * 32 + 64)));
 }
 
 /** Private memory of one thread in assembly/direct.ts and windows.ts. */

@@ -18,6 +18,10 @@ export const ITEM_KERNELS = [
   'transformFilterItem',
   'transformGradientItem',
   'filterGradientItem',
+  'transformTwosItem',
+  'multiplyTwosItem',
+  'transformTwosGradientItem',
+  'filterGradientTwosItem',
   ...LAYER_ITEM_KERNELS,
 ] as const;
 export type ItemKernelName = (typeof ITEM_KERNELS)[number];
@@ -28,6 +32,9 @@ export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, Ite
   packFilter(filter: number, output: number, inChannels: number, outChannels: number, flipped: number): void;
   rowBytes(layer: number): number;
   windowBytes(): number;
+  twosBytes(layer: number, images: number): number;
+  twosInputBytes(layer: number, images: number): number;
+  twosGradientBytes(layer: number, images: number): number;
   stripBytes(layer: number, rows: number): number;
   panelBytes(layer: number, tiles: number, panels: number): number;
   inputBytes(layer: number, tiles: number): number;

@@ -102,6 +102,24 @@ export function divideWindows(pixels: number, panels: number, threads: number): 
   return { pixelsPerItem: Math.ceil(pixels / ranges / 48) * 48, panelsPerItem };
 }
 
+/** What the maps of 2 x 2 of a batch are divided into: strips of images, then a few images or panels an item. */
+export interface Images {
+  images: number;
+  imagesPerItem: number;
+  panelsPerItem: number;
+}
+
+/** Images of a strip: the gradient of a filter is summed in strips, so they do not depend on the threads. */
+const STRIP_IMAGES = 128;
+
+/** Divides a convolution of 2 x 2 among threads; `groups` are what panels are taken together with. */
+export function divideTwos(batch: number, panels: number, threads: number, groups = 1): Images {
+  const images = Math.ceil(batch / Math.ceil(batch / STRIP_IMAGES));
+  const few = threads === 1 ? 1 : 3 * threads;
+  const panelsPerItem = [8, 4, 2].find((each) => groups * Math.ceil(panels / each) >= few) ?? 1;
+  return { images, imagesPerItem: Math.ceil(images / (threads === 1 ? 1 : 4 * threads)), panelsPerItem };
+}
+
 /** Tiles that the gradient of a filter sums in one go, about. */
 const SUMMED_TILES = 128;
 

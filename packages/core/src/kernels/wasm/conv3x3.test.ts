@@ -119,6 +119,9 @@ describe.each(VARIANTS)('the 3x3 convolution agrees with its definition: $build,
     [2, 4, 5, 7, 9],
     [3, 7, 13, 65, 17],
     [1, 8, 8, 128, 8],
+    [1, 2, 2, 5, 3],
+    [3, 2, 2, 70, 76],
+    [130, 2, 2, 9, 24],
     [2, 14, 14, 70, 72],
     [1, 31, 33, 20, 33],
     [1, 70, 70, 8, 8],
@@ -368,7 +371,7 @@ describe('installConv3x3', () => {
     const alias = tf.reshape(filter, [9, 256]);
     const x = random([1, 8, 8, 16]);
     tf.conv2d(x, filter, 1, 'same').dispose();
-    expect(conv.filterBytes()).toBe(filterBytes + 64 * 16 * 16 * 4 + 64);
+    expect(conv.filterBytes()).toBe(filterBytes + 36 * 16 * 16 * 4 + 64);
     filter.dispose();
     expect(conv.filterBytes()).toBeGreaterThan(filterBytes);
     alias.dispose();
@@ -459,6 +462,8 @@ describe('installConv3x3', () => {
       [2, 37, 61, 130, 9],
       [1, 28, 28, 256, 24],
       [1, 8, 8, 391, 390],
+      [3, 2, 2, 70, 90],
+      [150, 2, 2, 70, 20],
     ]) {
       const sizes: number[] = [];
       const { malloc } = runtime;
@@ -512,6 +517,7 @@ describe.runIf(RELAXED)('two panels at once, as for an engine that joins vectors
       [2, 14, 14, 70, 72],
       [1, 31, 33, 20, 33],
       [1, 1, 1, 8, 16],
+      [130, 2, 2, 70, 72],
       [1, 56, 30, 12, 200],
     ].map(([batch, height, width, ins, outs]) =>
       tf.tidy(() =>

@@ -2,7 +2,7 @@ import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
 import { CONSTANTS_BYTES, LAYER_FIELDS, type LayerFields } from './conv3x3-engine.js';
 import { POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
-import { BLOCK_PANELS, cutSide, divideFilterGradient, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divideFilterGradient, divideTwos, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, ThreadPool } from './threads/pool.js';
 import { aligned, Workspace } from './workspace.js';
@@ -100,7 +100,8 @@ export class FilterGradient3x3 {
       target: workspace.pointer(output),
     };
     try {
-      this.compute(fields, division.rows, rows, perRow, threads);
+      if (hasTwos(info)) this.computeTwos(fields, threads);
+      else this.compute(fields, division.rows, rows, perRow, threads);
       return output;
     } catch (error) {
       this.runtime.backend.disposeData(output.dataId, true);
@@ -136,7 +137,44 @@ export class FilterGradient3x3 {
     }
   }
 
+  /** Of maps of 2 x 2: strips of images. */
+  private computeTwos(fields: Fields, threads: number): void {
+    const { kernels, pool, items, workspace } = this;
+    const { batch, panels, inChannels } = fields;
+    const chunks = Math.ceil(inChannels / 64);
+    const { images, imagesPerItem, panelsPerItem } = divideTwos(batch, panels, threads, chunks);
+    fields.tilesPerItem = imagesPerItem;
+    fields.panelsPerItem = panelsPerItem;
+    const job = aligned(this.block);
+    const describe = () => workspace.write(job, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
+    describe();
+    const stride = aligned(kernels.twosBytes(job, images) >>> 0);
+    const [input, gradient] = [kernels.twosInputBytes(job, images), kernels.twosGradientBytes(job, images)].map((bytes) =>
+      aligned(bytes >>> 0),
+    );
+    const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
+    try {
+      fields.strip = aligned(pointer);
+      fields.transformed = fields.strip + input;
+      const task = { job, work: fields.transformed + gradient, stride, threads };
+      for (let from = 0; from < batch; from += images) {
+        fields.stripFrom = from;
+        fields.stripTo = Math.min(from + images, batch);
+        describe();
+        pool.run(items.transformTwosGradientItem, { ...task, items: Math.ceil((fields.stripTo - from) / imagesPerItem) });
+        pool.run(items.filterGradientTwosItem, { ...task, items: chunks * Math.ceil(panels / panelsPerItem) });
+      }
+    } finally {
+      this.runtime.free(pointer);
+    }
+  }
+
   dispose(): void {
     this.runtime.free(this.block);
   }
+}
+
+/** Whether all maps are 2 x 2, with zeros around the input. */
+function hasTwos({ inHeight, inWidth, outHeight, outWidth, padInfo: { top, left } }: backend_util.Conv2DInfo): boolean {
+  return inHeight === 2 && inWidth === 2 && outHeight === 2 && outWidth === 2 && top === 1 && left === 1;
 }

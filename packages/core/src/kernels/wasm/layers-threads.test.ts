@@ -121,6 +121,7 @@ for (const [what, shape] of [
   ['few outputs', [2, 61, 60, 20, 3]],
   ['large maps', [1, 70, 71, 30, 36]],
   ['many channels', [2, 15, 14, 131, 135]],
+  ['maps of 2 x 2', [131, 2, 2, 70, 67]],
 ] as const) {
   SHARED.push([`input gradient, ${what}`, gradient(INPUT_GRADIENT, [...shape])]);
   SHARED.push([`filter gradient, ${what}`, gradient(FILTER_GRADIENT, [...shape])]);

@@ -30,5 +30,14 @@ export {
   responseGradientItem,
 } from './training-jobs';
 export { writeConstants } from './transforms';
+export {
+  filterGradientTwosItem,
+  multiplyTwosItem,
+  transformTwosGradientItem,
+  transformTwosItem,
+  twosBytes,
+  twosGradientBytes,
+  twosInputBytes,
+} from './twos';
 export { windowBytes } from './windows';
 export { inputBytes, panelBytes, stripBytes } from './winograd';

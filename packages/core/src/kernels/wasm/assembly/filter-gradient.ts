@@ -139,7 +139,8 @@ function taps3(s: usize, ss: usize, d: usize, ds: usize): void {
   v128.store(d + ds * 2, madd(f32x4.splat(<f32>(2.0 / 45.0)), even2, madd(f32x4.splat(<f32>(1.0 / 180.0)), evenHalf, last)));
 }
 
-function write(job: FilterGradient, taps: usize, channel: i32, panel: i32): void {
+/** Writes or adds the nine taps of an input channel and a panel, [tap][8]. */
+export function write(job: FilterGradient, taps: usize, channel: i32, panel: i32): void {
   const width = min(8, job.outChannels - panel * 8);
   const add = job.stripFrom > 0;
   const stride = <usize>(job.inChannels * job.outChannels) * 4;

@@ -9,7 +9,7 @@ const TAPS_BYTES: usize = 1152;
 const MIDDLE_BYTES: usize = 512;
 
 /**
- * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone): U = G g G^T in float64, rounded once.
+ * The filter at the 64 points of transforms.ts (36 for tiles of 4 alone, 9 for twos.ts): U = G g G^T in float64, rounded once.
  * Output: [block of panels][point][panel][padded channel][8], zeros where there is no channel.
  * `flipped`: the filter of the gradient of the input, turned by 180 degrees and with its channels exchanged; the source is
  * [3][3][outChannels][inChannels] then.
@@ -29,6 +29,8 @@ export function transformFilter(
 ): void {
   const panels = (outChannels + 7) / 8;
   const panelBytes = <usize>padded(inChannels) * 32;
+  // For maps of 2 x 2 (twos.ts) panels are not in blocks.
+  if (points == 9) blockPanels = 1;
   for (let panel = from; panel < to; panel++) {
     const block = panel - (panel % blockPanels);
     const stride = <usize>min(blockPanels, panels - block) * panelBytes;
@@ -38,6 +40,10 @@ export function transformFilter(
       if (flipped) gatherFlipped(filter, work, inChannels, outChannels, channel, panel);
       else gather(filter, work, inChannels, outChannels, channel, panel);
       for (let i: usize = 0; i < 4; i++) {
+        if (points == 9) {
+          for (let half: usize = 0; half < 32; half += 16) transformTwos(work + i * 288 + half, points4 + i * 32 + half, 128);
+          continue;
+        }
         for (let pair: usize = 0; pair < 32; pair += 8) {
           transformPair(work + i * 288 + pair, work + TAPS_BYTES, points4 + i * 32 + pair, 128, points == 36);
         }
@@ -76,6 +82,24 @@ function gatherFlipped(filter: usize, taps: usize, inChannels: i32, outChannels:
   for (let tap = 0; tap < 9; tap++) {
     const source = filter + <usize>(((8 - tap) * outChannels + panel * 8) * inChannels + channel) * 4;
     transpose(source, <usize>inChannels * 4, taps + <usize>tap * 32, 288, width, count);
+  }
+}
+
+/** Four output channels of one input channel at the nine points of twos.ts. */
+function transformTwos(taps: usize, output: usize, stride: usize): void {
+  for (let y: usize = 0; y < 3; y++) {
+    // The middle row, then what the others are beyond it.
+    const row = y == 0 ? 96 : y == 1 ? 192 : 0;
+    let left = v128.load(taps + row), middle = v128.load(taps + row, 32), right = v128.load(taps + row, 64);
+    if (y > 0) {
+      left = f32x4.sub(left, v128.load(taps, 96));
+      middle = f32x4.sub(middle, v128.load(taps, 128));
+      right = f32x4.sub(right, v128.load(taps, 160));
+    }
+    v128.store(output, middle);
+    v128.store(output + stride, f32x4.sub(right, middle));
+    v128.store(output + stride * 2, f32x4.sub(left, middle));
+    output += stride * 3;
   }
 }
 

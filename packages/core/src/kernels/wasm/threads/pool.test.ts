@@ -18,6 +18,7 @@ const SHAPES: [how: string, shape: Shape][] = [
   ['strips of a batch', [5, 40, 41, 20, 17]],
   ['panels', [1, 28, 30, 136, 72]],
   ['panels, strip after strip', [6, 30, 31, 140, 40]],
+  ['maps of 2 x 2', [70, 2, 2, 70, 72]],
   ['few panels', [1, 60, 61, 150, 9]],
   ['not shared', [1, 6, 7, 16, 16]],
 ];

@@ -1,0 +1,150 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Backend, openBackend } from '../packages/core/src/index.js';
+import { network } from '../packages/vgg/src/network/architecture.js';
+import type { Network } from '../packages/vgg/src/network/plan.js';
+import { initialWeights } from '../packages/vgg/src/train/initialize.js';
+import { makeOptimizer, type Optimizer } from '../packages/vgg/src/train/optimizer.js';
+import { type Portion, Trainable } from '../packages/vgg/src/train/trainable.js';
+import { median } from './support/median.js';
+
+const CLASSES = 10;
+const OPTIMIZER = { momentum: 0.9, weightDecay: 5e-4 };
+const COMPACT = {
+  name: 'compact',
+  blocks: [
+    [32, 32],
+    [64, 64],
+    [128, 128, 128],
+    [256, 256],
+  ],
+  batchNorm: true,
+  globalPool: true,
+  dense: [],
+};
+
+/** Milliseconds of the clock that was chosen. */
+let now = (): number => performance.now();
+
+function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** A network that learns, and pictures to learn from. */
+class Learner {
+  private constructor(
+    readonly backend: Backend,
+    private readonly trainable: Trainable,
+    private readonly portion: Portion,
+    private readonly optimizer: Optimizer,
+  ) {}
+
+  static async open(backend: Backend, net: Network, batch: number): Promise<Learner> {
+    const file = initialWeights(net, { seed: 1 });
+    const trainable = await Trainable.open(backend, net, (name) => file.read(name));
+    const side = net.size;
+    const x = tf.tidy(() => tf.randomUniform([batch, side, side, 3], -1, 1, 'float32', 1).dataSync().slice()) as Float32Array;
+    const labels = Int32Array.from({ length: batch }, (_, i) => i % CLASSES);
+    const portion: Portion = { x, shape: [batch, side, side, 3], labels, share: 1, key: [1] };
+    return new Learner(backend, trainable, portion, makeOptimizer(OPTIMIZER));
+  }
+
+  /** A step of the trainer: forward, backward and the optimiser's. @returns the loss */
+  async step(): Promise<number> {
+    const { loss } = await this.trainable.learn(this.portion);
+    this.trainable.step(this.optimizer, 0.01);
+    return loss;
+  }
+
+  dispose(): void {
+    this.trainable.dispose();
+    this.optimizer.dispose();
+  }
+}
+
+/**
+ * A training step of VGG-16 with batch normalisation at 32x32, by the trainer itself, with the share of each kernel; and of a compact VGG; and a
+ * smaller step on tfjs-backend-cpu, in the same run:
+ * node benchmarks/run.mjs train-step [rounds] [batch] [threads, such as 1,2] [vgg16|compact|all] [wall|cpu] [pictures of a step on the cpu backend, 0 for none]
+ * With `cpu`, and one thread, processor time is measured, which a busy machine disturbs less.
+ */
+export async function main([
+  rounds = '5',
+  batch = '128',
+  threads = '1,2',
+  part = 'all',
+  clock = 'wall',
+  few = '4',
+]: string[]): Promise<void> {
+  if (clock === 'cpu') now = processorTime;
+  const nets = [
+    ...(part === 'compact' ? [] : [network('cifar_vgg16_bn', { classes: CLASSES })]),
+    ...(part === 'vgg16' ? [] : [network(COMPACT, { classes: CLASSES, size: 32 })]),
+  ];
+  console.log(`node ${process.version}, batch ${batch}, ${clock} time, medians of ${rounds} rounds`);
+  for (const count of threads.split(',').map(Number)) {
+    const backend = await openBackend('wasm', { threads: count });
+    for (const net of nets) {
+      const learner = await Learner.open(backend, net, Number(batch));
+      await tell(learner, `${net.name}, wasm, threads: ${count}`, Number(batch), Number(rounds));
+      learner.dispose();
+    }
+  }
+  if (Number(few) < 1) return;
+  const cpu = await openBackend('cpu');
+  for (const net of nets) {
+    const learner = await Learner.open(cpu, net, Number(few));
+    await tell(learner, `${net.name}, tfjs-backend-cpu, batch ${few}, one step`, Number(few), 1, 0);
+    learner.dispose();
+  }
+}
+
+async function tell(learner: Learner, name: string, batch: number, rounds: number, warmUp = 1): Promise<void> {
+  const times: number[] = [];
+  const spent = new Map<string, number[]>();
+  for (let round = -warmUp; round < rounds; round++) {
+    const stop = recordKernels();
+    const start = now();
+    const loss = await learner.step();
+    const ms = now() - start;
+    const kernels = stop();
+    if (!Number.isFinite(loss)) throw new Error(`${name}: the loss is ${loss}`);
+    if (round < 0) continue;
+    times.push(ms);
+    for (const [kernel, time] of kernels) spent.set(kernel, [...(spent.get(kernel) ?? []), time]);
+  }
+  const ms = median(times);
+  console.log(`\n${name}: ${ms.toFixed(0)} ms a step, ${((1000 * batch) / ms).toFixed(1)} images/s`);
+  let rest = ms;
+  const row = (kernel: string, part: number) =>
+    console.log(`  ${kernel.padEnd(32)} ${part.toFixed(1).padStart(9)} ms  ${((100 * part) / ms).toFixed(1).padStart(5)} %`);
+  const medians = [...spent].map(([kernel, each]) => [kernel, median(each)] as const).sort((a, b) => b[1] - a[1]);
+  for (const [kernel, part] of medians) {
+    rest -= part;
+    if (part >= ms / 1000) row(kernel, part);
+  }
+  row('outside of kernels', rest);
+}
+
+/** Adds up the time of tfjs's calls of each kernel, until it is called. */
+function recordKernels(): () => Map<string, number> {
+  const engine = tf.engine();
+  const { runKernel } = engine;
+  const spent = new Map<string, number>();
+  let depth = 0;
+  engine.runKernel = ((name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) => {
+    const start = now();
+    depth++;
+    try {
+      return runKernel.call(engine, name, inputs, attributes);
+    } finally {
+      depth--;
+      // A call within a call is a part of it.
+      if (depth === 0) spent.set(name, (spent.get(name) ?? 0) + now() - start);
+    }
+  }) as typeof runKernel;
+  return () => {
+    engine.runKernel = runKernel;
+    return spent;
+  };
+}
