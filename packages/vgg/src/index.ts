@@ -14,6 +14,8 @@ export type { TapError } from './compare/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
 export { SOLVERS, type Solver, type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
+export { type ExtendHeadOptions, extendHead } from './head/train/extend-head.js';
+export type { Distance, NeighbourRule, Votes } from './head/train/knn.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head/head.js';
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';

@@ -10,9 +10,9 @@ import { denseLayers } from './dense-layers.js';
 import { evaluateRows } from './evaluate/evaluate-rows.js';
 import type { Evaluation } from './evaluate/evaluation.js';
 import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
+import { predictRows } from './predict-rows.js';
 import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
-import { probabilitiesOf } from './train/minibatch.js';
 import { pace } from './train/pace.js';
 
 /** One class that a picture may be of. */
@@ -107,7 +107,9 @@ export class Head {
 
   /** As {@link predict}, picture by picture, order kept; a picture that cannot be read gives an `error` in its place. */
   async *predictAll(images: ImageInputs, options: PredictOptions = {}): AsyncGenerator<Predicted> {
-    const { info, standard, net } = this.#alive();
+    const stored = this.#alive();
+    const { info } = stored;
+    const wait = pace(options.signal, 'predict');
     const top = options.top ?? info.classes.length;
     if (!(Number.isInteger(top) && top > 0))
       throw new VggError('VGG_OPTION', `predict: expected a whole number above 0 as top, received ${top}`);
@@ -119,7 +121,8 @@ export class Head {
       }
       const { index, name, vector } = item;
       checkLength(vector, info.dimensions, name, info.base);
-      const { probabilities } = probabilitiesOf(net, standard, { vectors: vector, count: 1, dimensions: vector.length }, 0, 1);
+      const row = { vectors: vector, count: 1, dimensions: vector.length };
+      const { probabilities } = await predictRows(stored, row, 0, 1, wait);
       const predictions = Array.from(probabilities.subarray(0, info.classes.length), (probability, c) => ({
         index: c,
         label: info.classes[c]!,
@@ -143,18 +146,22 @@ export class Head {
     const { classes } = stored.info;
     const { signal } = options;
     throwIfAborted(signal, 'evaluate');
-    const features = await this.#features(data, options);
+    const features = await featuresFor(this.#model, data, stored.info, 'evaluate', options);
     const places = mapClasses(features.classes, classes, 'evaluate');
     const labels = features.labels.map((label) => places[label]!);
-    return evaluateRows(stored, { ...features, labels }, classes, pace(signal, 'evaluate'));
+    return evaluateRows(stored, { ...features, labels }, pace(signal, 'evaluate'));
   }
 
   /**
    * The head as dense layers on the features as they are, the standardisation worked into the first: weights [in, out], with a ReLU
    * between two layers.
+   *
+   * @throws VggError `VGG_HEAD` for a k-NN head, which has none
    */
   denseLayers(): { readonly weight: Float32Array; readonly bias: Float32Array }[] {
-    return denseLayers(this.#alive());
+    const stored = this.#alive();
+    if (stored.net.length === 0) throw new VggError('VGG_HEAD', 'denseLayers: expected a head with layers, received a k-NN head');
+    return denseLayers(stored);
   }
 
   /** The head file's bytes: safetensors, with what it needs to know as metadata. */
@@ -180,23 +187,38 @@ export class Head {
     this.dispose();
   }
 
+  /** @internal What a head is made of, for those who make another of it. */
+  parts(): { readonly model: Embedder; readonly stored: StoredHead } {
+    return { model: this.#model, stored: this.#alive() };
+  }
+
   #alive(): StoredHead {
     if (!this.#stored) throw new VggError('VGG_HEAD', 'head: it was disposed of; load or train it again');
     return this.#stored;
   }
+}
 
-  async #features(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal }): Promise<FeatureSet> {
-    const { base, dimensions } = this.info;
-    if (!isFeatureSet(data)) return featuresOf(this.#model, await openDataset(data, options), base, { ...options, dimensions });
-    const other = difference(data.base, base);
-    if (other || data.dimensions !== dimensions) {
-      throw new VggError(
-        'VGG_HEAD',
-        `evaluate: expected features computed as the head's own, received others (${other ?? `${data.dimensions} a picture, not ${dimensions}`})`,
-      );
-    }
-    return data;
+/**
+ * Features for a head, of pictures or computed before.
+ *
+ * @throws VggError `VGG_HEAD` for features of another base, `VGG_SHAPE`, and what {@link openDataset} throws
+ */
+export async function featuresFor(
+  model: Embedder,
+  data: DatasetInput | FeatureSet,
+  { base, dimensions }: HeadInfo,
+  who: string,
+  options: { onProgress?: OnProgress; signal?: AbortSignal },
+): Promise<FeatureSet> {
+  if (!isFeatureSet(data)) return featuresOf(model, await openDataset(data, options), base, { ...options, dimensions });
+  const other = difference(data.base, base);
+  if (other || data.dimensions !== dimensions) {
+    throw new VggError(
+      'VGG_HEAD',
+      `${who}: expected features computed as the head's own, received others (${other ?? `${data.dimensions} a picture, not ${dimensions}`})`,
+    );
   }
+  return data;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Pace } from './pace.js';
 import { type LabelledRows, pickRows } from './rows.js';
 import { stratifiedSplit } from './split.js';
 import { type Standard, standardOf } from './standardize.js';
+import { type Start, startParameters } from './start.js';
 
 export interface ConvexOptions {
   /** The L2 strength; left out it is chosen on the validation examples, or on a part of the training examples held out for it. */
@@ -15,6 +16,8 @@ export interface ConvexOptions {
   epochs: number;
   /** Decides which examples are held out. */
   seed: number;
+  /** A linear head whose parameters the final fit begins with; it ends at the same optimum. */
+  start?: Start;
   onEpoch?: (entry: HistoryEntry) => void | Promise<void>;
   /** After each strength that was tried. */
   onTrial?: (trial: L2Trial, index: number) => void;
@@ -69,7 +72,9 @@ export async function trainConvex(
     await options.onEpoch?.(entry);
     return undefined;
   };
-  const start = new Float64Array(classes * (design.width + 1));
+  const start = options.start
+    ? await startParameters(options.start, standard, classes, design.width, design.project)
+    : new Float64Array(classes * (design.width + 1));
   const found = await minimize(logisticObjective(design, labels, classes, l2, pace), start, {
     tolerance: TOLERANCE,
     maxIterations: options.epochs,

@@ -157,6 +157,14 @@ export function checkLength(vector: Float32Array, dimensions: number, name: stri
   );
 }
 
+/** @throws VggError `VGG_HEAD` for features that are not all finite */
+export function checkFinite({ vectors, names, dimensions }: FeatureSet, who: string): void {
+  const odd = vectors.findIndex((value) => !Number.isFinite(value));
+  if (odd < 0) return;
+  const name = names[Math.floor(odd / dimensions)];
+  throw new VggError('VGG_HEAD', `${who}: expected finite features, received ${vectors[odd]} for ${name}; compute them again`);
+}
+
 function notFinite(vector: Float32Array, name: string): VggError | undefined {
   if (vector.every(Number.isFinite)) return undefined;
   return new VggError(
