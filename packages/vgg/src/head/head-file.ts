@@ -10,15 +10,16 @@ import { DISTANCES, type NeighbourRule, VOTES } from './train/knn.js';
 import type { Net } from './train/net.js';
 import type { LabelledRows } from './train/rows.js';
 import type { ScoreSolver } from './train/scores.js';
+import { targetKind } from './train/settings.js';
 import type { Standard } from './train/standardize.js';
 
 /** How a head was trained, for people and for training it again. */
 export interface Training {
-  readonly solver: 'lbfgs' | 'adam' | ScoreSolver | 'knn';
+  readonly solver: 'lbfgs' | 'adam' | ScoreSolver | 'knn' | 'multi-label' | 'regression';
   readonly seed: number;
   /** Pictures that were trained on. */
   readonly images: number;
-  /** The L2 strength, with the solvers lbfgs, svm and ridge. */
+  /** The L2 strength, with the solvers that have one: all but adam, nearest-mean and knn. */
   readonly l2?: number;
   /** Without a validation set the L2 strength was chosen on this many training pictures, held out for it. */
   readonly heldOut?: { readonly images: number; readonly valLoss: number; readonly valAccuracy: number };
@@ -63,8 +64,8 @@ export interface StoredHead {
   readonly kept?: LabelledRows;
 }
 
-/** Raised when a reader of this version could no longer read the file: 2 for heads with kept features, which older readers refuse. */
-const FORMAT_VERSIONS = { plain: '1', kept: '2' } as const;
+/** Raised when a reader of this version could no longer read the file: 2 for heads with kept features, or whose outputs are no softmax. */
+const FORMAT_VERSIONS = { plain: '1', more: '2' } as const;
 /** A stranger's file must not ask for more: a head of 25088 features with two hidden layers of 4096 units is half of it. */
 const MOST_NUMBERS = 2 ** 28;
 const MOST_CLASSES = 100_000;
@@ -88,13 +89,14 @@ const KEYS = {
   training: 'vgg.training',
 } as const;
 
-const KEPT = { vectors: 'features.vectors', labels: 'features.labels' } as const;
+const KEPT = { vectors: 'features.vectors', labels: 'features.labels', targets: 'features.targets' } as const;
 
 /**
  * A head as a safetensors file: `mean` and `deviation` [dimensions], `dense1.weight` [in, out], `dense1.bias` [out], `dense2.weight` ...,
  * all float32, and as metadata (text, or JSON) what {@link HeadInfo} lists. softmax(... relu(((x - mean) / deviation) dense1 ...)) is all
  * that another program has to compute. Kept features are `features.vectors` [examples, dimensions] as they are and `features.labels`
- * [examples], class numbers; a k-NN head has them instead of dense layers.
+ * [examples], class numbers, with `features.targets` [examples, classes] where there are several labels or a number; a k-NN head has them
+ * instead of dense layers. A multi-label head has a sigmoid in place of the softmax, a regression head nothing.
  */
 export function writeHead({ info, standard, net, kept }: StoredHead): AsyncGenerator<Uint8Array> {
   const { base } = info;
@@ -114,11 +116,12 @@ export function writeHead({ info, standard, net, kept }: StoredHead): AsyncGener
       ? [
           tensor(KEPT.vectors, [kept.count, kept.dimensions], () => kept.vectors),
           tensor(KEPT.labels, [kept.count], () => Float32Array.from(kept.labels)),
+          ...(kept.targets ? [tensor(KEPT.targets, [kept.count, info.classes.length], () => kept.targets!)] : []),
         ]
       : []),
   ];
   const metadata: Record<string, string> = {
-    [KEYS.version]: kept ? FORMAT_VERSIONS.kept : FORMAT_VERSIONS.plain,
+    [KEYS.version]: kept || targetKind(info.training.solver) ? FORMAT_VERSIONS.more : FORMAT_VERSIONS.plain,
     [KEYS.package]: VERSION,
     [KEYS.classes]: JSON.stringify(info.classes),
     [KEYS.layer]: base.layer,
@@ -166,7 +169,8 @@ export async function readHead(source: SourceInput, options: { signal?: AbortSig
     if (!labels.every((label) => label >= 0 && label < info.classes.length)) {
       throw new VggError('VGG_HEAD', `${who}: expected labels from 0 to ${info.classes.length - 1} in "${KEPT.labels}", received others`);
     }
-    const kept = { vectors: await read(KEPT.vectors), labels, count: info.kept, dimensions: info.dimensions };
+    const targets = targetKind(info.training.solver) && { targets: await read(KEPT.targets) };
+    const kept = { ...targets, vectors: await read(KEPT.vectors), labels, count: info.kept, dimensions: info.dimensions };
     return { info, standard, net, kept };
   });
 }
@@ -236,7 +240,8 @@ function readInfo(file: WeightFile, who: string): HeadInfo {
     throw wrong(who, KEYS.training, 'an object', text(KEYS.training));
   const rule = (training as Partial<Training>).neighbours;
   if (rule !== undefined && !isRule(rule)) throw wrong(who, KEYS.training, 'how many neighbours vote, and how', JSON.stringify(rule));
-  const { sizes, kept } = layerSizes(file, who, classes.length, rule !== undefined);
+  const hasTargets = targetKind((training as Training).solver) !== undefined;
+  const { sizes, kept } = layerSizes(file, who, classes.length, rule !== undefined, hasTargets);
   return {
     classes,
     base: readBase(file, who, text),
@@ -286,7 +291,13 @@ function isRule(value: unknown): value is NeighbourRule {
 }
 
 /** [dimensions, hidden ..., classes], from shapes that must follow one another; of a k-NN head [dimensions, classes]. */
-function layerSizes(file: WeightFile, who: string, classes: number, isNeighbours: boolean): { sizes: number[]; kept?: number } {
+function layerSizes(
+  file: WeightFile,
+  who: string,
+  classes: number,
+  isNeighbours: boolean,
+  hasTargets: boolean,
+): { sizes: number[]; kept?: number } {
   const shape = (name: string) => file.tensors.get(name)?.shape;
   const expected = new Set(['mean', 'deviation']);
   const sizes = [...(shape('mean') ?? [])];
@@ -307,6 +318,11 @@ function layerSizes(file: WeightFile, who: string, classes: number, isNeighbours
     if (vectors?.length !== 2 || !(vectors[0]! > 0) || vectors[1] !== sizes[0] || !sameShape(shape(KEPT.labels), [vectors[0]!]))
       throw misfit(who, `kept features [examples, ${sizes[0]}] with a label each`, [vectors, shape(KEPT.labels)]);
     expected.add(KEPT.vectors).add(KEPT.labels);
+    if (hasTargets) {
+      if (!sameShape(shape(KEPT.targets), [vectors[0]!, classes]))
+        throw misfit(who, `kept targets [${vectors[0]}, ${classes}]`, [shape(KEPT.targets)]);
+      expected.add(KEPT.targets);
+    }
   }
   if (sizes.length < 2 || sizes.at(-1) !== classes) throw misfit(who, `a last dense layer for ${classes} classes`, [sizes]);
   const stray = [...file.tensors.keys()].find((name) => !expected.has(name));

@@ -9,12 +9,12 @@ const MOST_KEPT = 2 ** 28;
  *
  * @throws VggError `VGG_MEMORY` for more than 256 MiB
  */
-export function keptFeatures({ vectors, labels, count, dimensions }: LabelledRows): LabelledRows {
+export function keptFeatures({ vectors, labels, targets, count, dimensions }: LabelledRows): LabelledRows {
   if (vectors.byteLength > MOST_KEPT) {
     throw new VggError(
       'VGG_MEMORY',
       `trainHead: expected at most ${MOST_KEPT / 2 ** 20} MiB of features to keep, received ${count} x ${dimensions} (${Math.ceil(vectors.byteLength / 2 ** 20)} MiB); use pooling 'average' or a later layer, or do not keep them`,
     );
   }
-  return { vectors, labels, count, dimensions };
+  return { vectors, labels, count, dimensions, ...(targets && { targets }) };
 }

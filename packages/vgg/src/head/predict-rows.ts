@@ -1,10 +1,12 @@
 import { VggError } from '@vgg/errors';
 import type { StoredHead } from './head-file.js';
 import { neighbourProbabilities } from './train/knn.js';
-import { probabilitiesOf } from './train/minibatch.js';
+import { logitsOf, probabilitiesOf } from './train/minibatch.js';
 import { parameterCount } from './train/net.js';
 import { CHUNK, type Pace } from './train/pace.js';
 import type { Rows } from './train/rows.js';
+import { targetKind } from './train/settings.js';
+import { sigmoid } from './train/targets-fit.js';
 
 /** What predicts: of a head its rule and its numbers. */
 export type Predictor = Pick<StoredHead, 'standard' | 'net' | 'kept'> & {
@@ -17,7 +19,7 @@ export function rowsAtATime({ net }: Predictor): number {
 }
 
 /**
- * Probabilities [count, classes] of rows `from` and on, and the summed cross-entropy of `labels` where it is known from logits.
+ * Probabilities [count, classes] of rows `from` and on (of a regression head numbers), and the summed cross-entropy of `labels` where it is known from logits.
  *
  * @param labels the classes of all rows
  */
@@ -30,6 +32,11 @@ export async function predictRows(
   labels?: ArrayLike<number>,
 ): Promise<{ probabilities: Float32Array; loss?: number }> {
   const { neighbours } = info.training;
+  const kind = targetKind(info.training.solver);
+  if (kind) {
+    const outputs = logitsOf(net, standard, rows, from, count);
+    return { probabilities: kind === 'labels' ? outputs.map(sigmoid) : outputs };
+  }
   if (!neighbours) return probabilitiesOf(net, standard, rows, from, count, labels);
   if (!kept) throw new VggError('VGG_HEAD', 'head: expected the examples of a k-NN head, received none');
   return { probabilities: await neighbourProbabilities(kept, neighbours, info.classes.length, rows, from, count, pace) };

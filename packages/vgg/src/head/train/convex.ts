@@ -107,12 +107,18 @@ export async function heldOutOf(
   seed: number,
   pace: Pace,
 ): Promise<{ design: Design; labels: ArrayLike<number>; held: HeldRows } | undefined> {
-  const split = stratifiedSplit(train.labels, classes, HELD_OUT, seed);
-  if (split.held.length === 0) return undefined;
-  const fitted = pickRows(train, split.fitted);
-  const out = pickRows(train, split.held);
+  const split = splitOff(train, classes, seed);
+  if (!split) return undefined;
+  const { fitted, held: out } = split;
   const design = await designOf(fitted, await standardOf(fitted, pace), pace);
   return { design, labels: fitted.labels, held: { x: await design.project(out), labels: out.labels } };
+}
+
+/** Two parts of rows, of each class some; undefined where none can be spared. */
+export function splitOff(train: LabelledRows, classes: number, seed: number): { fitted: LabelledRows; held: LabelledRows } | undefined {
+  const split = stratifiedSplit(train.labels, classes, HELD_OUT, seed);
+  if (split.held.length === 0) return undefined;
+  return { fitted: pickRows(train, split.fitted), held: pickRows(train, split.held) };
 }
 
 /** The strength with the lowest held-out loss, the stronger of equals. */

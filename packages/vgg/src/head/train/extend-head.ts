@@ -1,20 +1,21 @@
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
-import type { DatasetInput } from '../../data/dataset.js';
 import { VERSION } from '../../version.js';
 import { evaluateRows } from '../evaluate/evaluate-rows.js';
-import { featuresFor, Head, mapClasses } from '../head.js';
+import { featuresFor, Head } from '../head.js';
 import type { StoredHead, Training } from '../head-file.js';
+import { movedColumns, type TargetInput } from '../targets.js';
 import { extendMeans } from './extend-means.js';
 import { checkFinite, type FeatureSet } from './features.js';
 import type { HistoryEntry } from './history.js';
 import { type Held, makeHead } from './make-head.js';
+import { onClasses, presentClasses } from './on-classes.js';
 import { type Pace, pace } from './pace.js';
 import type { LabelledRows } from './rows.js';
 import { given, settingsOf, type TrainHeadOptions } from './settings.js';
 
 export interface ExtendHeadOptions extends Pick<TrainHeadOptions, 'onEpoch' | 'onWarning' | 'epochs' | 'patience' | 'seed'> {
   /** Pictures or features that are not trained on, of classes that the extended head knows. */
-  validation?: DatasetInput | FeatureSet;
+  validation?: TargetInput | FeatureSet;
   /** lbfgs, svm, ridge: default the head's own. */
   l2?: number;
   onProgress?: OnProgress;
@@ -36,7 +37,7 @@ export interface ExtendHeadOptions extends Pick<TrainHeadOptions, 'onEpoch' | 'o
  * const wider = await extendHead(head, { wasps: ['w1.jpg', 'w2.jpg'], ants: ['a99.jpg'] });
  * wider.classes; // ['ants', 'bees', 'wasps']
  */
-export async function extendHead(head: Head, data: DatasetInput | FeatureSet, options: ExtendHeadOptions = {}): Promise<Head> {
+export async function extendHead(head: Head, data: TargetInput | FeatureSet, options: ExtendHeadOptions = {}): Promise<Head> {
   const { signal, onProgress } = options;
   throwIfAborted(signal, 'extendHead');
   const { model, stored } = head.parts();
@@ -53,24 +54,27 @@ export async function extendHead(head: Head, data: DatasetInput | FeatureSet, op
     warnings.push(message);
     options.onWarning?.(message);
   };
-  const compute = async (input: DatasetInput | FeatureSet) => {
+  const compute = async (input: TargetInput | FeatureSet) => {
     const features = await featuresFor(model, input, info, 'extendHead', { signal, onProgress });
     checkFinite(features, 'extendHead');
     for (const { name, error } of features.failed) warn(`${name} was left out: ${error.message}`);
     return features;
   };
   const more = await compute(data);
-  const classes = [...info.classes, ...presentClasses(more).filter((name) => !info.classes.includes(name))];
-  const added = relabelled(more, classes, 'extendHead');
+  const classes = [
+    ...info.classes,
+    ...(more.targetKind === 'number' ? [] : presentClasses(more)).filter((name) => !info.classes.includes(name)),
+  ];
+  const added = onClasses(more, classes, 'extendHead');
   const held =
-    options.validation === undefined ? undefined : relabelled(await compute(options.validation), classes, 'extendHead: validation');
+    options.validation === undefined ? undefined : onClasses(await compute(options.validation), classes, 'extendHead: validation');
   const wait = pace(signal, 'extendHead');
   if (!kept) return withMovedMeans(head, added, classes, held, { ...options, warnings }, wait);
   const settings = settingsOf({ ...optionsOf(info), ...given(options) });
   const start = { standard: stored.standard, net: stored.net, temperature: info.training.temperature ?? 1 };
   return makeHead(
     model,
-    { classes, base: info.base, fitted: joined(kept, added), held, settings, start },
+    { classes, base: info.base, fitted: joined(kept, added, info.classes.length), held, settings, start },
     { ...options, keep: true, warnings, warn },
     wait,
   );
@@ -82,24 +86,20 @@ function optionsOf({ training, hidden }: StoredHead['info']): TrainHeadOptions {
   return { solver, seed, hidden, ...given({ l2, learningRate, weightDecay, dropout, batchSize }), ...neighbours };
 }
 
-/** Classes of which there are examples, in their order. */
-function presentClasses({ classes, labels }: FeatureSet): string[] {
-  return classes.filter((_, c) => labels.includes(c));
-}
-
-/** The same rows, their labels the places of their classes among others. */
-function relabelled(features: FeatureSet, classes: readonly string[], who: string): Held {
-  const present = presentClasses(features);
-  const places = mapClasses(present, classes, who);
-  const placeOf = features.classes.map((name) => places[present.indexOf(name)]);
-  return { ...features, labels: features.labels.map((label) => placeOf[label]!) };
-}
-
-function joined(a: LabelledRows, b: LabelledRows): LabelledRows {
+/** Old rows, to whose `width` classes others may have come, and new ones; that an old example has a new label is not known, and taken for no. */
+function joined(a: LabelledRows, b: LabelledRows, width: number): LabelledRows {
   const vectors = new Float32Array(a.vectors.length + b.vectors.length);
   vectors.set(a.vectors);
   vectors.set(b.vectors, a.vectors.length);
-  return { vectors, labels: Int32Array.from([...a.labels, ...b.labels]), count: a.count + b.count, dimensions: a.dimensions };
+  const places = Array.from({ length: width }, (_, c) => c);
+  const targets = a.targets && b.targets && [...movedColumns(a.targets, places, b.targets.length / b.count), ...b.targets];
+  return {
+    vectors,
+    ...(targets && { targets: Float32Array.from(targets) }),
+    labels: Int32Array.from([...a.labels, ...b.labels]),
+    count: a.count + b.count,
+    dimensions: a.dimensions,
+  };
 }
 
 async function withMovedMeans(

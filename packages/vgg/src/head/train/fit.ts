@@ -1,3 +1,4 @@
+import { VggError } from '@vgg/errors';
 import { evaluateRows } from '../evaluate/evaluate-rows.js';
 import type { Training } from '../head-file.js';
 import type { Predictor } from '../predict-rows.js';
@@ -7,11 +8,12 @@ import { L2_GRID } from './linear.js';
 import { trainMinibatch } from './minibatch.js';
 import type { Net } from './net.js';
 import type { Pace } from './pace.js';
-import type { LabelledRows } from './rows.js';
-import { trainScores } from './scores.js';
-import type { Settings, TrainHeadOptions } from './settings.js';
+import type { LabelledRows, TargetRows } from './rows.js';
+import { type ScoreSolver, trainScores } from './scores.js';
+import { type Settings, type TrainHeadOptions, targetKind } from './settings.js';
 import type { Standard } from './standardize.js';
 import type { Start } from './start.js';
+import { trainTargets } from './targets-fit.js';
 
 /** Adam's own constants (Kingma and Ba 2015). */
 const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
@@ -65,10 +67,12 @@ export async function fit(
   }
   const onTrial = (_: unknown, index: number) => onProgress?.({ stage: 'choose l2', loaded: index + 1, total: L2_GRID.length });
   const options = { epochs, seed, onEpoch: report, onTrial, ...(l2 === undefined ? {} : { l2 }), ...(start && { start }) };
-  const trained: ConvexTrained & { readonly temperature?: number } =
-    solver === 'lbfgs'
+  const kind = targetKind(solver);
+  const trained: ConvexTrained & { readonly temperature?: number } = kind
+    ? await trainTargets(withTargets(fitted), held && withTargets(held), standard, classes.length, kind, options, wait)
+    : solver === 'lbfgs'
       ? await trainConvex(fitted, held, standard, classes.length, options, wait)
-      : await trainScores(fitted, held, standard, classes.length, { ...options, solver }, wait);
+      : await trainScores(fitted, held, standard, classes.length, { ...options, solver: solver as ScoreSolver }, wait);
   if (!trained.converged) warn(`the solver stopped after ${epochs} steps before the optimum; pass more epochs or a larger l2`);
   const training = {
     solver,
@@ -78,6 +82,12 @@ export async function fit(
     ...(trained.heldOut && { heldOut: trained.heldOut }),
   };
   return { ...trained, training };
+}
+
+function withTargets(rows: LabelledRows): TargetRows {
+  if (!rows.targets)
+    throw new VggError('VGG_HEAD', 'trainHead: expected features with targets, received some without; compute them with targets');
+  return { ...rows, targets: rows.targets };
 }
 
 /** Examples of each class. */

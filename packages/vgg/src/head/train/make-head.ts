@@ -7,7 +7,7 @@ import type { Base, FeatureSet } from './features.js';
 import { fit } from './fit.js';
 import type { Pace } from './pace.js';
 import type { LabelledRows } from './rows.js';
-import { type Settings, type TrainHeadOptions, wrong } from './settings.js';
+import { type Settings, type TrainHeadOptions, targetKind, wrong } from './settings.js';
 import { plainStandard, standardOf } from './standardize.js';
 import type { Start } from './start.js';
 
@@ -57,7 +57,12 @@ export async function makeHead(
     version: VERSION,
   };
   const stored = { info, standard, net, ...(kept && { kept }) };
-  return new Head(model, stored, options.warnings, held && (await evaluateRows(stored, held, wait)));
+  return new Head(
+    model,
+    stored,
+    options.warnings,
+    held && !targetKind(settings.solver) ? await evaluateRows(stored, held, wait) : undefined,
+  );
 }
 
 function checkNeighbours(k: number, count: number): void {

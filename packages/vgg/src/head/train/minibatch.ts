@@ -108,12 +108,17 @@ export function entryOf(epoch: number, train: Scored, count: number, validation?
   return validation ? { ...entry, valLoss: validation.loss / validationCount, valAccuracy: validation.correct / validationCount } : entry;
 }
 
-/** Probabilities [rows, classes] of rows `from` and on. */
-export function probabilitiesOf(net: Net, standard: Standard, rows: Rows, from: number, count: number, labels?: ArrayLike<number>) {
+/** Logits [rows, classes] of rows `from` and on. */
+export function logitsOf(net: Net, standard: Standard, rows: Rows, from: number, count: number): Float32Array {
   const x = new Float32Array(count * rows.dimensions);
   standardizeInto(rows, standard, from, count, x);
   const outputs = net.map((layer) => new Float32Array(count * layer.outputs));
-  const probabilities = forward(net, x, count, outputs);
+  return forward(net, x, count, outputs);
+}
+
+/** Probabilities [rows, classes] of rows `from` and on. */
+export function probabilitiesOf(net: Net, standard: Standard, rows: Rows, from: number, count: number, labels?: ArrayLike<number>) {
+  const probabilities = logitsOf(net, standard, rows, from, count);
   return { probabilities, ...softmaxInPlace(probabilities, count, net.at(-1)!.outputs, labels, from) };
 }
 

@@ -1,6 +1,6 @@
 import { VggError } from '@vgg/errors';
-import type { DatasetInput } from '../../data/dataset.js';
 import type { Training } from '../head-file.js';
+import type { TargetInput, TargetKind } from '../targets.js';
 import type { FeatureOptions, FeatureSet } from './features.js';
 import type { HistoryEntry } from './history.js';
 import { DISTANCES, type Distance, VOTES, type Votes } from './knn.js';
@@ -8,13 +8,14 @@ import { SCORE_SOLVERS } from './scores.js';
 
 export interface TrainHeadOptions extends FeatureOptions {
   /** Pictures or features of the same classes that are not trained on, or the part (0 to 1) of every class to set aside by the seed. */
-  validation?: DatasetInput | FeatureSet | number;
+  validation?: TargetInput | FeatureSet | number;
   /** Units of one hidden layer, or of several; none (the default) gives the linear softmax head. */
   hidden?: number | readonly number[];
   /**
    * `lbfgs` (the default of the linear head) is logistic regression at its optimum, the same whatever the seed; `adam` (of hidden layers)
    * takes mini-batch steps. Also linear: `svm` (one against the rest, squared hinge), `ridge` (least squares) and `nearest-mean`; one
    * factor, fitted on the validation, makes their scores probabilities. `knn` keeps the examples themselves, and the nearest of them vote.
+   * `multi-label` gives each class a probability of its own, by logistic regression; `regression` tells a number, by least squares. Both linear.
    */
   solver?: Solver;
   /** knn: how many of the nearest examples vote, default 5. */
@@ -25,9 +26,9 @@ export interface TrainHeadOptions extends FeatureOptions {
   votes?: Votes;
   /** Whether the head keeps the features of its training examples, so that `extendHead` can add classes and examples; `knn` always does. */
   keep?: boolean;
-  /** lbfgs, svm, ridge: the strength of the L2 penalty, on the scale of the mean loss; default chosen on the validation, or on a part held out for it. */
+  /** All but adam, nearest-mean and knn: the strength of the L2 penalty, on the scale of the mean loss; default chosen on the validation, or on a part held out for it. */
   l2?: number;
-  /** adam: passes over the examples, default 100; lbfgs: steps at most, default 200; svm and ridge: default 1000. */
+  /** adam: passes over the examples, default 100; lbfgs: steps at most, default 200; the others: default 1000. */
   epochs?: number;
   /** adam; default 32. */
   batchSize?: number;
@@ -49,10 +50,10 @@ export interface TrainHeadOptions extends FeatureOptions {
 
 /** How a head is fitted. */
 export type Solver = Training['solver'];
-export const SOLVERS: readonly Solver[] = ['lbfgs', 'adam', ...SCORE_SOLVERS, 'knn'];
+export const SOLVERS: readonly Solver[] = ['lbfgs', 'adam', ...SCORE_SOLVERS, 'knn', 'multi-label', 'regression'];
 
 export const TRAIN_DEFAULTS = {
-  epochs: { lbfgs: 200, adam: 100, svm: 1000, ridge: 1000, 'nearest-mean': 1, knn: 1 },
+  epochs: { lbfgs: 200, adam: 100, svm: 1000, ridge: 1000, 'nearest-mean': 1, knn: 1, 'multi-label': 1000, regression: 1000 },
   batchSize: 32,
   learningRate: 1e-3,
   weightDecay: 1e-2,
@@ -63,6 +64,11 @@ export const TRAIN_DEFAULTS = {
   distance: 'cosine',
   votes: 'distance',
 } as const;
+
+/** What examples of a solver have besides one class. */
+export function targetKind(solver: Solver): TargetKind | undefined {
+  return solver === 'multi-label' ? 'labels' : solver === 'regression' ? 'number' : undefined;
+}
 
 export type Settings = ReturnType<typeof settingsOf>;
 

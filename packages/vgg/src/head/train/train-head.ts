@@ -2,12 +2,14 @@ import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { type Dataset, type DatasetInput, openDataset } from '../../data/dataset.js';
 import type { Embedder } from '../../run/embedding.js';
 import { difference, type Head, mapClasses } from '../head.js';
-import { type Base, baseOf, checkFinite, type FeatureSet, featuresOf, isFeatureSet } from './features.js';
+import { openTargets, type TargetInput, type TargetKind } from '../targets.js';
+import { type Base, baseOf, checkFinite, type FeatureSet, featuresOf, isFeatureSet, withKind } from './features.js';
 import { countsOf } from './fit.js';
 import { type Held, makeHead } from './make-head.js';
+import { onClasses, presentClasses } from './on-classes.js';
 import { pace } from './pace.js';
 import { type LabelledRows, pickRows } from './rows.js';
-import { given, type Settings, settingsOf, type TrainHeadOptions, wrong } from './settings.js';
+import { given, type Settings, settingsOf, type TrainHeadOptions, targetKind, wrong } from './settings.js';
 import { stratifiedSplit } from './split.js';
 
 export { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions } from './settings.js';
@@ -20,14 +22,18 @@ export { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions } from './s
  * one with `solver: 'adam'`, take mini-batch steps, and the epoch with the lowest validation loss is kept. Every loss is the mean over all
  * examples with the parameters of that moment, so `head.evaluate` on the same pictures gives it again.
  *
- * @param data pictures in classes ({@link openDataset}), or their features from `computeFeatures`
+ * @param data pictures in classes ({@link openDataset}), or their features from `computeFeatures`; for multi-label and regression see
+ * {@link TargetInput}
  * @throws VggError `VGG_DATASET` for fewer than two classes, or a validation class that training does not know; `VGG_OPTION`;
  * `VGG_HEAD` for features that are of another base or not finite, or a loss that is not a number; `VGG_SHAPE`; `VGG_MEMORY`; `VGG_ABORTED`
  * @example
  * const head = await trainHead(model, 'photos/train', { layer: 'pool3', size: 128, validation: 'photos/val' });
  * head.best; // { epoch: 46, loss: 0.21, accuracy: 0.96, valLoss: 0.43, valAccuracy: 0.84 }
+ * @example
+ * const tags = await trainHead(model, [{ image: 'a.jpg', labels: ['sea', 'sunset'] }, { image: 'b.jpg', labels: [] }, ...], { solver: 'multi-label' });
+ * const ages = await trainHead(model, 'trees.csv', { solver: 'regression' }); // columns image, target
  */
-export async function trainHead(model: Embedder, data: DatasetInput | FeatureSet, options: TrainHeadOptions = {}): Promise<Head> {
+export async function trainHead(model: Embedder, data: TargetInput | FeatureSet, options: TrainHeadOptions = {}): Promise<Head> {
   const settings = settingsOf(options);
   const { signal, onProgress } = options;
   throwIfAborted(signal, 'trainHead');
@@ -39,13 +45,14 @@ export async function trainHead(model: Embedder, data: DatasetInput | FeatureSet
 
   // What can fail without the network fails before it: both datasets are opened first.
   const base = await baseOf(model, isFeatureSet(data) ? { ...data.base, ...given(options) } : options);
-  const train = await open(data, base, signal);
-  const validation = await openValidation(options.validation, base, signal);
-  checkClasses(train, typeof validation === 'number', warn);
+  const kind = targetKind(settings.solver);
+  const train = await open(data, base, kind, signal);
+  const validation = await openValidation(options.validation, base, kind, signal);
+  if (!kind) checkClasses(train, typeof validation === 'number', warn);
   const classes = train.classes;
-  if (typeof validation === 'object') mapClasses(validation.classes, classes, 'trainHead: validation');
+  if (typeof validation === 'object' && !isFeatureSet(validation)) mapClasses(validation.classes, classes, 'trainHead: validation');
   const features = await compute(model, train, base, { signal, onProgress }, warn);
-  checkPresent(features);
+  if (kind !== 'number') checkPresent(features);
   const { fitted, held } = await divide(model, features, validation, base, { settings, signal, onProgress }, warn);
 
   const wait = pace(signal, 'trainHead');
@@ -53,8 +60,13 @@ export async function trainHead(model: Embedder, data: DatasetInput | FeatureSet
 }
 
 /** Features as they are, if they are of this base; anything else as a dataset. */
-async function open(data: DatasetInput | FeatureSet, base: Base, signal?: AbortSignal): Promise<Dataset | FeatureSet> {
-  if (!isFeatureSet(data)) return openDataset(data, { signal });
+async function open(
+  data: TargetInput | FeatureSet,
+  base: Base,
+  kind: TargetKind | undefined,
+  signal?: AbortSignal,
+): Promise<Dataset | FeatureSet> {
+  if (!isFeatureSet(data)) return kind ? openTargets(data, kind, { signal }) : openDataset(data as DatasetInput, { signal });
   const other = difference(data.base, base);
   if (other)
     throw new VggError(
@@ -62,12 +74,12 @@ async function open(data: DatasetInput | FeatureSet, base: Base, signal?: AbortS
       `trainHead: expected features of this model with these options, received others (${other}); compute them again`,
     );
   checkFinite(data, 'trainHead');
-  return data;
+  return withKind(data, kind, 'trainHead');
 }
 
-async function openValidation(validation: TrainHeadOptions['validation'], base: Base, signal?: AbortSignal) {
+async function openValidation(validation: TrainHeadOptions['validation'], base: Base, kind: TargetKind | undefined, signal?: AbortSignal) {
   if (validation === undefined) return undefined;
-  if (typeof validation !== 'number') return open(validation, base, signal);
+  if (typeof validation !== 'number') return open(validation, base, kind, signal);
   if (!(validation > 0 && validation < 1)) throw wrong('validation', 'a folder, pictures, or a part between 0 and 1', validation);
   return validation;
 }
@@ -102,8 +114,10 @@ async function compute(
   return features;
 }
 
-function checkPresent({ classes, labels, failed }: FeatureSet): void {
-  const lost = classes.find((_, c) => !labels.includes(c));
+function checkPresent(features: FeatureSet): void {
+  const { classes, failed } = features;
+  const present = presentClasses(features);
+  const lost = classes.find((name) => !present.includes(name));
   if (lost === undefined) return;
   throw new VggError(
     'VGG_DATASET',
@@ -126,6 +140,5 @@ async function divide(
     return { fitted: pickRows(features, split.fitted), held: split.held.length > 0 ? pickRows(features, split.held) : undefined };
   }
   const own = await compute(model, validation, base, { signal, onProgress, dimensions: features.dimensions }, warn);
-  const places = mapClasses(own.classes, features.classes, 'trainHead: validation');
-  return { fitted: features, held: { ...own, labels: own.labels.map((label) => places[label]!) } };
+  return { fitted: features, held: onClasses(own, features.classes, 'trainHead: validation') };
 }
