@@ -4,7 +4,8 @@ import { type Head, loadHead } from '../../head/head.js';
 import { extendHead } from '../../head/train/extend-head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
 import { DISTANCES } from '../../head/train/knn.js';
-import { SOLVERS, TRAIN_DEFAULTS, type TrainHeadOptions, trainHead } from '../../head/train/train-head.js';
+import { targetKind } from '../../head/train/settings.js';
+import { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions, trainHead } from '../../head/train/train-head.js';
 import type { Model } from '../../model.js';
 import { trainingCurves } from '../../report/curves.js';
 import { type TrainingRun, trainingReport } from '../../report/training-report.js';
@@ -23,7 +24,7 @@ export const train = command({
   about: 'trains a classifier on photographs in classes: a head on features, or a network',
   args: 'DATASET',
   details:
-    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too, and knn lets the nearest examples vote. With --keep the head file has the features of its pictures as well; --extend then adds classes and examples to it without those pictures (to a nearest-mean head even without --keep). With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
+    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too, and knn lets the nearest examples vote. multi-label and regression take a list whose classes are labels (sea;sunset) or numbers. With --keep the head file has the features of its pictures as well; --extend then adds classes and examples to it without those pictures (to a nearest-mean head even without --keep). With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
   least: 1,
   most: 1,
   flags: {
@@ -49,7 +50,7 @@ export const train = command({
       type: 'integer',
       value: 'N',
       least: 1,
-      about: 'most steps (lbfgs, svm, ridge) or passes (adam, network)',
+      about: 'most steps of a solver, or passes (adam, network)',
       defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}; a network ${RUN_DEFAULTS.epochs}`,
     },
     solver: {
@@ -71,6 +72,7 @@ export const train = command({
   examples: [
     ['vgg train photos/ --val 0.2 --out insects.head', 'features of the deepest pool, a fifth of the pictures for validation'],
     ['vgg train photos/ --val 0.2 --report run.html', 'a page with the curves and the confusion matrix'],
+    ['vgg train tags.csv --solver multi-label --val 0.2 --out tags.head', 'several labels a picture: sea;sunset'],
     ['vgg train wasps/ --extend insects.head --out wider.head', 'more classes or examples for a head that was trained with --keep'],
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
     ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
@@ -89,6 +91,8 @@ export const train = command({
     const validation = val === undefined ? undefined : await validationOf(val, opening);
     const skipped = [...data.skipped, ...(typeof validation === 'object' ? validation.skipped : [])];
     warnOfSkipped(skipped, warn);
+    if (values.classes && solver && targetKind(solver))
+      throw new UsageError(`vgg train --classes: expected none with --solver ${solver}, received some`);
     if (values.extend !== undefined) checkExtend(values, validation);
     if (values['from-scratch'] || values.unfreeze !== undefined) return trainNetworkCommand(folder, data, validation, values, context);
     const { weights, arch, preprocessing, offline } = values;
@@ -108,7 +112,7 @@ export const train = command({
             stage: 'train',
             loaded: entry.epoch,
             total: epochs ?? TRAIN_DEFAULTS.epochs[solver ?? (hidden ? 'adam' : 'lbfgs')],
-            item: scores(entry),
+            item: scores(entry, solver),
           }),
       } satisfies TrainHeadOptions;
       const source = noting(model, failed);
@@ -160,7 +164,7 @@ export const train = command({
         text: await report(out, seconds, failed, [
           ['classes', classes.join(', ')],
           ...factsOf(head, model.weightsName),
-          ['kept', `epoch ${best.epoch}: ${scores(best)}`],
+          ['kept', `epoch ${best.epoch}: ${scores(best, info.training.solver)}`],
           ['report', reportFile],
           ['curves', curves],
         ]),
@@ -199,9 +203,11 @@ async function validationOf(val: string, opening: DatasetOptions & { signal: Abo
   throw new UsageError(`vgg train --val: expected a folder or a fraction between 0 and 1, received ${val}`);
 }
 
-function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry): string {
-  const own = `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
-  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${percent(valAccuracy)}`;
+function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry, solver: Solver = 'lbfgs'): string {
+  const isNumber = targetKind(solver) === 'number';
+  const part = (value: number) => (isNumber ? value.toFixed(4) : percent(value));
+  const own = `${isNumber ? 'squared error' : 'loss'} ${loss.toFixed(4)}, ${isNumber ? 'R2' : 'accuracy'} ${part(accuracy)}`;
+  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${part(valAccuracy)}`;
 }
 
 /** What was trained, and on what. */
