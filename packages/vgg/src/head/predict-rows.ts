@@ -15,7 +15,7 @@ export type Predictor = Pick<StoredHead, 'standard' | 'net' | 'kept'> & {
 
 /** Rows at a time for {@link predictRows}: some ms of work. */
 export function rowsAtATime({ net }: Predictor): number {
-  return net.length === 0 ? 4 : Math.max(4, Math.floor((2 * CHUNK) / parameterCount(net)) & ~3);
+  return net.length === 0 ? 64 : Math.max(4, Math.floor((2 * CHUNK) / parameterCount(net)) & ~3);
 }
 
 /**

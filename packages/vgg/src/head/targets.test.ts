@@ -84,9 +84,12 @@ describe('multi-label', () => {
     ]);
   });
 
-  test.each([[[{ image: 'a.jpg', labels: 'sea' }]], [[{ image: 'a.jpg', labels: [''] }]]])('%j is refused', async (data) => {
-    await expect(openTargets(data as never, 'labels')).rejects.toMatchObject({ code: 'VGG_DATASET' });
-  });
+  test.each([[[{ image: 'a.jpg', labels: 'sea' }]], [[{ image: 'a.jpg', labels: [''] }]], [[{ image: 'a.jpg', labels: [] }]]])(
+    '%j is refused',
+    async (data) => {
+      await expect(openTargets(data as never, 'labels')).rejects.toMatchObject({ code: 'VGG_DATASET' });
+    },
+  );
 });
 
 describe('regression', () => {

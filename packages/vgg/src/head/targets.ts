@@ -86,6 +86,7 @@ function fromLabels(examples: readonly NamedLabels[], skipped: Dataset['skipped'
       `dataset: expected labels that are not empty, received ${JSON.stringify(odd.labels)} for ${odd.name}`,
     );
   const classes = [...new Set(examples.flatMap(({ labels }) => labels))].sort((a, b) => (a < b ? -1 : 1));
+  if (classes.length === 0) throw new VggError('VGG_DATASET', 'dataset: expected pictures with labels, received none that has any');
   const places = new Map(classes.map((name, c) => [name, c]));
   const targets = new Float32Array(examples.length * classes.length);
   examples.forEach(({ labels }, i) => {

@@ -11,7 +11,7 @@ export interface Start {
 }
 
 /** The same function of the features as they are, by a net for features that are standardised otherwise. */
-export function restandardised({ net, standard: from }: Pick<Start, 'net' | 'standard'>, to: Standard): Net {
+function restandardised({ net, standard: from }: Pick<Start, 'net' | 'standard'>, to: Standard): Net {
   const [first, ...rest] = copyNet(net);
   const { inputs, outputs, weights, bias } = first!;
   for (let unit = 0; unit < outputs; unit++) {

@@ -144,8 +144,7 @@ const fromScale = (parameters: Parameters, { mean, deviation }: Scale, width: nu
   parameters.map((value, at) => value * deviation + (at < parameters.length - width ? 0 : mean));
 
 /** log(1 + exp(s)) - t s, without overflow. */
-export const logistic = (score: number, target: number): number =>
-  Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - target * score;
+const logistic = (score: number, target: number): number => Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - target * score;
 export const sigmoid = (score: number): number => 1 / (1 + Math.exp(-score));
 
 async function score(parameters: Parameters, depth: number, { x, targets }: Aimed, width: number, kind: TargetKind) {
