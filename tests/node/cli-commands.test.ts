@@ -441,6 +441,51 @@ describe('train, predict and eval', () => {
     expect(once.err).toBe('');
   });
 
+  test('--keep, then --extend: a class is added without the first pictures', async () => {
+    const [kept, wider] = [at('kept.head'), at('wider.head')];
+    const layer = ['--weights', weights, '--layer', 'pool2'];
+    const run = [...WASM, '--json', '--quiet'];
+    expect((await vgg(['train', at('train'), ...layer, '--keep', '--out', kept, ...run])).code).toBe(0);
+    for (let i = 0; i < 6; i++) await photograph(at('more', 'green', `${i}.png`), [30, 200, 30], { seed: 900 + i });
+    const { code, json } = await vgg(['train', at('more'), '--extend', kept, '--weights', weights, '--out', wider, ...run]);
+    expect({ code, classes: json.classes, images: json.training.images }).toEqual({
+      code: 0,
+      classes: ['blue', 'red', 'green'],
+      images: 22,
+    });
+    const evaluated = await vgg(['eval', at('val'), '--head', wider, '--weights', weights, ...run]);
+    expect(evaluated.json).toMatchObject({ top1: 1, images: 6 });
+    const green = await vgg(['predict', at('more', 'green', '0.png'), '--head', wider, '--weights', weights, ...run]);
+    expect(green.json.predictions[0].label).toBe('green');
+    const refused = await vgg(['train', at('more'), '--extend', head, '--weights', weights, ...run]);
+    expect({ code: refused.code, error: refused.json.error.code }).toEqual({ code: 1, error: 'VGG_HEAD' });
+    expect((await vgg(['train', at('more'), '--extend', kept, '--solver', 'svm', '--weights', weights])).code).toBe(2);
+  });
+
+  test('knn, labels and numbers of a list', async () => {
+    const model = ['--weights', weights, ...WASM];
+    const run = ['--layer', 'pool2', ...model, '--json', '--quiet'];
+    const file = at('some.head');
+    const knn = await vgg(['train', at('train'), '--val', at('val'), '--solver', 'knn', '--neighbours', '3', '--out', file, ...run]);
+    expect(knn.json).toMatchObject({ best: { valAccuracy: 1 }, training: { neighbours: { k: 3, distance: 'cosine' } } });
+    const list = (red: string, blue: string) =>
+      Array.from({ length: 8 }, (_, i) => `train/red/${i}.png,${red}\ntrain/blue/${i}.jpg,${blue}\n`).join('');
+    await writeFile(at('tags.csv'), `image,label\n${list('warm;bright', 'bright')}`);
+    const tags = await vgg(['train', at('tags.csv'), '--solver', 'multi-label', '--out', file, ...run]);
+    expect(tags.json).toMatchObject({ classes: ['bright', 'warm'], best: { accuracy: 1 } });
+    const measured = await vgg(['eval', at('tags.csv'), '--head', file, ...model, '--json']);
+    expect(measured.json).toMatchObject({ meanAveragePrecision: 1, accuracy: 1 });
+    const labelled = await vgg(['predict', at('train', 'red', '0.png'), '--head', file, ...model, '--json']);
+    expect(labelled.json.predictions[0].labels.sort()).toEqual(['bright', 'warm']);
+    await writeFile(at('heat.csv'), `image,target\n${list('40.5', '-3')}`);
+    const heat = await vgg(['train', at('heat.csv'), '--solver', 'regression', '--out', file, ...run]);
+    expect(heat.json.best.accuracy).toBeGreaterThan(0.9);
+    const numbers = await vgg(['eval', at('heat.csv'), '--head', file, ...model]);
+    expect(numbers.out).toMatch(/^R2 +(0\.9\d+|1\.0000)$/m);
+    const told = await vgg(['predict', at('train', 'red', '0.png'), '--head', file, ...model, '--json']);
+    expect(Math.abs(told.json.predictions[0].value - 40.5)).toBeLessThan(5);
+  });
+
   test('a head refuses other weights', async () => {
     const other = await weightsFile(at('other.safetensors'), { blocks: [[8, 8], [10], [16, 16]] });
     const { code, json } = await vgg(['predict', picture, '--head', head, '--weights', other, ...WASM, '--json']);

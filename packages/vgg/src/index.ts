@@ -14,6 +14,10 @@ export type { TapError } from './compare/compare-activations.js';
 
 // Heads: trained on features, saved, measured.
 export { SOLVERS, type Solver, type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
+export type { LabelledImage, MeasuredImage, TargetInput, TargetKind } from './head/targets.js';
+export type { LabelsEvaluation, NumbersEvaluation } from './head/evaluate/evaluate-targets.js';
+export { type ExtendHeadOptions, extendHead } from './head/train/extend-head.js';
+export type { Distance, NeighbourRule, Votes } from './head/train/knn.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head/head.js';
 export { type HeadInfo, inspectHead, type Training } from './head/head-file.js';
 export { type Base, computeFeatures, type Failed, type FeatureOptions, type FeatureSet } from './head/train/features.js';
@@ -21,7 +25,15 @@ export type { HistoryEntry } from './head/train/history.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
 export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/curves.js';
 export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
-export { calibrationError, confusionMatrix, crossEntropy, mostProbable, recalls, topAccuracy } from './head/evaluate/metrics.js';
+export {
+  averagePrecision,
+  calibrationError,
+  confusionMatrix,
+  crossEntropy,
+  mostProbable,
+  recalls,
+  topAccuracy,
+} from './head/evaluate/metrics.js';
 
 // Networks that are trained, from scratch or from weights that are there.
 export { openCheckpoints, trainNetwork } from './train/entry.js';

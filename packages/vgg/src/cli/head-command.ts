@@ -12,9 +12,9 @@ import { type Failure, failure } from './pictures.js';
 /** Options that find a head's model. */
 export interface HeadOptions {
   head: string;
-  weights?: string;
-  arch?: string;
-  offline?: boolean;
+  weights?: string | undefined;
+  arch?: string | undefined;
+  offline?: boolean | undefined;
 }
 
 /**

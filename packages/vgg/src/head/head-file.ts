@@ -6,22 +6,29 @@ import { parsePreprocessing } from '../pictures/preprocessing.js';
 import { VERSION } from '../version.js';
 import type { Base } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
+import { DISTANCES, type NeighbourRule, VOTES } from './train/knn.js';
 import type { Net } from './train/net.js';
+import type { LabelledRows } from './train/rows.js';
 import type { ScoreSolver } from './train/scores.js';
+import { targetKind } from './train/settings.js';
 import type { Standard } from './train/standardize.js';
 
 /** How a head was trained, for people and for training it again. */
 export interface Training {
-  readonly solver: 'lbfgs' | 'adam' | ScoreSolver;
+  readonly solver: 'lbfgs' | 'adam' | ScoreSolver | 'knn' | 'multi-label' | 'regression';
   readonly seed: number;
   /** Pictures that were trained on. */
   readonly images: number;
-  /** The L2 strength, with the solvers lbfgs, svm and ridge. */
+  /** The L2 strength, with the solvers that have one: all but adam, nearest-mean and knn. */
   readonly l2?: number;
   /** Without a validation set the L2 strength was chosen on this many training pictures, held out for it. */
   readonly heldOut?: { readonly images: number; readonly valLoss: number; readonly valAccuracy: number };
   /** The factor that made probabilities of scores, with svm, ridge and nearest-mean. */
   readonly temperature?: number;
+  /** Examples of each class, with nearest-mean: more of them move the means exactly. */
+  readonly counts?: readonly number[];
+  /** How the nearest examples vote, with knn. */
+  readonly neighbours?: NeighbourRule;
   readonly learningRate?: number;
   readonly weightDecay?: number;
   readonly dropout?: number;
@@ -41,6 +48,8 @@ export interface HeadInfo {
   /** The epoch that was kept. */
   readonly best: HistoryEntry;
   readonly training: Training;
+  /** Examples whose features it keeps, if it does: `extendHead` fits them anew with others, and a k-NN head compares with them. */
+  readonly kept?: number;
   /** The version of this package that wrote the file. */
   readonly version: string;
 }
@@ -49,11 +58,14 @@ export interface HeadInfo {
 export interface StoredHead {
   readonly info: HeadInfo;
   readonly standard: Standard;
+  /** Empty for a k-NN head, which has no parameters. */
   readonly net: Net;
+  /** Training examples with their class numbers. */
+  readonly kept?: LabelledRows;
 }
 
-/** Raised when a reader of this version could no longer read the file. */
-const FORMAT_VERSION = '1';
+/** Raised when a reader of this version could no longer read the file: 2 for heads with kept features, or whose outputs are no softmax. */
+const FORMAT_VERSIONS = { plain: '1', more: '2' } as const;
 /** A stranger's file must not ask for more: a head of 25088 features with two hidden layers of 4096 units is half of it. */
 const MOST_NUMBERS = 2 ** 28;
 const MOST_CLASSES = 100_000;
@@ -77,12 +89,16 @@ const KEYS = {
   training: 'vgg.training',
 } as const;
 
+const KEPT = { vectors: 'features.vectors', labels: 'features.labels', targets: 'features.targets' } as const;
+
 /**
  * A head as a safetensors file: `mean` and `deviation` [dimensions], `dense1.weight` [in, out], `dense1.bias` [out], `dense2.weight` ...,
  * all float32, and as metadata (text, or JSON) what {@link HeadInfo} lists. softmax(... relu(((x - mean) / deviation) dense1 ...)) is all
- * that another program has to compute.
+ * that another program has to compute. Kept features are `features.vectors` [examples, dimensions] as they are and `features.labels`
+ * [examples], class numbers, with `features.targets` [examples, classes] where there are several labels or a number; a k-NN head has them
+ * instead of dense layers. A multi-label head has a sigmoid in place of the softmax, a regression head nothing.
  */
-export function writeHead({ info, standard, net }: StoredHead): AsyncGenerator<Uint8Array> {
+export function writeHead({ info, standard, net, kept }: StoredHead): AsyncGenerator<Uint8Array> {
   const { base } = info;
   const tensor = (name: string, shape: number[], values: () => Float32Array): NamedValues => ({
     name,
@@ -96,9 +112,16 @@ export function writeHead({ info, standard, net }: StoredHead): AsyncGenerator<U
       tensor(`dense${l + 1}.weight`, [inputs, outputs], () => transpose(weights, outputs, inputs)),
       tensor(`dense${l + 1}.bias`, [outputs], () => bias),
     ]),
+    ...(kept
+      ? [
+          tensor(KEPT.vectors, [kept.count, kept.dimensions], () => kept.vectors),
+          tensor(KEPT.labels, [kept.count], () => Float32Array.from(kept.labels)),
+          ...(kept.targets ? [tensor(KEPT.targets, [kept.count, info.classes.length], () => kept.targets!)] : []),
+        ]
+      : []),
   ];
   const metadata: Record<string, string> = {
-    [KEYS.version]: FORMAT_VERSION,
+    [KEYS.version]: kept || targetKind(info.training.solver) ? FORMAT_VERSIONS.more : FORMAT_VERSIONS.plain,
     [KEYS.package]: VERSION,
     [KEYS.classes]: JSON.stringify(info.classes),
     [KEYS.layer]: base.layer,
@@ -134,14 +157,21 @@ export async function readHead(source: SourceInput, options: { signal?: AbortSig
     if (!standard.deviation.every((size) => size > 0)) {
       throw new VggError('VGG_HEAD', `${who}: expected deviations above 0, received one that is not`);
     }
-    const sizes = [info.dimensions, ...info.hidden, info.classes.length];
+    const sizes = info.training.neighbours ? [] : [info.dimensions, ...info.hidden, info.classes.length];
     const net: Net[number][] = [];
     for (let l = 0; l + 1 < sizes.length; l++) {
       const [inputs, outputs] = [sizes[l]!, sizes[l + 1]!];
       const weights = transpose(await read(`dense${l + 1}.weight`), inputs, outputs);
       net.push({ inputs, outputs, weights, bias: await read(`dense${l + 1}.bias`) });
     }
-    return { info, standard, net };
+    if (info.kept === undefined) return { info, standard, net };
+    const labels = Int32Array.from(await read(KEPT.labels));
+    if (!labels.every((label) => label >= 0 && label < info.classes.length)) {
+      throw new VggError('VGG_HEAD', `${who}: expected labels from 0 to ${info.classes.length - 1} in "${KEPT.labels}", received others`);
+    }
+    const targets = targetKind(info.training.solver) && { targets: await read(KEPT.targets) };
+    const kept = { ...targets, vectors: await read(KEPT.vectors), labels, count: info.kept, dimensions: info.dimensions };
+    return { info, standard, net, kept };
   });
 }
 
@@ -175,10 +205,10 @@ function readInfo(file: WeightFile, who: string): HeadInfo {
   const version = file.metadata.get(KEYS.version);
   if (version === undefined)
     throw new VggError('VGG_FORMAT', `${who}: expected a head file, received safetensors without "${KEYS.version}"; are these weights?`);
-  if (version !== FORMAT_VERSION) {
+  if (!Object.values<string>(FORMAT_VERSIONS).includes(version)) {
     throw new VggError(
       'VGG_FORMAT',
-      `${who}: expected a head file of format ${FORMAT_VERSION}, received ${short(version)}; a newer vgg wrote it`,
+      `${who}: expected a head file of format ${Object.values(FORMAT_VERSIONS).join(' or ')}, received ${short(version)}; a newer vgg wrote it`,
     );
   }
   const text = (key: string) => {
@@ -208,12 +238,16 @@ function readInfo(file: WeightFile, who: string): HeadInfo {
   const training = json(KEYS.training);
   if (typeof training !== 'object' || training === null || Array.isArray(training))
     throw wrong(who, KEYS.training, 'an object', text(KEYS.training));
-  const sizes = layerSizes(file, who, classes.length);
+  const rule = (training as Partial<Training>).neighbours;
+  if (rule !== undefined && !isRule(rule)) throw wrong(who, KEYS.training, 'how many neighbours vote, and how', JSON.stringify(rule));
+  const hasTargets = targetKind((training as Training).solver) !== undefined;
+  const { sizes, kept } = layerSizes(file, who, classes.length, rule !== undefined, hasTargets);
   return {
     classes,
     base: readBase(file, who, text),
     dimensions: sizes[0]!,
     hidden: sizes.slice(1, -1),
+    ...(kept !== undefined && { kept }),
     history: history.map((entry) => readEntry(entry, who)),
     best: readEntry(json(KEYS.best), who),
     training: training as Training,
@@ -251,8 +285,19 @@ function readBase(file: WeightFile, who: string, text: (key: string) => string):
   };
 }
 
-/** [dimensions, hidden ..., classes], from shapes that must follow one another. */
-function layerSizes(file: WeightFile, who: string, classes: number): number[] {
+function isRule(value: unknown): value is NeighbourRule {
+  const { k, distance, votes } = (value ?? {}) as Partial<NeighbourRule>;
+  return Number.isInteger(k) && k! > 0 && DISTANCES.includes(distance!) && VOTES.includes(votes!);
+}
+
+/** [dimensions, hidden ..., classes], from shapes that must follow one another; of a k-NN head [dimensions, classes]. */
+function layerSizes(
+  file: WeightFile,
+  who: string,
+  classes: number,
+  isNeighbours: boolean,
+  hasTargets: boolean,
+): { sizes: number[]; kept?: number } {
   const shape = (name: string) => file.tensors.get(name)?.shape;
   const expected = new Set(['mean', 'deviation']);
   const sizes = [...(shape('mean') ?? [])];
@@ -267,13 +312,25 @@ function layerSizes(file: WeightFile, who: string, classes: number): number[] {
     sizes.push(weight[1]!);
     expected.add(`dense${l}.weight`).add(`dense${l}.bias`);
   }
+  if (isNeighbours && sizes.length === 1) sizes.push(classes);
+  const vectors = shape(KEPT.vectors);
+  if (vectors || isNeighbours) {
+    if (vectors?.length !== 2 || !(vectors[0]! > 0) || vectors[1] !== sizes[0] || !sameShape(shape(KEPT.labels), [vectors[0]!]))
+      throw misfit(who, `kept features [examples, ${sizes[0]}] with a label each`, [vectors, shape(KEPT.labels)]);
+    expected.add(KEPT.vectors).add(KEPT.labels);
+    if (hasTargets) {
+      if (!sameShape(shape(KEPT.targets), [vectors[0]!, classes]))
+        throw misfit(who, `kept targets [${vectors[0]}, ${classes}]`, [shape(KEPT.targets)]);
+      expected.add(KEPT.targets);
+    }
+  }
   if (sizes.length < 2 || sizes.at(-1) !== classes) throw misfit(who, `a last dense layer for ${classes} classes`, [sizes]);
   const stray = [...file.tensors.keys()].find((name) => !expected.has(name));
-  if (stray !== undefined) throw misfit(who, 'only mean, deviation and dense layers', [[short(stray)]]);
+  if (stray !== undefined) throw misfit(who, 'only mean, deviation, dense layers and kept features', [[short(stray)]]);
   const numbers = [...file.tensors.values()].reduce((sum, tensor) => sum + tensor.shape.reduce((a, b) => a * b, 1), 0);
   if (numbers > MOST_NUMBERS) throw misfit(who, `at most ${MOST_NUMBERS} numbers`, [[numbers]]);
   if (sizes.some((size) => size < 1)) throw misfit(who, 'layers that are not empty', [sizes]);
-  return sizes;
+  return { sizes, ...(vectors && { kept: vectors[0]! }) };
 }
 
 function readEntry(value: unknown, who: string): HistoryEntry {

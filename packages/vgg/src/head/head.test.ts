@@ -206,7 +206,7 @@ describe('a hostile or broken head file', () => {
 
   test.each<[string, Record<string, string | undefined>, Record<string, NamedValues | undefined>, string]>([
     ['weights, not a head', { 'vgg.head': undefined }, {}, 'VGG_FORMAT'],
-    ['a later format', { 'vgg.head': '2' }, {}, 'VGG_FORMAT'],
+    ['a later format', { 'vgg.head': '3' }, {}, 'VGG_FORMAT'],
     ['no classes', { 'vgg.classes': undefined }, {}, 'VGG_HEAD'],
     ['classes that are no JSON', { 'vgg.classes': '[' }, {}, 'VGG_HEAD'],
     ['classes that are no texts', { 'vgg.classes': '[1,2]' }, {}, 'VGG_HEAD'],
@@ -222,6 +222,31 @@ describe('a hostile or broken head file', () => {
     ['weights of another width', {}, { weight: named('dense1.weight', [2, 2], [1, 2, 3, 4]) }, 'VGG_HEAD'],
     ['a bias of another length', {}, { bias: named('dense1.bias', [3], [1, 2, 3]) }, 'VGG_HEAD'],
     ['no dense layer', {}, { weight: undefined, bias: undefined }, 'VGG_HEAD'],
+    ['kept features without labels', { 'vgg.head': '2' }, { kept: named('features.vectors', [1, 3], [1, 2, 3]) }, 'VGG_HEAD'],
+    [
+      'kept features of another width',
+      { 'vgg.head': '2' },
+      { kept: named('features.vectors', [1, 2], [1, 2]), labels: named('features.labels', [1], [0]) },
+      'VGG_HEAD',
+    ],
+    [
+      'a kept label that is no class',
+      { 'vgg.head': '2' },
+      { kept: named('features.vectors', [1, 3], [1, 2, 3]), labels: named('features.labels', [1], [2]) },
+      'VGG_HEAD',
+    ],
+    [
+      'neighbours without examples',
+      { 'vgg.head': '2', 'vgg.training': '{"solver":"knn","neighbours":{"k":5,"distance":"cosine","votes":"distance"}}' },
+      { weight: undefined, bias: undefined },
+      'VGG_HEAD',
+    ],
+    [
+      'a distance that nobody knows',
+      { 'vgg.head': '2', 'vgg.training': '{"solver":"knn","neighbours":{"k":5,"distance":"manhattan","votes":"distance"}}' },
+      {},
+      'VGG_HEAD',
+    ],
     ['a tensor that does not belong', {}, { stray: named('virus', [1], [1]) }, 'VGG_HEAD'],
   ])('%s', async (_, metadata, tensors, code) => {
     const bytes = await forged(metadata, tensors);

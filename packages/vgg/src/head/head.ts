@@ -8,12 +8,15 @@ import type { Embedder, Pooling } from '../run/embedding.js';
 import { didYouMean } from '../text/suggest.js';
 import { denseLayers } from './dense-layers.js';
 import { evaluateRows } from './evaluate/evaluate-rows.js';
+import { evaluateLabels, evaluateNumbers, type LabelsEvaluation, type NumbersEvaluation } from './evaluate/evaluate-targets.js';
 import type { Evaluation } from './evaluate/evaluation.js';
 import { type HeadInfo, readHead, type StoredHead, writeHead } from './head-file.js';
-import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet } from './train/features.js';
+import { predictRows } from './predict-rows.js';
+import { movedColumns, openTargets, type TargetInput, type TargetKind } from './targets.js';
+import { type Base, checkLength, embedOptions, type FeatureSet, featuresOf, isFeatureSet, withKind } from './train/features.js';
 import type { HistoryEntry } from './train/history.js';
-import { probabilitiesOf } from './train/minibatch.js';
 import { pace } from './train/pace.js';
+import { targetKind } from './train/settings.js';
 
 /** One class that a picture may be of. */
 export interface Prediction {
@@ -25,7 +28,14 @@ export interface Prediction {
 
 /** One picture's predictions, or why there are none. */
 export type Predicted =
-  | { readonly index: number; readonly name: string; readonly predictions: Prediction[] }
+  | {
+      readonly index: number;
+      readonly name: string;
+      /** Most probable first; of a multi-label head each with a probability of its own. Empty for a regression head. */
+      readonly predictions: Prediction[];
+      /** The number that a regression head tells. */
+      readonly value?: number;
+    }
   | { readonly index: number; readonly name: string; readonly error: VggError };
 
 export interface PredictOptions {
@@ -90,13 +100,15 @@ export class Head {
   }
 
   /**
-   * The classes of one picture, most probable first, or a list of them for each of several.
+   * The classes of one picture, most probable first, or a list of them for each of several. The probabilities of a multi-label head are
+   * independent: none, one or all of them may be near 1.
    *
-   * @throws VggError of the first picture that cannot be read ({@link predictAll} keeps the others), `VGG_SHAPE`, `VGG_ABORTED`
+   * @throws VggError `VGG_HEAD` for a regression head ({@link predictNumber}), that of the first picture that cannot be read ({@link predictAll} keeps the others), `VGG_SHAPE`, `VGG_ABORTED`
    */
   async predict(image: ImageInput, options?: PredictOptions): Promise<Prediction[]>;
   async predict(images: readonly ImageInput[] | AsyncIterable<ImageInput>, options?: PredictOptions): Promise<Prediction[][]>;
   async predict(images: ImageInputs, options: PredictOptions = {}): Promise<Prediction[] | Prediction[][]> {
+    this.#expect('predict', undefined, 'labels');
     const all: Prediction[][] = [];
     for await (const item of this.predictAll(images, options)) {
       if ('error' in item) throw item.error;
@@ -105,9 +117,30 @@ export class Head {
     return isOneImage(images) && all.length === 1 ? all[0]! : all;
   }
 
+  /**
+   * The number that a regression head tells of one picture, or those of several.
+   *
+   * @throws VggError `VGG_HEAD` for another head, that of the first picture that cannot be read, `VGG_SHAPE`, `VGG_ABORTED`
+   * @example
+   * await head.predictNumber('tree.jpg'); // 41.7
+   */
+  async predictNumber(image: ImageInput, options?: Omit<PredictOptions, 'top'>): Promise<number>;
+  async predictNumber(images: readonly ImageInput[] | AsyncIterable<ImageInput>, options?: Omit<PredictOptions, 'top'>): Promise<number[]>;
+  async predictNumber(images: ImageInputs, options: Omit<PredictOptions, 'top'> = {}): Promise<number | number[]> {
+    this.#expect('predictNumber', 'number');
+    const all: number[] = [];
+    for await (const item of this.predictAll(images, options)) {
+      if ('error' in item) throw item.error;
+      all.push(item.value!);
+    }
+    return isOneImage(images) && all.length === 1 ? all[0]! : all;
+  }
+
   /** As {@link predict}, picture by picture, order kept; a picture that cannot be read gives an `error` in its place. */
   async *predictAll(images: ImageInputs, options: PredictOptions = {}): AsyncGenerator<Predicted> {
-    const { info, standard, net } = this.#alive();
+    const stored = this.#alive();
+    const { info } = stored;
+    const wait = pace(options.signal, 'predict');
     const top = options.top ?? info.classes.length;
     if (!(Number.isInteger(top) && top > 0))
       throw new VggError('VGG_OPTION', `predict: expected a whole number above 0 as top, received ${top}`);
@@ -119,7 +152,12 @@ export class Head {
       }
       const { index, name, vector } = item;
       checkLength(vector, info.dimensions, name, info.base);
-      const { probabilities } = probabilitiesOf(net, standard, { vectors: vector, count: 1, dimensions: vector.length }, 0, 1);
+      const row = { vectors: vector, count: 1, dimensions: vector.length };
+      const { probabilities } = await predictRows(stored, row, 0, 1, wait);
+      if (targetKind(info.training.solver) === 'number') {
+        yield { index, name, predictions: [], value: probabilities[0]! };
+        continue;
+      }
       const predictions = Array.from(probabilities.subarray(0, info.classes.length), (probability, c) => ({
         index: c,
         label: info.classes[c]!,
@@ -139,22 +177,59 @@ export class Head {
    * const { top1, confusion } = await head.evaluate('photos/val');
    */
   async evaluate(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal } = {}): Promise<Evaluation> {
+    this.#expect('evaluate', undefined);
     const stored = this.#alive();
     const { classes } = stored.info;
     const { signal } = options;
     throwIfAborted(signal, 'evaluate');
-    const features = await this.#features(data, options);
-    const places = mapClasses(features.classes, classes, 'evaluate');
-    const labels = features.labels.map((label) => places[label]!);
-    return evaluateRows(stored, { ...features, labels }, classes, pace(signal, 'evaluate'));
+    const features = await featuresFor(this.#model, data, stored.info, 'evaluate', options);
+    return evaluateRows(stored, onAllClasses(features, classes), pace(signal, 'evaluate'));
+  }
+
+  /**
+   * Compares the probabilities of a multi-label head with the labels of pictures.
+   *
+   * @throws VggError `VGG_HEAD` for another head, `VGG_DATASET` for a label that the head does not know, `VGG_SHAPE`, `VGG_ABORTED`
+   * @example
+   * const { meanAveragePrecision } = await head.evaluateLabels([{ image: 'a.jpg', labels: ['sea', 'sunset'] }]);
+   */
+  async evaluateLabels(
+    data: TargetInput | FeatureSet,
+    options: { onProgress?: OnProgress; signal?: AbortSignal } = {},
+  ): Promise<LabelsEvaluation> {
+    this.#expect('evaluateLabels', 'labels');
+    return evaluateLabels(this.#alive(), await this.#targetRows(data, 'evaluateLabels', options), pace(options.signal, 'evaluateLabels'));
+  }
+
+  /**
+   * Compares the numbers of a regression head with the true ones.
+   *
+   * @throws VggError `VGG_HEAD` for another head, `VGG_DATASET` for a target that is no number, `VGG_SHAPE`, `VGG_ABORTED`
+   * @example
+   * const { rmse, r2 } = await head.evaluateNumbers('val.csv'); // columns image, target
+   */
+  async evaluateNumbers(
+    data: TargetInput | FeatureSet,
+    options: { onProgress?: OnProgress; signal?: AbortSignal } = {},
+  ): Promise<NumbersEvaluation> {
+    this.#expect('evaluateNumbers', 'number');
+    return evaluateNumbers(
+      this.#alive(),
+      await this.#targetRows(data, 'evaluateNumbers', options),
+      pace(options.signal, 'evaluateNumbers'),
+    );
   }
 
   /**
    * The head as dense layers on the features as they are, the standardisation worked into the first: weights [in, out], with a ReLU
    * between two layers.
+   *
+   * @throws VggError `VGG_HEAD` for a k-NN head, which has none
    */
   denseLayers(): { readonly weight: Float32Array; readonly bias: Float32Array }[] {
-    return denseLayers(this.#alive());
+    const stored = this.#alive();
+    if (stored.net.length === 0) throw new VggError('VGG_HEAD', 'denseLayers: expected a head with layers, received a k-NN head');
+    return denseLayers(stored);
   }
 
   /** The mean square of the features that it was trained on. */
@@ -186,23 +261,65 @@ export class Head {
     this.dispose();
   }
 
+  async #targetRows(data: TargetInput | FeatureSet, who: string, options: { onProgress?: OnProgress; signal?: AbortSignal }) {
+    throwIfAborted(options.signal, who);
+    const { info } = this.#alive();
+    const features = onAllClasses(await featuresFor(this.#model, data, info, who, options), info.classes, who);
+    return { ...features, targets: features.targets! };
+  }
+
+  /** @throws VggError `VGG_HEAD` where the head's outputs are of another kind than a method is for */
+  #expect(who: string, ...kinds: (TargetKind | undefined)[]): void {
+    const { solver } = this.info.training;
+    if (kinds.includes(targetKind(solver))) return;
+    const expected = kinds.map((kind) => (kind === 'number' ? 'regression' : kind === 'labels' ? 'multi-label' : 'one class')).join(' or ');
+    throw new VggError('VGG_HEAD', `${who}: expected a head for ${expected}, received one of the solver ${solver}`);
+  }
+
+  /** @internal What a head is made of, for those who make another of it. */
+  parts(): { readonly model: Embedder; readonly stored: StoredHead } {
+    return { model: this.#model, stored: this.#alive() };
+  }
+
   #alive(): StoredHead {
     if (!this.#stored) throw new VggError('VGG_HEAD', 'head: it was disposed of; load or train it again');
     return this.#stored;
   }
+}
 
-  async #features(data: DatasetInput | FeatureSet, options: { onProgress?: OnProgress; signal?: AbortSignal }): Promise<FeatureSet> {
-    const { base, dimensions } = this.info;
-    if (!isFeatureSet(data)) return featuresOf(this.#model, await openDataset(data, options), base, { ...options, dimensions });
-    const other = difference(data.base, base);
-    if (other || data.dimensions !== dimensions) {
-      throw new VggError(
-        'VGG_HEAD',
-        `evaluate: expected features computed as the head's own, received others (${other ?? `${data.dimensions} a picture, not ${dimensions}`})`,
-      );
-    }
-    return data;
+/**
+ * Features for a head, of pictures or computed before.
+ *
+ * @throws VggError `VGG_HEAD` for features of another base, `VGG_SHAPE`, and what {@link openDataset} throws
+ */
+export async function featuresFor(
+  model: Embedder,
+  data: TargetInput | FeatureSet,
+  { base, dimensions, training }: HeadInfo,
+  who: string,
+  options: { onProgress?: OnProgress; signal?: AbortSignal },
+): Promise<FeatureSet> {
+  const kind = targetKind(training.solver);
+  if (!isFeatureSet(data)) {
+    const dataset = kind ? await openTargets(data, kind, options) : await openDataset(data as DatasetInput, options);
+    return featuresOf(model, dataset, base, { ...options, dimensions });
   }
+  const other = difference(data.base, base);
+  if (other || data.dimensions !== dimensions) {
+    throw new VggError(
+      'VGG_HEAD',
+      `${who}: expected features computed as the head's own, received others (${other ?? `${data.dimensions} a picture, not ${dimensions}`})`,
+    );
+  }
+  return withKind(data, kind, who);
+}
+
+/** Features whose classes must all be among a head's. */
+function onAllClasses(features: FeatureSet, classes: readonly string[], who = 'evaluate'): FeatureSet {
+  const places = mapClasses(features.classes, classes, who);
+  const { targets } = features;
+  const labels = features.labels.map((label) => places[label]!);
+  return { ...features, labels, ...(targets && { targets: movedColumns(targets, places, classes.length) }) };
 }
 
 /**

@@ -1,7 +1,9 @@
 import { openDataset } from '../../data/dataset.js';
 import type { Evaluation } from '../../head/evaluate/evaluation.js';
+import { targetKind } from '../../head/train/settings.js';
 import { evaluationReport } from '../../report/training-report.js';
 import { command } from '../command.js';
+import { evaluateTargets } from '../eval-targets.js';
 import { EXIT } from '../exit.js';
 import { openHead } from '../head-command.js';
 import { imageNetEvaluation } from '../imagenet-eval.js';
@@ -18,7 +20,7 @@ export const evaluate = command({
   about: 'measures a head, or complete weights, on photographs in class folders',
   args: 'DIR',
   details:
-    'With --head, the folders of DIR are named as the classes of the head. Without, the weights classify, and the folders are named by wnid (n02123159), class name or class index.',
+    'With --head, the folders of DIR are named as the classes of the head; for a multi-label or regression head DIR is a list whose classes are labels (sea;sunset) or numbers. Without, the weights classify, and the folders are named by wnid (n02123159), class name or class index.',
   least: 1,
   most: 1,
   flags: {
@@ -55,6 +57,8 @@ export const evaluate = command({
     } else {
       const { head, model } = await openHead({ head: file, ...values }, context);
       try {
+        const kind = targetKind(head.info.training.solver);
+        if (kind) return await evaluateTargets(head, kind, data, { report, start, backend: model.backend.name, signal, onProgress });
         evaluation = await head.evaluate(data, { signal, onProgress });
         backend = model.backend.name;
         versions = versionsOf(model);

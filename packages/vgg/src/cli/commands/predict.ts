@@ -1,4 +1,6 @@
-import type { Prediction } from '../../head/head.js';
+import type { Predicted, Prediction } from '../../head/head.js';
+import type { TargetKind } from '../../head/targets.js';
+import { targetKind } from '../../head/train/settings.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
 import { openHead } from '../head-command.js';
@@ -8,9 +10,9 @@ import { percent, plural, table } from '../text.js';
 
 export const predict = command({
   name: 'predict',
-  about: 'names the classes of pictures by a head that vgg train made',
+  about: 'names the classes of pictures, or tells their numbers, by a head that vgg train made',
   args: 'IMAGES...',
-  details: `${IMAGES_HELP} The head knows its layer, pooling and size, and refuses weights other than those it was trained on.`,
+  details: `${IMAGES_HELP} The head knows its layer, pooling and size, and refuses weights other than those it was trained on. Of a multi-label head all labels from probability 0.5 on are shown.`,
   least: 1,
   flags: {
     head: { type: 'string', value: 'HEAD', about: 'the head file (required)' },
@@ -30,25 +32,16 @@ export const predict = command({
     const { names, inputs, skipped } = await pictures(args, context);
     const { head, model } = await openHead({ head: file, ...values }, context);
     try {
-      const predictions: { image: string; label: string; probability: number; predictions: Prediction[] }[] = [];
+      const kind = targetKind(head.info.training.solver);
+      const predictions: Told[] = [];
       const failed: Failure[] = [];
       for await (const item of head.predictAll(inputs, { top, signal, onProgress })) {
         const image = names[item.index];
         if ('error' in item) failed.push(failure(image, item.error));
-        else
-          predictions.push({
-            image,
-            label: item.predictions[0].label,
-            probability: item.predictions[0].probability,
-            predictions: item.predictions,
-          });
+        else predictions.push({ image, ...told(item, kind) });
       }
       const exit = exitFor(predictions.length, failed);
       const seconds = (performance.now() - start) / 1000;
-      const rows = () =>
-        predictions.flatMap(({ image, predictions: all }) =>
-          all.slice(0, top ?? 1).map(({ label, probability }, i) => [i === 0 ? image : '', label, percent(probability)]),
-        );
       return {
         json: {
           predictions,
@@ -62,7 +55,7 @@ export const predict = command({
         },
         text: () =>
           [
-            table(['image', 'class', 'probability'], rows(), ['probability']),
+            kind === 'number' ? numberTable(predictions) : classTable(predictions, kind, top),
             ...(failed.length > 0 ? ['', failedText(failed)] : []),
             '',
             `${plural(predictions.length, 'picture')}, ${seconds.toFixed(1)} s on ${model.backend.name}`,
@@ -75,3 +68,37 @@ export const predict = command({
     }
   },
 });
+
+/** What a head tells of a picture: its classes or its number, and of several labels those it has. */
+interface Told {
+  readonly image: string;
+  readonly label?: string;
+  readonly probability?: number;
+  readonly labels?: string[];
+  readonly value?: number;
+  readonly predictions?: Prediction[];
+}
+
+function told(item: Exclude<Predicted, { error: unknown }>, kind: TargetKind | undefined): Omit<Told, 'image'> {
+  const { predictions, value } = item;
+  if (kind === 'number') return { value: value! };
+  if (kind === 'labels') return { labels: likely(predictions).map(({ label }) => label), predictions };
+  const [{ label, probability }] = predictions;
+  return { label, probability, predictions };
+}
+
+const likely = (predictions: readonly Prediction[]) => predictions.filter(({ probability }) => probability >= 0.5);
+
+function classTable(all: readonly Told[], kind: TargetKind | undefined, top: number | undefined): string {
+  const rows = all.flatMap(({ image, predictions = [] }) => {
+    const shown = kind === 'labels' && top === undefined ? likely(predictions) : predictions.slice(0, top ?? 1);
+    if (shown.length === 0) return [[image, '(none)', '']];
+    return shown.map(({ label, probability }, i) => [i === 0 ? image : '', label, percent(probability)]);
+  });
+  return table(['image', 'class', 'probability'], rows, ['probability']);
+}
+
+function numberTable(all: readonly Told[]): string {
+  const rows = all.map(({ image, value }) => [image, value!.toPrecision(5)]);
+  return table(['image', 'value'], rows, ['value']);
+}

@@ -1,14 +1,18 @@
 import { stat } from 'node:fs/promises';
-import { type DatasetOptions, openDataset } from '../../data/dataset.js';
-import type { Head } from '../../head/head.js';
+import { type DatasetInput, type DatasetOptions, openDataset } from '../../data/dataset.js';
+import { type Head, loadHead } from '../../head/head.js';
+import { extendHead } from '../../head/train/extend-head.js';
 import type { HistoryEntry } from '../../head/train/history.js';
-import { SOLVERS, TRAIN_DEFAULTS, trainHead } from '../../head/train/train-head.js';
+import { DISTANCES } from '../../head/train/knn.js';
+import { targetKind } from '../../head/train/settings.js';
+import { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions, trainHead } from '../../head/train/train-head.js';
+import type { Model } from '../../model.js';
 import { trainingCurves } from '../../report/curves.js';
 import { type TrainingRun, trainingReport } from '../../report/training-report.js';
 import { RUN_DEFAULTS } from '../../train/run.js';
-import { command } from '../command.js';
+import { type Context, command } from '../command.js';
 import { EXIT, UsageError } from '../exit.js';
-import { noting } from '../head-command.js';
+import { type HeadOptions, noting, openHead } from '../head-command.js';
 import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
 import { versionsOf, writeText } from '../report-file.js';
@@ -20,7 +24,7 @@ export const train = command({
   about: 'trains a classifier on photographs in classes: a head on features, or a network',
   args: 'DATASET',
   details:
-    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too. With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
+    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too, and knn lets the nearest examples vote. multi-label and regression take a list whose classes are labels (sea;sunset) or numbers. With --keep the head file has the features of its pictures as well; --extend then adds classes and examples to it without those pictures (to a nearest-mean head even without --keep). With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
   least: 1,
   most: 1,
   flags: {
@@ -46,7 +50,7 @@ export const train = command({
       type: 'integer',
       value: 'N',
       least: 1,
-      about: 'most steps (lbfgs, svm, ridge) or passes (adam, network)',
+      about: 'most steps of a solver, or passes (adam, network)',
       defaultText: `${TRAIN_DEFAULTS.epochs.lbfgs} and ${TRAIN_DEFAULTS.epochs.adam}; a network ${RUN_DEFAULTS.epochs}`,
     },
     solver: {
@@ -55,6 +59,10 @@ export const train = command({
       about: 'how the head is fitted',
       defaultText: 'lbfgs; adam with --hidden',
     },
+    neighbours: { type: 'integer', value: 'K', least: 1, about: 'knn: how many of the nearest examples vote', default: TRAIN_DEFAULTS.k },
+    distance: { type: 'choice', choices: DISTANCES, about: 'knn: how near an example is', default: TRAIN_DEFAULTS.distance },
+    keep: { type: 'boolean', about: 'keep the features in the head file, for --extend; knn always does' },
+    extend: { type: 'string', value: 'HEAD', about: 'add the pictures and their classes to this head, and write the result to --out' },
     hidden: { type: 'integer', value: 'N', least: 1, most: 65536, about: 'units of a hidden layer', defaultText: 'none: a linear head' },
     lr: { type: 'number', value: 'RATE', about: 'adam, network: learning rate', defaultText: '0.001; a network by sgd 0.01' },
     batch: { type: 'integer', value: 'N', least: 1, about: 'adam, network: pictures a step', default: TRAIN_DEFAULTS.batchSize },
@@ -64,6 +72,8 @@ export const train = command({
   examples: [
     ['vgg train photos/ --val 0.2 --out insects.head', 'features of the deepest pool, a fifth of the pictures for validation'],
     ['vgg train photos/ --val 0.2 --report run.html', 'a page with the curves and the confusion matrix'],
+    ['vgg train tags.csv --solver multi-label --val 0.2 --out tags.head', 'several labels a picture: sea;sunset'],
+    ['vgg train wasps/ --extend insects.head --out wider.head', 'more classes or examples for a head that was trained with --keep'],
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
     ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
     [
@@ -81,25 +91,19 @@ export const train = command({
     const validation = val === undefined ? undefined : await validationOf(val, opening);
     const skipped = [...data.skipped, ...(typeof validation === 'object' ? validation.skipped : [])];
     warnOfSkipped(skipped, warn);
+    if (values.classes && solver && targetKind(solver))
+      throw new UsageError(`vgg train --classes: expected none with --solver ${solver}, received some`);
+    if (values.extend !== undefined) checkExtend(values, validation);
     if (values['from-scratch'] || values.unfreeze !== undefined) return trainNetworkCommand(folder, data, validation, values, context);
     const { weights, arch, preprocessing, offline } = values;
-    const model = await openModel({ weights, arch, preprocessing, offline, layers: layer === undefined ? undefined : [layer] }, context);
+    const model =
+      values.extend === undefined
+        ? await openModel({ weights, arch, preprocessing, offline, layers: layer === undefined ? undefined : [layer] }, context)
+        : await modelOf(values.extend, values, context);
     try {
       const failed: Failure[] = [];
-      const settings = {
-        layer: layerOf(model, layer, context),
-        pooling: pool,
-        size,
-        validation,
+      const common = {
         epochs,
-        solver,
-        hidden,
-        learningRate: lr,
-        batchSize: batch,
-        seed: options.seed,
-      };
-      const head = await trainHead(noting(model, failed), data, {
-        ...settings,
         signal,
         onWarning: warn,
         onProgress: (progress) => progress.stage !== 'train' && onProgress(progress),
@@ -108,9 +112,31 @@ export const train = command({
             stage: 'train',
             loaded: entry.epoch,
             total: epochs ?? TRAIN_DEFAULTS.epochs[solver ?? (hidden ? 'adam' : 'lbfgs')],
-            item: scores(entry),
+            item: scores(entry, solver),
           }),
-      });
+      } satisfies TrainHeadOptions;
+      const source = noting(model, failed);
+      const head =
+        values.extend === undefined
+          ? await trainHead(source, data, {
+              ...common,
+              layer: layerOf(model, layer, context),
+              pooling: pool,
+              size,
+              validation,
+              solver,
+              hidden,
+              k: values.neighbours,
+              distance: values.distance,
+              keep: values.keep,
+              learningRate: lr,
+              batchSize: batch,
+              seed: options.seed,
+            })
+          : await extendHead(await loadHead(values.extend, source, { signal }), data, {
+              ...common,
+              ...(typeof validation === 'object' && { validation }),
+            });
       if (out !== undefined) await head.save(out);
       const seconds = (performance.now() - start) / 1000;
       const { classes, history, best, info } = head;
@@ -138,7 +164,7 @@ export const train = command({
         text: await report(out, seconds, failed, [
           ['classes', classes.join(', ')],
           ...factsOf(head, model.weightsName),
-          ['kept', `epoch ${best.epoch}: ${scores(best)}`],
+          ['kept', `epoch ${best.epoch}: ${scores(best, info.training.solver)}`],
           ['report', reportFile],
           ['curves', curves],
         ]),
@@ -149,6 +175,22 @@ export const train = command({
     }
   },
 });
+
+/** A head that is extended has its own options. */
+function checkExtend(values: Readonly<Record<string, unknown>>, validation: DatasetInput | number | undefined): void {
+  const own = ['layer', 'size', 'solver', 'hidden', 'preprocessing', 'from-scratch', 'unfreeze'];
+  const given = own.find((name) => values[name] !== undefined && values[name] !== false);
+  if (given !== undefined)
+    throw new UsageError(`vgg train --extend: expected no --${given}, since the head's own options hold; leave it out`);
+  if (typeof validation === 'number') throw new UsageError(`vgg train --extend: expected a folder as --val, received ${validation}`);
+}
+
+/** The model of the head in a file. */
+async function modelOf(head: string, { weights, arch, offline }: Omit<HeadOptions, 'head'>, context: Context): Promise<Model> {
+  const opened = await openHead({ head, weights, arch, offline }, context);
+  opened.head.dispose();
+  return opened.model;
+}
 
 async function validationOf(val: string, opening: DatasetOptions & { signal: AbortSignal }) {
   const fraction = Number(val);
@@ -161,17 +203,20 @@ async function validationOf(val: string, opening: DatasetOptions & { signal: Abo
   throw new UsageError(`vgg train --val: expected a folder or a fraction between 0 and 1, received ${val}`);
 }
 
-function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry): string {
-  const own = `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
-  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${percent(valAccuracy)}`;
+function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry, solver: Solver = 'lbfgs'): string {
+  const isNumber = targetKind(solver) === 'number';
+  const part = (value: number) => (isNumber ? value.toFixed(4) : percent(value));
+  const own = `${isNumber ? 'squared error' : 'loss'} ${loss.toFixed(4)}, ${isNumber ? 'R2' : 'accuracy'} ${part(accuracy)}`;
+  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${part(valAccuracy)}`;
 }
 
 /** What was trained, and on what. */
 function factsOf({ layer, pooling, info, history }: Head, weights: string): (readonly [string, string])[] {
   const { images, solver } = info.training;
+  const kept = info.kept === undefined ? '' : ', features kept';
   return [
     ['features', `${layer} of ${weights}, pooling ${pooling}, ${plural(info.dimensions, 'value')} a picture`],
-    ['trained on', `${plural(images, 'picture')}, ${solver}, ${plural(history.length, 'epoch')}`],
+    ['trained on', `${plural(images, 'picture')}, ${solver}, ${plural(history.length, 'epoch')}${kept}`],
   ];
 }
 

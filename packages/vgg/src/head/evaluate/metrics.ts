@@ -91,6 +91,29 @@ export function calibrationOf(confidences: ArrayLike<number>, isRight: (example:
   return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / confidences.length;
 }
 
+/**
+ * Area under the steps of the precision-recall curve of one class: the sum over its thresholds of precision times the gain in recall.
+ * Examples of equal scores share a threshold. 1 is perfect.
+ *
+ * @param truth 1 for examples of the class, 0 for others
+ * @returns undefined without any example of the class
+ * @example averagePrecision([0.9, 0.8, 0.1], [1, 0, 1]); // 0.8333333333333333
+ */
+export function averagePrecision(scores: ArrayLike<number>, truth: ArrayLike<number>): number | undefined {
+  const order = Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
+  let hits = 0;
+  let before = 0;
+  let area = 0;
+  for (const [place, i] of order.entries()) {
+    if (truth[i]! > 0.5) hits++;
+    const next = order[place + 1];
+    if (next !== undefined && scores[next] === scores[i]) continue;
+    area += ((hits - before) * hits) / (place + 1);
+    before = hits;
+  }
+  return hits === 0 ? undefined : area / hits;
+}
+
 function checkLabels(labels: ArrayLike<number>, classes: number): void {
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;

@@ -7,6 +7,7 @@ import type { Pace } from './pace.js';
 import { type LabelledRows, pickRows } from './rows.js';
 import { stratifiedSplit } from './split.js';
 import { type Standard, standardOf } from './standardize.js';
+import { type Start, startParameters } from './start.js';
 
 export interface ConvexOptions {
   /** The L2 strength; left out it is chosen on the validation examples, or on a part of the training examples held out for it. */
@@ -15,6 +16,8 @@ export interface ConvexOptions {
   epochs: number;
   /** Decides which examples are held out. */
   seed: number;
+  /** A linear head whose parameters the final fit begins with; it ends at the same optimum. */
+  start?: Start;
   onEpoch?: (entry: HistoryEntry) => void | Promise<void>;
   /** After each strength that was tried. */
   onTrial?: (trial: L2Trial, index: number) => void;
@@ -69,7 +72,9 @@ export async function trainConvex(
     await options.onEpoch?.(entry);
     return undefined;
   };
-  const start = new Float64Array(classes * (design.width + 1));
+  const start = options.start
+    ? await startParameters(options.start, standard, classes, design.width, design.project)
+    : new Float64Array(classes * (design.width + 1));
   const found = await minimize(logisticObjective(design, labels, classes, l2, pace), start, {
     tolerance: TOLERANCE,
     maxIterations: options.epochs,
@@ -102,12 +107,18 @@ export async function heldOutOf(
   seed: number,
   pace: Pace,
 ): Promise<{ design: Design; labels: ArrayLike<number>; held: HeldRows } | undefined> {
-  const split = stratifiedSplit(train.labels, classes, HELD_OUT, seed);
-  if (split.held.length === 0) return undefined;
-  const fitted = pickRows(train, split.fitted);
-  const out = pickRows(train, split.held);
+  const split = splitOff(train, classes, seed);
+  if (!split) return undefined;
+  const { fitted, held: out } = split;
   const design = await designOf(fitted, await standardOf(fitted, pace), pace);
   return { design, labels: fitted.labels, held: { x: await design.project(out), labels: out.labels } };
+}
+
+/** Two parts of rows, of each class some; undefined where none can be spared. */
+export function splitOff(train: LabelledRows, classes: number, seed: number): { fitted: LabelledRows; held: LabelledRows } | undefined {
+  const split = stratifiedSplit(train.labels, classes, HELD_OUT, seed);
+  if (split.held.length === 0) return undefined;
+  return { fitted: pickRows(train, split.fitted), held: pickRows(train, split.held) };
 }
 
 /** The strength with the lowest held-out loss, the stronger of equals. */

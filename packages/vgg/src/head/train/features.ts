@@ -3,6 +3,7 @@ import { type Dataset, type DatasetInput, openDataset } from '../../data/dataset
 import type { Skipped } from '../../data/photographs.js';
 import type { Preprocessing } from '../../pictures/preprocessing.js';
 import type { Embedder, EmbedOptions, Pooling } from '../../run/embedding.js';
+import { oneHot, openTargets, type TargetDataset, type TargetInput, type TargetKind } from '../targets.js';
 import type { LabelledRows } from './rows.js';
 
 /** Where features come from: what must be the same again when a head is used. */
@@ -36,10 +37,15 @@ export interface FeatureSet extends LabelledRows {
   readonly failed: readonly Failed[];
   readonly skipped: readonly Skipped[];
   readonly base: Base;
+  /** What `targets` are, where it has them. */
+  readonly targetKind?: TargetKind;
 }
 
 /** Features are embeddings, and are asked for in the same words. */
-export type FeatureOptions = EmbedOptions;
+export interface FeatureOptions extends EmbedOptions {
+  /** What is known of each picture: one class, or `labels` or a `number` for heads of the solvers multi-label and regression. */
+  targets?: TargetKind;
+}
 
 export function isFeatureSet(value: unknown): value is FeatureSet {
   const { vectors, labels, base } = (value ?? {}) as Partial<FeatureSet>;
@@ -56,10 +62,12 @@ export function isFeatureSet(value: unknown): value is FeatureSet {
  * const features = await computeFeatures(model, 'photos/train', { layer: 'pool3', size: 128 });
  * const head = await trainHead(model, features);
  */
-export async function computeFeatures(model: Embedder, input: DatasetInput, options: FeatureOptions = {}): Promise<FeatureSet> {
+export async function computeFeatures(model: Embedder, input: TargetInput, options: FeatureOptions = {}): Promise<FeatureSet> {
   const { signal, onProgress } = options;
   throwIfAborted(signal, 'computeFeatures');
-  const dataset = await openDataset(input, { signal });
+  const dataset = options.targets
+    ? await openTargets(input, options.targets, { signal })
+    : await openDataset(input as DatasetInput, { signal });
   return featuresOf(model, dataset, await baseOf(model, options), { signal, onProgress });
 }
 
@@ -97,13 +105,14 @@ export function embedOptions(base: Base, { signal, onProgress }: { signal?: Abor
 /** As {@link computeFeatures}, for a dataset and a base at hand. */
 export async function featuresOf(
   model: Embedder,
-  dataset: Dataset,
+  dataset: Dataset & Partial<TargetDataset>,
   base: Base,
   options: { signal?: AbortSignal; onProgress?: OnProgress; dimensions?: number },
 ): Promise<FeatureSet> {
   const { examples } = dataset;
   const failed: Failed[] = [];
   const names: string[] = [];
+  const places: number[] = [];
   const labels = new Int32Array(examples.length);
   let dimensions = options.dimensions ?? 0;
   let vectors = new Float32Array(dimensions * examples.length);
@@ -126,6 +135,7 @@ export async function featuresOf(
     labels[names.length] = label;
     vectors.set(item.vector, names.length * dimensions);
     names.push(name);
+    places.push(item.index);
   }
   const count = names.length;
   if (count === 0) {
@@ -134,8 +144,15 @@ export async function featuresOf(
       `dataset: expected pictures that can be read, received none (${failed[0]!.name}: ${failed[0]!.error.message})`,
     );
   }
+  const { targets, targetKind } = dataset;
+  const width = dataset.classes.length;
   return {
     classes: dataset.classes,
+    ...(targets &&
+      targetKind && {
+        targetKind,
+        targets: Float32Array.from({ length: count * width }, (_, at) => targets[places[Math.floor(at / width)]! * width + (at % width)]!),
+      }),
     vectors: vectors.subarray(0, count * dimensions),
     count,
     dimensions,
@@ -155,6 +172,29 @@ export function checkLength(vector: Float32Array, dimensions: number, name: stri
     'VGG_SHAPE',
     `head: expected ${dimensions} features of ${base.layer} for each picture, received ${vector.length} for ${name}; ${remedy}`,
   );
+}
+
+/**
+ * Features with the targets that a solver needs; single labels are labels too.
+ *
+ * @throws VggError `VGG_HEAD` for features with other targets, or without numbers
+ */
+export function withKind(features: FeatureSet, kind: TargetKind | undefined, who: string): FeatureSet {
+  if (features.targetKind === kind) return features;
+  if (kind === 'labels' && features.targetKind === undefined)
+    return { ...features, targetKind: kind, targets: oneHot(features.labels, features.classes.length) };
+  throw new VggError(
+    'VGG_HEAD',
+    `${who}: expected features with ${kind ?? 'one class'} a picture, received ${features.targetKind ?? 'one class'}; pass computeFeatures the targets of the solver`,
+  );
+}
+
+/** @throws VggError `VGG_HEAD` for features that are not all finite */
+export function checkFinite({ vectors, names, dimensions }: FeatureSet, who: string): void {
+  const odd = vectors.findIndex((value) => !Number.isFinite(value));
+  if (odd < 0) return;
+  const name = names[Math.floor(odd / dimensions)];
+  throw new VggError('VGG_HEAD', `${who}: expected finite features, received ${vectors[odd]} for ${name}; compute them again`);
 }
 
 function notFinite(vector: Float32Array, name: string): VggError | undefined {

@@ -2,9 +2,9 @@
 export interface HistoryEntry {
   /** 1, 2, 3 ... For the lbfgs solver an epoch is one of its steps. */
   readonly epoch: number;
-  /** Mean cross-entropy of all training examples (natural logarithm), without dropout and without penalty. */
+  /** Mean cross-entropy of all training examples (natural logarithm), without dropout and without penalty. For multi-label over all classes; for regression the mean squared error. */
   readonly loss: number;
-  /** Part of the training examples that are classified rightly. */
+  /** Part of the training examples that are classified rightly. For multi-label of all decisions at probability 0.5; for regression R2. */
   readonly accuracy: number;
   /** The same of the validation examples, where there are any. */
   readonly valLoss?: number;

@@ -7,6 +7,7 @@ import { CHUNK, type Pace } from './pace.js';
 import type { LabelledRows, Rows } from './rows.js';
 import { type Scored, softmaxInPlace } from './softmax.js';
 import { type Standard, standardizeInto } from './standardize.js';
+import { continueFrom, type Start } from './start.js';
 
 export interface MinibatchOptions extends AdamOptions {
   /** Units of the hidden layers; none for the linear head. */
@@ -18,6 +19,8 @@ export interface MinibatchOptions extends AdamOptions {
   /** Epochs without a lower validation loss after which training stops. */
   patience: number;
   seed: number;
+  /** A head to go on from, of the same hidden layers. */
+  start?: Start;
   onEpoch?: (entry: HistoryEntry) => void | Promise<void>;
 }
 
@@ -45,6 +48,7 @@ export async function trainMinibatch(
   const { batchSize, epochs, patience, seed } = options;
   const rng = random(seed);
   const net = createNet([train.dimensions, ...options.hidden, classes], rng, new Float32Array(0));
+  if (options.start) continueFrom(options.start, standard, net);
   const dropout = options.dropout > 0 ? { rate: options.dropout, random: rng } : undefined;
   // A batch is computed in chunks, so that large layers leave room for the event loop.
   const chunk = Math.max(4, Math.min(batchSize, Math.floor((4 * CHUNK) / parameterCount(net)) & ~3));
@@ -104,12 +108,17 @@ export function entryOf(epoch: number, train: Scored, count: number, validation?
   return validation ? { ...entry, valLoss: validation.loss / validationCount, valAccuracy: validation.correct / validationCount } : entry;
 }
 
-/** Probabilities [rows, classes] of rows `from` and on. */
-export function probabilitiesOf(net: Net, standard: Standard, rows: Rows, from: number, count: number, labels?: ArrayLike<number>) {
+/** Logits [rows, classes] of rows `from` and on. */
+export function logitsOf(net: Net, standard: Standard, rows: Rows, from: number, count: number): Float32Array {
   const x = new Float32Array(count * rows.dimensions);
   standardizeInto(rows, standard, from, count, x);
   const outputs = net.map((layer) => new Float32Array(count * layer.outputs));
-  const probabilities = forward(net, x, count, outputs);
+  return forward(net, x, count, outputs);
+}
+
+/** Probabilities [rows, classes] of rows `from` and on. */
+export function probabilitiesOf(net: Net, standard: Standard, rows: Rows, from: number, count: number, labels?: ArrayLike<number>) {
+  const probabilities = logitsOf(net, standard, rows, from, count);
   return { probabilities, ...softmaxInPlace(probabilities, count, net.at(-1)!.outputs, labels, from) };
 }
 

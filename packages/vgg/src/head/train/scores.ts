@@ -7,6 +7,7 @@ import { CHUNK, type Pace } from './pace.js';
 import type { LabelledRows } from './rows.js';
 import { softmaxInPlace } from './softmax.js';
 import type { Standard } from './standardize.js';
+import { startParameters } from './start.js';
 
 /**
  * Linear classifiers that give each class a score W x + b:
@@ -52,10 +53,9 @@ export async function trainScores(
   const chosen = trial && lowest(await search(solver, trial, strengths, classes, pace, options.onTrial));
   const l2 = chosen?.l2 ?? options.l2 ?? (solver === 'nearest-mean' ? 0 : L2_DEFAULT);
 
-  const { parameters, steps, converged } = await fit(solver, design, labels, classes, l2, pace, {
-    tolerance: TOLERANCE,
-    maxIterations: options.epochs,
-  });
+  const start = options.start && (await startParameters(options.start, standard, classes, design.width, design.project));
+  const limits = { tolerance: TOLERANCE, maxIterations: options.epochs };
+  const { parameters, steps, converged } = await fit(solver, design, labels, classes, l2, pace, limits, start);
   // With too few examples to hold any out, the temperature is that of the examples themselves.
   const temperature = chosen?.temperature ?? (await fitTemperature(parameters, { x: design.x, labels }, design.width, classes, pace));
   const scaled = parameters.map((value) => value * temperature);

@@ -28,12 +28,20 @@ export async function standardOf(rows: Rows, pace: Pace): Promise<Standard> {
     }
     if (i % step === 0) await pace();
   }
-  const deviation = Float32Array.from(squares, (sum, k) => {
-    const size = Math.sqrt(sum / count);
-    // Below float32's resolution of the mean the spread is rounding, not information.
-    return size > 1e-6 * Math.abs(mean[k]!) && size > 0 ? size : 1;
-  });
+  const deviation = Float32Array.from(squares, (sum, k) => deviationOf(sum / count, mean[k]!));
   return { mean, deviation };
+}
+
+/** The deviation to divide by: 1 for a feature that never varies. */
+export function deviationOf(variance: number, mean: number): number {
+  const size = Math.sqrt(variance);
+  // Below float32's resolution of the mean the spread is rounding, not information.
+  return size > 1e-6 * Math.abs(mean) && size > 0 ? size : 1;
+}
+
+/** Leaves features as they are. */
+export function plainStandard(dimensions: number): Standard {
+  return { mean: new Float32Array(dimensions), deviation: new Float32Array(dimensions).fill(1) };
 }
 
 /** Writes (row - mean) / deviation of `count` rows from row `from` into `out`. */
