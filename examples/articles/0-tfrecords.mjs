@@ -1,8 +1,9 @@
 // Article 0: photographs in folders to TFRecords, and VGG-19 for small pictures trained from them.
 //   node examples/articles/0-tfrecords.mjs FOLDER [--out runs/tfrecords] [--raw] [--list 3]
 //        [--arch vgg19_3pool] [--epochs 10] [--batch 64] [--rate 1e-4] [--keep 0.8] [--validation 0.2]
-//        [--every 10] [--checkpoint-every 1000] [--resume] [--backend auto] [--seed 0]
+//        [--every 10] [--checkpoint-every 1000] [--resume] [--max-memory 3500] [--backend auto] [--seed 0]
 // FOLDER has a folder for each class, under any names. --raw writes the article's own form: a number and 32 x 32 x 3 bytes.
+// --max-memory is in millions of bytes: weights, gradients and Adam's two averages of 70 million parameters take 2265.
 // --keep is the part of the hidden units that is kept while training. Ctrl-C writes a checkpoint, and --resume goes on from it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +35,7 @@ const options = {
   every: number('10'),
   'checkpoint-every': number('1000'),
   resume: { type: 'boolean', default: false },
+  'max-memory': number('3500'),
   backend: { type: 'string', default: 'auto' },
   seed: number('0'),
 };
@@ -82,6 +84,7 @@ await start(import.meta.url, options, async (values, [folder], signal) => {
     checkpoints: await openCheckpoints(join(values.out, 'checkpoints')),
     checkpointEvery: Number(values['checkpoint-every']),
     resume: values.resume,
+    maxMemoryBytes: Number(values['max-memory']) * 1e6,
     backend: values.backend,
     seed,
     signal,

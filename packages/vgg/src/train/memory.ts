@@ -39,7 +39,7 @@ export interface TrainingPlan {
 
 const DEFAULT_LIMIT = 2 ** 31;
 const REMEDIES = {
-  train: 'use smaller pictures, unfreeze fewer layers, or allow more (maxMemoryBytes)',
+  train: 'use smaller pictures, unfreeze fewer layers, use memory small, or allow more (maxMemoryBytes)',
   bench: 'use smaller pictures, --part features, --memory small, or a larger --max-memory',
 } as const;
 
