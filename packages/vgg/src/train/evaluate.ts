@@ -1,8 +1,8 @@
 import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
-import { pace } from '../head/train/pace.js';
 import type { PictureCache } from '../data/picture-cache.js';
+import { pace } from '../head/train/pace.js';
 import { arrange, normalise } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import { portionsOf } from './feed.js';

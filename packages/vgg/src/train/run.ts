@@ -3,8 +3,8 @@ import { type Backend, type BackendWish, type MemoryMode, openBackend } from '@v
 import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
-import { type Pace, pace } from '../head/train/pace.js';
 import { PictureCache } from '../data/picture-cache.js';
+import { type Pace, pace } from '../head/train/pace.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
 import type { Prepared } from '../pictures/preprocess.js';
