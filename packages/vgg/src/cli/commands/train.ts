@@ -77,7 +77,7 @@ export const train = command({
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
     ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
     [
-      'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --epochs 15 --augment cifar --schedule cosine --out net.safetensors',
+      'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --augment cifar --schedule cosine --out net.safetensors',
       'a network for pictures of 32 x 32',
     ],
   ],
