@@ -40,7 +40,7 @@ export interface ParameterGroup {
   readonly weightDecay?: number;
 }
 
-export const OPTIMIZER_DEFAULTS = {
+const OPTIMIZER_DEFAULTS = {
   algorithm: 'sgd',
   momentum: 0.9,
   nesterov: false,
@@ -57,7 +57,7 @@ export interface ParameterGradient {
 }
 
 /** What an optimiser keeps. */
-export interface OptimizerState {
+interface OptimizerState {
   /** Adam and AdamW: the steps that each parameter has taken. */
   readonly steps: Readonly<Record<string, number>>;
   /** `velocity.NAME` of SGD, `mean.NAME` and `square.NAME` of Adam and AdamW. */

@@ -26,7 +26,7 @@ type ScheduleKind =
   | ({ readonly kind: 'plateau' } & Partial<Record<'gamma' | 'patience' | 'minDelta' | 'most', number>>);
 
 /** A place in a run: the whole epochs that are done, and the steps taken of the one that runs. */
-export interface Position {
+interface Position {
   readonly epoch: number;
   readonly step: number;
   readonly stepsPerEpoch: number;
@@ -81,7 +81,7 @@ export function makeSchedule(options: ScheduleOptions, base: number, state: Sche
 
 const GAMMA = 0.1;
 const WARMUP_FROM = 0.1;
-export const PLATEAU_DEFAULTS = { gamma: GAMMA, patience: 2, minDelta: 0, most: 3 } as const;
+const PLATEAU_DEFAULTS = { gamma: GAMMA, patience: 2, minDelta: 0, most: 3 } as const;
 
 /** The rate of a kind that depends on the place alone, `place` epochs behind the warm-up. */
 function rateAt(options: ScheduleOptions, base: number, place: number): number {

@@ -359,7 +359,7 @@ function owned(tensor: tf.Tensor): tf.Variable {
 }
 
 /** Rows [N, classes] whose largest score is the label's. */
-export function countCorrect(scores: Float32Array, labels: Int32Array): number {
+function countCorrect(scores: Float32Array, labels: Int32Array): number {
   const classes = scores.length / labels.length;
   let correct = 0;
   labels.forEach((label, row) => {

@@ -103,7 +103,10 @@ function cosineDistances(
 ): void {
   for (let j = from; j < from + count; j += 4) {
     const [a, b, c, d] = placesOf(j, from + count, dimensions);
-    let [p, q, r, s] = [0, 0, 0, 0];
+    let p = 0;
+    let q = 0;
+    let r = 0;
+    let s = 0;
     for (let k = 0; k < dimensions; k++) {
       const value = row[k]!;
       p += value * vectors[a + k]!;
@@ -121,7 +124,10 @@ function cosineDistances(
 function euclideanDistances(row: Float32Array, { vectors, dimensions }: Rows, from: number, count: number, out: Float64Array): void {
   for (let j = from; j < from + count; j += 4) {
     const [a, b, c, d] = placesOf(j, from + count, dimensions);
-    let [p, q, r, s] = [0, 0, 0, 0];
+    let p = 0;
+    let q = 0;
+    let r = 0;
+    let s = 0;
     for (let k = 0; k < dimensions; k++) {
       const value = row[k]!;
       p += (value - vectors[a + k]!) ** 2;
