@@ -77,11 +77,7 @@ export const train = command({
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
     ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
     [
-<<<<<<< HEAD
       'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --epochs 15 --batch 128 --augment cifar --out net.safetensors',
-=======
-      'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --augment cifar --schedule cosine --out net.safetensors',
->>>>>>> 78c3ffbf95f52ce37357d6735a6d8ac4aab66c28
       'a network for pictures of 32 x 32',
     ],
   ],
