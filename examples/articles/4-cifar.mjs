@@ -92,15 +92,14 @@ await start(import.meta.url, options, async (values, [trainPath, testPath], sign
   }
   model.dispose();
   await writeFile(join(out, 'grid.svg'), await pictureGridSvg(grid.pictures, { titles: grid.titles }));
-  const points = history.map((entry) => ({ ...entry, learningRate: entry.rate }));
-  await writeFile(join(out, 'curves.svg'), trainingCurves(points, { best: best.epoch }));
+  await writeFile(join(out, 'curves.svg'), trainingCurves(history, { best: best.epoch }));
   const evaluation = evaluateProbabilities(all.probabilities, all.labels, classes, { loss: large.loss });
   const { epoch } = best;
   const report = {
     title: `${net.network.name} on ${classes.length} classes`,
     classes,
-    history: points,
-    best: points[epoch - 1],
+    history,
+    best: history[epoch - 1],
     evaluation,
   };
   const run = { batch: values.batch, rate: values.rate, momentum: 0.9, weightDecay: 5e-4, augment: 'cifar', schedule };

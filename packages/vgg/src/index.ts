@@ -50,6 +50,7 @@ export { type Transplanted, type TransplantOptions, transplant } from './train/t
 export { type DataFile, type Dataset, type DatasetInput, type DatasetOptions, type Example, openDataset } from './data/dataset.js';
 export type { Selection } from './data/select.js';
 export { type Batch, batchCount, type BatchesOptions, batchesOf, type PictureContext } from './data/loader.js';
+export { PictureCache } from './data/picture-cache.js';
 export { epochOrder } from './data/order.js';
 export { decodeExample, encodeExample, type ExampleInput, type Feature, type FeatureInput } from './data/tfrecord/example.js';
 export { datasetExamples, type DatasetExamplesOptions } from './data/tfrecord/from-dataset.js';

@@ -86,7 +86,7 @@ export const NETWORK_FLAGS = {
     value: 'MB',
     least: 1,
     about: 'network: what it may take; larger batches are worked off in portions',
-    default: 2147,
+    default: 3221,
   },
 } as const satisfies Flags;
 
@@ -144,14 +144,13 @@ export async function trainNetworkCommand(
   if (out !== undefined) await trained.save(out, { signal });
   const { classes, history, best, network, stopped } = trained;
   const seconds = (performance.now() - start) / 1000;
-  const points = history.map((entry) => ({ ...entry, learningRate: entry.rate }));
-  if (curves !== undefined) await writeText(curves, trainingCurves(points, { best: best.epoch }), signal);
+  if (curves !== undefined) await writeText(curves, trainingCurves(history, { best: best.epoch }), signal);
   if (report !== undefined) {
     const run = {
       title: `${network.name} on ${plural(classes.length, 'class', 'classes')}`,
       classes,
-      history: points,
-      best: { ...best, learningRate: best.rate },
+      history,
+      best,
       about: [
         ['network', network.name],
         ['folder', folder],

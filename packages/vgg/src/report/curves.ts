@@ -10,7 +10,8 @@ export interface CurvePoint {
   readonly accuracy?: number;
   readonly valLoss?: number;
   readonly valAccuracy?: number;
-  readonly learningRate?: number;
+  /** The learning rate. */
+  readonly rate?: number;
 }
 
 export interface CurvesOptions {
@@ -63,7 +64,7 @@ const PANELS: readonly Panel[] = [
   {
     title: 'Learning rate',
     height: 90,
-    lines: [{ kind: 'rate', of: ({ learningRate }) => learningRate }],
+    lines: [{ kind: 'rate', of: ({ rate }) => rate }],
     scale: (values) => eitherScale(values, 0),
   },
 ];

@@ -10,7 +10,7 @@ const history: CurvePoint[] = Array.from({ length: 12 }, (_, i) => ({
   accuracy: 1 - 0.5 / (i + 1),
   valLoss: 0.4 + 0.4 / (i + 1),
   valAccuracy: 0.9 - 0.4 / (i + 1),
-  learningRate: i < 6 ? 0.1 : 0.01,
+  rate: i < 6 ? 0.1 : 0.01,
 }));
 const evaluation = evaluateProbabilities([0.9, 0.1, 0.4, 0.6, 0.2, 0.8, 0.7, 0.3], [0, 0, 1, 1], ['ants', '<bees> & "wasps"']);
 const run: TrainingRun = {

@@ -20,7 +20,7 @@ export interface TrainingPlanOptions {
   /** Default `fast`. */
   memory?: MemoryMode | undefined;
   threads?: number;
-  /** Bytes that all of it may take; default 2 GiB, of the 4 that a wasm heap can have. */
+  /** Bytes that all of it may take; default 3 GiB, of the 4 that a wasm heap can have. */
   maxMemoryBytes?: number | undefined;
   /** Who asks, for errors. Default `train`. */
   who?: 'train' | 'bench';
@@ -37,7 +37,7 @@ export interface TrainingPlan {
   readonly total: number;
 }
 
-const DEFAULT_LIMIT = 2 ** 31;
+const DEFAULT_LIMIT = 3 * 2 ** 30;
 const REMEDIES = {
   train: 'use smaller pictures, unfreeze fewer layers, use memory small, or allow more (maxMemoryBytes)',
   bench: 'use smaller pictures, --part features, --memory small, or a larger --max-memory',
@@ -58,7 +58,8 @@ export function planTraining({ name, channels }: Pick<Network, 'name' | 'channel
     const output = outputShape(layer, shape, name);
     const learns = learning.includes(layer);
     const weights = weightBytes(layer);
-    fixed += weights * (learns ? 2 + kept : 1);
+    // Beside themselves their gradient, and their values in the best epoch.
+    fixed += weights * (learns ? 3 + kept : 1);
     if (layer.kind === 'conv' && layer.kernel === 3) {
       const sizes = { batchSize: 1, inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out };
       const planned = planConvolution(memory, sizes, threads);

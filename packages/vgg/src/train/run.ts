@@ -60,7 +60,7 @@ export interface RunOptions {
   backend?: BackendWish;
   threads?: number;
   memory?: MemoryMode;
-  /** Bytes that weights, maps and gradients may take. Default: 2 GiB. */
+  /** Bytes that weights, maps and gradients may take. Default: 3 GiB. */
   maxMemoryBytes?: number;
   onEpoch?: (entry: EpochEntry) => void | Promise<void>;
   /** Told of every step of the optimiser. */

@@ -29,7 +29,7 @@ export class TrainedNetwork {
   readonly classes: readonly string[];
   readonly preprocessing: Preprocessing;
   readonly history: readonly EpochEntry[];
-  /** The epoch whose weights it has. */
+  /** The best epoch, whose weights it has unless `restoreBest` was false. */
   readonly best: EpochEntry;
   /** Why training ended before its last epoch. */
   readonly stopped: string | undefined;
