@@ -260,11 +260,35 @@ class Run {
   /** One step of the optimiser. */
   async #step(batch: Batch<Prepared>, rate: number, paced: Pace): Promise<void> {
     const { progress, trainable, options } = this;
+    const count = batch.items.length;
+    if (count > 0) {
+      const { loss, correct } = await this.#learn(batch, paced);
+      if (!Number.isFinite(loss)) {
+        trainable.drop();
+        throw new VggError(
+          'VGG_TRAINING',
+          `train: the loss is no number any more in epoch ${progress.epoch + 1}, step ${progress.step + 1}; use a smaller learning rate than ${rate}, or clip the gradients`,
+        );
+      }
+      trainable.step(progress.optimizer, rate);
+      progress.sums.loss += loss;
+      progress.sums.correct += correct;
+      progress.sums.count += count;
+      const step = { epoch: progress.epoch + 1, step: progress.steps + 1, rate, images: count };
+      options.onStep?.({ ...step, loss: loss / count, accuracy: correct / count });
+    }
+    progress.step++;
+    progress.steps++;
+  }
+
+  /** Adds up a batch's gradients, in smaller portions where those do not fit the memory. */
+  async #learn(batch: Batch<Prepared>, paced: Pace): Promise<{ loss: number; correct: number }> {
+    const { progress, trainable, options } = this;
     const { smoothing = 0, onWarning = console.warn } = options;
     const count = batch.items.length;
-    while (count > 0) {
+    while (true) {
+      let [loss, correct, part] = [0, 0, 0];
       try {
-        let [loss, correct, part] = [0, 0, 0];
         for (const { x, shape, labels } of portionsOf(batch, progress.portion)) {
           // Kernels on wasm and cpu come back at once: a page would see nothing of the progress.
           await paced();
@@ -274,19 +298,7 @@ class Run {
           loss += outcome.loss * labels.length;
           correct += outcome.correct;
         }
-        if (!Number.isFinite(loss)) {
-          throw new VggError(
-            'VGG_TRAINING',
-            `train: the loss is no number any more in epoch ${progress.epoch + 1}, step ${progress.step + 1}; use a smaller learning rate than ${rate}, or clip the gradients`,
-          );
-        }
-        trainable.step(progress.optimizer, rate);
-        progress.sums.loss += loss;
-        progress.sums.correct += correct;
-        progress.sums.count += count;
-        const step = { epoch: progress.epoch + 1, step: progress.steps + 1, rate, images: count };
-        options.onStep?.({ ...step, loss: loss / count, accuracy: correct / count });
-        break;
+        return { loss, correct };
       } catch (error) {
         trainable.drop();
         if (!isVggError(error, 'VGG_MEMORY') || progress.portion <= 1) throw error;
@@ -295,8 +307,6 @@ class Run {
         onWarning(`train: ${before} pictures at a time do not fit the memory; going on with ${progress.portion}`);
       }
     }
-    progress.step++;
-    progress.steps++;
   }
 
   async #endEpoch(start: number): Promise<void> {

@@ -82,7 +82,8 @@ export type LayerFields = Record<(typeof LAYER_FIELDS)[number], number>;
 /** Those of the class Filter in assembly/jobs.ts. */
 const FILTER_FIELDS = ['input', 'output', 'inChannels', 'outChannels', 'points', 'blockPanels', 'flipped'] as const;
 export const CONSTANTS_BYTES = 64;
-const FILTER_WORK_BYTES = 9856;
+/** Private memory of a thread that transforms a filter. */
+export const FILTER_WORK_BYTES = 9856;
 /** What the threads of one convolution may take together for themselves; one thread always has what it needs. */
 const MOST_PRIVATE_BYTES = 256 * 2 ** 20;
 /** Holes that are looked at for a place behind them. */
