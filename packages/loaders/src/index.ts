@@ -1,3 +1,4 @@
+export { concat } from './bytes.js';
 export { canonicalise, canonicalTensors, type MappedTensor, type Mapping, readCanonical, streamCanonical } from './canonical.js';
 export { describeShapes, type FileShapes } from './describe.js';
 export { DTYPE_BYTES, toFloat16, toFloat32 } from './dtype.js';

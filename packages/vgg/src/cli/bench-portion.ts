@@ -1,12 +1,9 @@
 import type { MemoryMode } from '@vgg/core';
-import { isVggError, VggError } from '@vgg/errors';
-import { describePlan, megabytes, planMemory } from '../network/memory.js';
+import { VggError } from '@vgg/errors';
+import { describePlan, HEAP_LIMIT, megabytes, planMemory } from '../network/memory.js';
 import type { Layer, Network } from '../network/plan.js';
 import { describeTrainingPlan, planTraining } from '../train/memory.js';
 import type { passes } from './bench-passes.js';
-
-/** The wasm heap has 32-bit addresses. */
-const HEAP_LIMIT = 2 ** 32;
 
 interface PortionOptions {
   readonly mode: keyof typeof passes;
@@ -55,12 +52,4 @@ export function planPortion(network: Network, layers: readonly Layer[], options:
       `bench: a batch of ${batch} takes ${describePlan(planned(batch))}; it is worked off in portions of ${portion}, ${megabytes(planned(portion).total)}`,
     );
   return portion;
-}
-
-/** Half of a portion that did not fit after all. @throws the error, where it is another or nothing is left to halve */
-export function halved(portion: number, error: unknown, warn: (message: string) => void): number {
-  if (!isVggError(error, 'VGG_MEMORY') || portion <= 1) throw error;
-  const half = Math.ceil(portion / 2);
-  warn(`bench: ${portion} pictures at a time do not fit the memory; going on with ${half}`);
-  return half;
 }

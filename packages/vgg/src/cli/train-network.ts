@@ -6,7 +6,6 @@ import { parsePreprocessing } from '../pictures/preprocessing.js';
 import { trainingCurves } from '../report/curves.js';
 import { trainingReport } from '../report/training-report.js';
 import { CheckpointFolder } from '../train/checkpoint-folder.js';
-import type { EpochEntry } from '../train/history.js';
 import { INITIALIZERS } from '../train/initialize.js';
 import type { OptimizerOptions } from '../train/optimizer.js';
 import { RUN_DEFAULTS } from '../train/run.js';
@@ -17,7 +16,8 @@ import { archOf } from './arch.js';
 import type { Context, Flags, Result, Values } from './command.js';
 import { UsageError } from './exit.js';
 import { writeText } from './report-file.js';
-import { brief, bytes, facts, percent, plural } from './text.js';
+import { scores } from './scores.js';
+import { brief, bytes, facts, plural } from './text.js';
 
 /** What only the training of networks has; `vgg train` takes them with `--from-scratch` and `--unfreeze`. */
 export const NETWORK_FLAGS = {
@@ -241,9 +241,4 @@ function networkOf({ dense, dropout, 'global-pool': globalPool }: Values<typeof 
   const wrong = widths?.findIndex((width) => !(Number.isInteger(width) && width > 0)) ?? -1;
   if (wrong >= 0) throw new UsageError(`vgg train --dense: expected widths such as 512,512, or none, received "${dense![wrong]}"`);
   return { ...(widths && { dense: widths }), ...(dropout !== undefined && { dropout }), ...(globalPool && { globalPool }) };
-}
-
-function scores({ loss, accuracy, valLoss, valAccuracy }: EpochEntry): string {
-  const own = `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
-  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${percent(valAccuracy)}`;
 }

@@ -30,7 +30,7 @@ export interface MemoryPlan {
 }
 
 /** The wasm heap has 32-bit addresses. */
-const HEAP_LIMIT = 2 ** 32;
+export const HEAP_LIMIT = 2 ** 32;
 /** Scratch memory of a matrix product. */
 const PRODUCT_BYTES = 192 * 1024;
 
@@ -62,7 +62,7 @@ function planLayers(
   layers.forEach((layer, i) => {
     const output = outputShape(layer, shape, name);
     // What a step leaves: of a convolution and the pool that is computed with it, the pool's.
-    let left = bytes(output);
+    let left = mapBytes(output);
     let own = layer.kind === 'conv' || layer.kind === 'dense' ? threads * PRODUCT_BYTES : 0;
     if (layer.kind === 'conv' && layer.kernel === 3) {
       const sizes = { batchSize: batch, inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out };
@@ -70,10 +70,10 @@ function planLayers(
       filters += planned.filter;
       own = planned.scratch;
       pooled = planned.pools && layer.padding !== 'reflect' ? poolBehind(layers, i, output) : undefined;
-      if (pooled) left = bytes(outputShape(pooled, output, name));
+      if (pooled) left = mapBytes(outputShape(pooled, output, name));
     }
     weights += weightBytes(layer);
-    const maps = batch * (bytes(shape) + left + borderBytes(layer, shape));
+    const maps = batch * (mapBytes(shape) + left + borderBytes(layer, shape));
     if (layer !== pooled && !isInPlace(layer, layers[i - 1]) && maps + own > activations + scratch) [activations, scratch] = [maps, own];
     shape = output;
   });
@@ -97,16 +97,18 @@ function isInPlace({ kind }: Layer, before: Layer | undefined): boolean {
 /** The copy of an input with its mirrored border. */
 function borderBytes(layer: Layer, [height, width, channels]: MapShape): number {
   if (layer.kind !== 'conv' || layer.padding !== 'reflect' || layer.kernel === 1) return 0;
-  return bytes([height + layer.kernel - 1, width + layer.kernel - 1, channels]);
+  return mapBytes([height + layer.kernel - 1, width + layer.kernel - 1, channels]);
 }
 
-function weightBytes(layer: Layer): number {
+/** Of a layer's weights and statistics as float32. */
+export function weightBytes(layer: Layer): number {
   if (layer.kind === 'conv') return 4 * layer.out * (layer.kernel ** 2 * layer.in + 1);
   if (layer.kind === 'dense') return 4 * layer.out * (layer.in + 1);
   return layer.kind === 'batchnorm' ? 16 * layer.channels : 0;
 }
 
-function bytes([height, width, channels]: MapShape): number {
+/** Of a map as float32. */
+export function mapBytes([height, width, channels]: MapShape): number {
   return 4 * height * width * channels;
 }
 

@@ -1,3 +1,4 @@
+import { concat } from '@vgg/loaders';
 import { crc32 } from './bytes.js';
 import type { Picture } from './picture.js';
 
@@ -16,14 +17,7 @@ export async function encodePng(picture: Picture): Promise<Uint8Array<ArrayBuffe
   view.setUint32(4, picture.height);
   // Eight bits, RGB; the one compression, the one filter method, not interlaced.
   header.set([8, 2, 0, 0, 0], 8);
-  const chunks = [SIGNATURE, chunk('IHDR', header), chunk('IDAT', await deflate(filtered(picture))), chunk('IEND', new Uint8Array(0))];
-  const file = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const bytes of chunks) {
-    file.set(bytes, at);
-    at += bytes.length;
-  }
-  return file;
+  return concat([SIGNATURE, chunk('IHDR', header), chunk('IDAT', await deflate(filtered(picture))), chunk('IEND', new Uint8Array(0))]);
 }
 
 /** Length, type, data, and the checksum of the last two. */

@@ -3,6 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
 import type { PictureCache } from '../data/picture-cache.js';
 import { pace } from '../head/train/pace.js';
+import { softmaxInPlace } from '../head/train/softmax.js';
 import { arrange, normalise } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import { portionsOf } from './feed.js';
@@ -44,26 +45,12 @@ export async function scoreDataset(
     await paced();
     failed.push(...batch.failed);
     for (const { x, shape, labels } of portionsOf(batch, portion)) {
-      const scores = await trainable.scores(x, shape);
-      const classes = scores.length / labels.length;
-      labels.forEach((label, row) => {
-        const own = scores.subarray(row * classes, (row + 1) * classes);
-        const { logSum, best } = summary(own);
-        loss += logSum - own[label]!;
-        if (best === label) correct++;
-      });
+      const found = softmaxInPlace(await trainable.scores(x, shape), labels.length, trainable.network.classes, labels);
+      loss += found.loss;
+      correct += found.correct;
       images += labels.length;
     }
     onProgress?.({ stage: 'validate', loaded: images, total: dataset.examples.length });
   }
   return { loss: loss / images, accuracy: correct / images, images, failed };
-}
-
-/** The logarithm of the sum of the exponentials of a row of scores, in float64, and its largest place. */
-function summary(scores: Float32Array): { logSum: number; best: number } {
-  let best = 0;
-  for (let c = 1; c < scores.length; c++) if (scores[c]! > scores[best]!) best = c;
-  let sum = 0;
-  for (const score of scores) sum += Math.exp(score - scores[best]!);
-  return { logSum: scores[best]! + Math.log(sum), best };
 }

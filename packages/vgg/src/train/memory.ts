@@ -1,9 +1,8 @@
 import { type MemoryMode, planConvolution } from '@vgg/core';
-import { VggError } from '@vgg/errors';
-import { megabytes } from '../network/memory.js';
+import { isVggError, VggError } from '@vgg/errors';
+import { mapBytes, megabytes, weightBytes } from '../network/memory.js';
 import type { Layer, Network } from '../network/plan.js';
 import { type MapShape, outputShape } from '../network/shape.js';
-import { tensorNames } from '../weights/store.js';
 
 /** What {@link planTraining} goes by. */
 export interface TrainingPlanOptions {
@@ -66,8 +65,8 @@ export function planTraining({ name, channels }: Pick<Network, 'name' | 'channel
       // One form for the way there, and one for the way back.
       fixed += planned.filter * (learns ? 2 : 1);
     }
-    const own = bytes(output);
-    largest = Math.max(largest, own, bytes(shape));
+    const own = mapBytes(output);
+    largest = Math.max(largest, own, mapBytes(shape));
     if (learns && layer.kind !== 'relu' && layer.kind !== 'flatten') maps += own;
     shape = output;
   }
@@ -91,12 +90,10 @@ export function describeTrainingPlan({ portion, fixed, perPicture, total }: Trai
   return `a batch of ${batch} takes ${whole} (weights and gradients ${megabytes(fixed)}, maps ${megabytes(perPicture)} a picture); it is worked off in portions of ${portion}, ${megabytes(total)}`;
 }
 
-function weightBytes(layer: Layer): number {
-  if (layer.kind === 'conv') return 4 * layer.out * (layer.kernel ** 2 * layer.in + 1);
-  if (layer.kind === 'dense') return 4 * layer.out * (layer.in + 1);
-  return layer.kind === 'batchnorm' ? 4 * layer.channels * tensorNames(layer).length : 0;
-}
-
-function bytes([height, width, channels]: MapShape): number {
-  return 4 * height * width * channels;
+/** Half of a portion that did not fit after all, and a line that says so. @throws the error, where it is another or nothing is left to halve */
+export function halved(who: string, portion: number, error: unknown, warn: (message: string) => void): number {
+  if (!isVggError(error, 'VGG_MEMORY') || portion <= 1) throw error;
+  const half = Math.ceil(portion / 2);
+  warn(`${who}: ${portion} pictures at a time do not fit the memory; going on with ${half}`);
+  return half;
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { adamStep, clipScale, sgdStep } from '@vgg/core';
 import { VggError } from '@vgg/errors';
+import { given } from '../given.js';
 import { checkNames, checkNumber, checkWord, wrongOption } from './options.js';
 
 /** Options of {@link makeOptimizer}; plain data, which a checkpoint can hold. */
@@ -212,7 +213,7 @@ function checked(options: OptimizerOptions) {
     ...OPTIMIZER_DEFAULTS,
     weightDecay: algorithm === 'adamw' ? 0.01 : 0,
     decay: algorithm === 'adamw' ? ('decoupled' as const) : ('l2' as const),
-    ...defined(options),
+    ...given(options),
     algorithm,
     groups: options.groups ?? [],
   };
@@ -235,7 +236,3 @@ function checked(options: OptimizerOptions) {
   });
   return o;
 }
-
-/** The options that are not undefined. */
-const defined = <T extends object>(options: T): Partial<T> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -4,11 +4,13 @@ import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/erro
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
 import { PictureCache } from '../data/picture-cache.js';
+import { given } from '../given.js';
 import { type Pace, pace } from '../head/train/pace.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
 import type { Prepared } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
+import { percent } from '../text/percent.js';
 import { METADATA } from '../weights/metadata.js';
 import { BestWeights } from './best-weights.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -17,7 +19,7 @@ import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
 import type { EpochEntry, StepEntry } from './history.js';
-import { describeTrainingPlan, planTraining } from './memory.js';
+import { describeTrainingPlan, halved, planTraining } from './memory.js';
 import type { OptimizerOptions } from './optimizer.js';
 import { RunProgress } from './progress.js';
 import type { ScheduleOptions } from './schedule.js';
@@ -156,6 +158,7 @@ class Run {
   readonly #best: BestWeights;
   /** Of both datasets, for the epochs to come. */
   readonly #cache = new PictureCache();
+  readonly #stepsPerEpoch: number;
 
   constructor(
     readonly task: RunTask,
@@ -164,12 +167,13 @@ class Run {
     readonly backend: Backend,
   ) {
     this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]));
-    const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...defined(options) };
+    const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...given(options) };
     const { optimizer = OPTIMIZER, schedule = { kind: 'constant' }, augment, unfreeze, freezeStatistics, patience } = options;
     const adam = optimizer.algorithm === 'adam' || optimizer.algorithm === 'adamw';
     const rate = options.rate ?? (adam ? 0.001 : 0.01);
     const kept = { batch, optimizer, rate, schedule, smoothing, augment, seed, unfreeze, freezeStatistics, patience };
     const { preprocessing, train } = task;
+    this.#stepsPerEpoch = batchCount(train.examples.length, { batch });
     // What is undefined is left out, as JSON leaves it.
     const plain = JSON.parse(JSON.stringify({ ...kept, preprocessing, images: train.examples.length })) as JsonObject;
     const stop = { better: 'more', ...(patience !== undefined && { patience }) } as const;
@@ -210,10 +214,9 @@ class Run {
 
   async #epoch(): Promise<void> {
     const { progress, options, task } = this;
-    const { batch, seed } = { ...RUN_DEFAULTS, ...defined(options) };
+    const { batch, seed } = { ...RUN_DEFAULTS, ...given(options) };
     const { signal, onProgress, augment, checkpointEvery } = options;
     const total = task.train.examples.length;
-    const stepsPerEpoch = batchCount(total, { batch });
     const paced = pace(signal, 'train');
     let last = performance.now();
     const pictures = batchesOf<Prepared>(task.train, {
@@ -239,7 +242,7 @@ class Run {
           total,
           item: `epoch ${progress.epoch + 1}, loss ${(loss / count).toFixed(4)}, accuracy ${percent(correct / count)}`,
         });
-        if (checkpointEvery && progress.step % checkpointEvery === 0 && progress.step < stepsPerEpoch) await this.#save(false);
+        if (checkpointEvery && progress.step % checkpointEvery === 0 && progress.step < this.#stepsPerEpoch) await this.#save(false);
       }
       if (progress.sums.count === 0) throw new VggError('VGG_DATASET', 'train: expected pictures that can be read, received none');
       await this.#endEpoch(last);
@@ -252,9 +255,7 @@ class Run {
 
   /** Of a step of this epoch. */
   #rate(step: number): number {
-    const { batch } = { ...RUN_DEFAULTS, ...defined(this.options) };
-    const stepsPerEpoch = batchCount(this.task.train.examples.length, { batch });
-    return this.progress.schedule.rate({ epoch: this.progress.epoch, step, stepsPerEpoch });
+    return this.progress.schedule.rate({ epoch: this.progress.epoch, step, stepsPerEpoch: this.#stepsPerEpoch });
   }
 
   /** One step of the optimiser. */
@@ -301,10 +302,7 @@ class Run {
         return { loss, correct };
       } catch (error) {
         trainable.drop();
-        if (!isVggError(error, 'VGG_MEMORY') || progress.portion <= 1) throw error;
-        const before = progress.portion;
-        progress.portion = Math.ceil(Math.min(before, count) / 2);
-        onWarning(`train: ${before} pictures at a time do not fit the memory; going on with ${progress.portion}`);
+        progress.portion = halved('train', Math.min(progress.portion, count), error, onWarning);
       }
     }
   }
@@ -379,9 +377,3 @@ class Run {
     for (const { error } of failed) (this.options.onWarning ?? console.warn)(`train: ${error.message}; it is left out`);
   }
 }
-
-const percent = (part: number): string => `${(100 * part).toFixed(2)} %`;
-
-/** The options that are not undefined. */
-const defined = <T extends object>(options: T): Partial<T> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -16,6 +16,7 @@ import {
   updateRunning,
 } from '@vgg/core';
 import { throwIfAborted, VggError } from '@vgg/errors';
+import { softmaxInPlace } from '../head/train/softmax.js';
 import { resolveLayer } from '../network/layers.js';
 import type { Layer, Network } from '../network/plan.js';
 import { activations, steps } from '../run/forward.js';
@@ -177,7 +178,9 @@ export class Trainable {
         }
       });
       const loss = (await this.#backend.read(value!))[0]!;
-      return { loss, correct: countCorrect(await this.#backend.read(logits!), portion.labels) };
+      const scores = (await this.#backend.read(logits!)).slice();
+      const { correct } = softmaxInPlace(scores, portion.labels.length, this.network.classes, portion.labels);
+      return { loss, correct };
     } catch (error) {
       this.drop();
       throw error;
@@ -356,17 +359,4 @@ function owned(tensor: tf.Tensor): tf.Variable {
   const variable = tf.variable(tensor);
   tensor.dispose();
   return variable;
-}
-
-/** Rows [N, classes] whose largest score is the label's. */
-function countCorrect(scores: Float32Array, labels: Int32Array): number {
-  const classes = scores.length / labels.length;
-  let correct = 0;
-  labels.forEach((label, row) => {
-    const own = scores.subarray(row * classes, (row + 1) * classes);
-    let best = 0;
-    for (let c = 1; c < classes; c++) if (own[c]! > own[best]!) best = c;
-    if (best === label) correct++;
-  });
-  return correct;
 }

@@ -7,12 +7,13 @@ import { describePlan, megabytes, planMemory } from '../../network/memory.js';
 import type { Layer, Network } from '../../network/plan.js';
 import { type Summary, summarize } from '../../network/summary.js';
 import { initialWeights, normalValues } from '../../train/initialize.js';
+import { halved } from '../../train/memory.js';
 import { openNetworkWeights } from '../../weights/open-weights.js';
 import { weightSpecs } from '../../weights/specs.js';
 import { WeightStore } from '../../weights/store.js';
 import { archOf } from '../arch.js';
 import { passes } from '../bench-passes.js';
-import { halved, planPortion } from '../bench-portion.js';
+import { planPortion } from '../bench-portion.js';
 import { type Profile, profiler, profileTable } from '../bench-profile.js';
 import { type Context, command } from '../command.js';
 import { UsageError } from '../exit.js';
@@ -100,7 +101,7 @@ export const bench = command({
               await pass.run();
               break;
             } catch (error) {
-              portion = halved(portion, error, warn);
+              portion = halved('bench', portion, error, warn);
               pass.dispose();
               pass = await open();
               start = performance.now();

@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises';
 import { type DatasetInput, type DatasetOptions, openDataset } from '../../data/dataset.js';
 import { type Head, loadHead } from '../../head/head.js';
 import { extendHead } from '../../head/train/extend-head.js';
-import type { HistoryEntry } from '../../head/train/history.js';
 import { DISTANCES } from '../../head/train/knn.js';
 import { targetKind } from '../../head/train/settings.js';
 import { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions, trainHead } from '../../head/train/train-head.js';
@@ -16,7 +15,8 @@ import { type HeadOptions, noting, openHead } from '../head-command.js';
 import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
 import { versionsOf, writeText } from '../report-file.js';
-import { bytes, facts, percent, plural } from '../text.js';
+import { scores } from '../scores.js';
+import { bytes, facts, plural } from '../text.js';
 import { NETWORK_FLAGS, trainNetworkCommand } from '../train-network.js';
 
 export const train = command({
@@ -112,7 +112,7 @@ export const train = command({
             stage: 'train',
             loaded: entry.epoch,
             total: epochs ?? TRAIN_DEFAULTS.epochs[solver ?? (hidden ? 'adam' : 'lbfgs')],
-            item: scores(entry, solver),
+            item: scores(entry, isNumber(solver)),
           }),
       } satisfies TrainHeadOptions;
       const source = noting(model, failed);
@@ -164,7 +164,7 @@ export const train = command({
         text: await report(out, seconds, failed, [
           ['classes', classes.join(', ')],
           ...factsOf(head, model.weightsName),
-          ['kept', `epoch ${best.epoch}: ${scores(best, info.training.solver)}`],
+          ['kept', `epoch ${best.epoch}: ${scores(best, isNumber(info.training.solver))}`],
           ['report', reportFile],
           ['curves', curves],
         ]),
@@ -203,12 +203,7 @@ async function validationOf(val: string, opening: DatasetOptions & { signal: Abo
   throw new UsageError(`vgg train --val: expected a folder or a fraction between 0 and 1, received ${val}`);
 }
 
-function scores({ loss, accuracy, valLoss, valAccuracy }: HistoryEntry, solver: Solver = 'lbfgs'): string {
-  const isNumber = targetKind(solver) === 'number';
-  const part = (value: number) => (isNumber ? value.toFixed(4) : percent(value));
-  const own = `${isNumber ? 'squared error' : 'loss'} ${loss.toFixed(4)}, ${isNumber ? 'R2' : 'accuracy'} ${part(accuracy)}`;
-  return valLoss === undefined || valAccuracy === undefined ? own : `${own}; validation ${valLoss.toFixed(4)}, ${part(valAccuracy)}`;
-}
+const isNumber = (solver: Solver = 'lbfgs'): boolean => targetKind(solver) === 'number';
 
 /** What was trained, and on what. */
 function factsOf({ layer, pooling, info, history }: Head, weights: string): (readonly [string, string])[] {

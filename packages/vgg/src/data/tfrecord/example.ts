@@ -1,5 +1,5 @@
 import { VggError } from '@vgg/errors';
-import { bytesField, fieldsOf } from '@vgg/loaders';
+import { bytesField, concat, fieldsOf } from '@vgg/loaders';
 
 /**
  * TensorFlow's Example (core/example/example.proto): features by name, each a list of bytes, floats or whole numbers.
@@ -28,8 +28,10 @@ export type ExampleInput = Readonly<Record<string, FeatureInput>> | ReadonlyMap<
 export function encodeExample(example: ExampleInput): Uint8Array {
   const entries = example instanceof Map ? [...example] : Object.entries(example as Record<string, FeatureInput>);
   const sorted = entries.map(([name, feature]) => [name, feature] as const).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const features = sorted.map(([name, feature]) => bytesField(1, join([bytesField(1, name), bytesField(2, encodeFeature(name, feature))])));
-  return bytesField(1, join(features));
+  const features = sorted.map(([name, feature]) =>
+    bytesField(1, concat([bytesField(1, name), bytesField(2, encodeFeature(name, feature))])),
+  );
+  return bytesField(1, concat(features));
 }
 
 function encodeFeature(name: string, feature: FeatureInput): Uint8Array {
@@ -39,7 +41,7 @@ function encodeFeature(name: string, feature: FeatureInput): Uint8Array {
         if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw wrong(name, 'bytes or texts', value);
         return bytesField(1, value);
       });
-      return bytesField(1, join(values));
+      return bytesField(1, concat(values));
     }
     if ('floatList' in feature && isList(feature.floatList)) {
       const bytes = new Uint8Array(4 * feature.floatList.length);
@@ -135,7 +137,7 @@ function decodeFloats(list: Uint8Array, who: string): Float32Array {
     if (type !== 'fixed32' && !(type === 'bytes' && (end - start) % 4 === 0)) throw corrupt(who, 'a list of floats that are none');
     parts.push(list.subarray(start, end));
   }
-  const bytes = join(parts);
+  const bytes = concat(parts);
   const view = new DataView(bytes.buffer);
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
@@ -162,16 +164,6 @@ function decodeInt64s(list: Uint8Array, who: string): (number | bigint)[] {
     }
   }
   return values;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function corrupt(who: string, what: string): VggError {

@@ -1,4 +1,5 @@
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
+import { given } from '../../given.js';
 import { VERSION } from '../../version.js';
 import { evaluateRows } from '../evaluate/evaluate-rows.js';
 import { featuresFor, Head } from '../head.js';
@@ -11,7 +12,7 @@ import { type Held, makeHead } from './make-head.js';
 import { onClasses, presentClasses } from './on-classes.js';
 import { type Pace, pace } from './pace.js';
 import type { LabelledRows } from './rows.js';
-import { given, settingsOf, type TrainHeadOptions } from './settings.js';
+import { settingsOf, type TrainHeadOptions } from './settings.js';
 
 export interface ExtendHeadOptions extends Pick<TrainHeadOptions, 'onEpoch' | 'onWarning' | 'epochs' | 'patience' | 'seed'> {
   /** Pictures or features that are not trained on, of classes that the extended head knows. */

@@ -1,4 +1,5 @@
 import { VggError } from '@vgg/errors';
+import { given } from '../../given.js';
 import type { Training } from '../head-file.js';
 import type { TargetInput, TargetKind } from '../targets.js';
 import type { FeatureOptions, FeatureSet } from './features.js';
@@ -105,9 +106,4 @@ export function settingsOf(options: TrainHeadOptions) {
 
 export function wrong(name: string, expected: string, received: unknown): VggError {
   return new VggError('VGG_OPTION', `trainHead: expected ${expected} as ${name}, received ${String(received)}`);
-}
-
-/** The options that are not undefined. */
-export function given<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ReturnType<typeof given<T>>;
 }

@@ -1,5 +1,6 @@
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import { type Dataset, type DatasetInput, openDataset } from '../../data/dataset.js';
+import { given } from '../../given.js';
 import type { Embedder } from '../../run/embedding.js';
 import { difference, type Head, mapClasses } from '../head.js';
 import { openTargets, type TargetInput, type TargetKind } from '../targets.js';
@@ -9,7 +10,7 @@ import { type Held, makeHead } from './make-head.js';
 import { onClasses, presentClasses } from './on-classes.js';
 import { pace } from './pace.js';
 import { type LabelledRows, pickRows } from './rows.js';
-import { given, type Settings, settingsOf, type TrainHeadOptions, targetKind, wrong } from './settings.js';
+import { type Settings, settingsOf, type TrainHeadOptions, targetKind, wrong } from './settings.js';
 import { stratifiedSplit } from './split.js';
 
 export { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions } from './settings.js';

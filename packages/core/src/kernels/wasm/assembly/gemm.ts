@@ -69,7 +69,7 @@ export function multiplyPanel(a: usize, b: usize, c: usize, rows: i32, chunks: i
 
 // @ts-ignore: decorator
 @inline
-function store2(c: usize, low: v128, high: v128): void {
+export function store2(c: usize, low: v128, high: v128): void {
   v128.store(c, low);
   v128.store(c, high, 16);
 }

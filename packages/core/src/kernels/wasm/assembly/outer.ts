@@ -1,7 +1,7 @@
 // Products whose depth is the tiles: C[row][8] = sum over tiles of A[tile][row] * B[tile][8]. A are rows of 64 floats, of which one
 // kernel reads a few beside each other; it needs no transposition so. See gemm.ts for the size of the blocks.
 
-import { madd, TILE_STRIDE } from './gemm';
+import { madd, store2, TILE_STRIDE } from './gemm';
 
 /** C = A^T * B for `rows` rows, a multiple of four. */
 export function multiplyOuter(a: usize, b: usize, c: usize, rows: i32, depth: i32): void {
@@ -27,13 +27,6 @@ export function multiplyOuter(a: usize, b: usize, c: usize, rows: i32, depth: i3
     a += 16;
     c += 128;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function store2(c: usize, low: v128, high: v128): void {
-  v128.store(c, low);
-  v128.store(c, high, 16);
 }
 
 // @ts-ignore: decorator
