@@ -44,7 +44,7 @@ export function installLayers(runtime: WasmRuntime, module: LayerModule): Layers
     ...productKernels(runner),
     { name: 'MaxPool', serve: (args) => pool(runner, 'max', args) },
     { name: 'AvgPool', serve: (args) => pool(runner, 'average', args) },
-    { name: 'LRN', serve: (args) => localResponse(runner, args) },
+    { name: 'LRN', serve: (args) => localResponse(runner, 'LRN', args) },
     { name: 'Identity', serve: (args) => share(runtime, args), silent: true },
     { name: 'FusedBatchNorm', serve: (args) => batchNormalisation(runner, args) },
     ...gradientOverrides(runner),

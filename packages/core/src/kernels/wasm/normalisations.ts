@@ -6,28 +6,40 @@ import { aligned } from './workspace.js';
 /** The description of a layer, the first line of the memory it works in. */
 const JOB_BYTES = 64;
 
-/** tfjs's `LRN`, with an exponent of 1/2, 3/4 or 1; undefined where it is not ours. */
-export function localResponse(runner: LayerRunner, { inputs, attrs, backend }: KernelArguments): TensorInfo | undefined {
+/** The two kernels of a local response normalisation: what of it they read and write beside `x`, and their private memory. */
+const RESPONSES = {
+  LRN: { inputs: ['x'], item: 'responsePixelsItem', memory: 'responseBytes' },
+  LRNGrad: { inputs: ['x', 'dy'], item: 'responseGradientItem', memory: 'responseGradientBytes' },
+} as const;
+
+/** tfjs's `LRN` or `LRNGrad`, with an exponent of 1/2, 3/4 or 1; undefined where it is not ours. */
+export function localResponse(
+  runner: LayerRunner,
+  name: keyof typeof RESPONSES,
+  { inputs, attrs, backend }: KernelArguments,
+): TensorInfo | undefined {
   const { workspace, kernels } = runner;
-  const { x } = inputs as { x: TensorInfo };
+  const { item, memory, ...own } = RESPONSES[name];
+  const read = own.inputs.map((each) => inputs[each] as TensorInfo);
+  const { shape } = read[0];
   const { depthRadius, bias, alpha, beta } = attrs as unknown as Record<'depthRadius' | 'bias' | 'alpha' | 'beta', number>;
-  if (backend !== workspace.runtime.backend || x.dtype !== 'float32' || x.shape.length !== 4) return undefined;
-  if (![2, 3, 4].includes(beta * 4) || !Number.isInteger(depthRadius) || depthRadius < 0 || x.shape.some((size) => size < 1))
+  if (backend !== workspace.runtime.backend || shape.length !== 4 || read.some(({ dtype }) => dtype !== 'float32')) return undefined;
+  if (![2, 3, 4].includes(beta * 4) || !Number.isInteger(depthRadius) || depthRadius < 0 || shape.some((size) => size < 1))
     return undefined;
-  const channels = x.shape[3];
+  const channels = shape[3];
   // A wider window has no more channels.
   const radius = Math.min(depthRadius, channels);
-  const pixels = x.shape[0] * x.shape[1] * x.shape[2];
-  const threads = runner.threadsFor({ bytes: 8 * pixels * channels });
+  const pixels = shape[0] * shape[1] * shape[2];
+  const threads = runner.threadsFor({ bytes: 4 * (read.length + 1) * pixels * channels });
   const pixelsPerItem = itemSize(pixels, threads);
-  const stride = aligned(kernels.responseBytes(channels, radius));
+  const stride = aligned(kernels[memory](channels, radius));
   const job = workspace.scratch(JOB_BYTES + threads * stride);
-  const output = workspace.makeOutput('lrn', x.shape);
-  const words = [workspace.pointer(x), workspace.pointer(output), channels, radius, beta * 4, pixels, pixelsPerItem];
+  const output = workspace.makeOutput('lrn', shape);
+  const tensors = [...read, output].map((tensor) => workspace.pointer(tensor));
+  const words = [...tensors, channels, radius, beta * 4, pixels, pixelsPerItem];
   workspace.write(job, words);
   workspace.floats(job + words.length * 4, 2).set([bias, alpha]);
-  const items = Math.ceil(pixels / pixelsPerItem);
-  runner.run('responsePixelsItem', { job, work: job + JOB_BYTES, stride, items, threads });
+  runner.run(item, { job, work: job + JOB_BYTES, stride, items: Math.ceil(pixels / pixelsPerItem), threads });
   return output;
 }
 

@@ -12,16 +12,16 @@ import { batchNormInputGradient, batchNormParameterGradients, batchNormTraining 
 import { dropout, reluGradient } from './elementwise.js';
 import type { LayerRunner } from './layer-runner.js';
 import { sigmoidCrossEntropy, softmaxCrossEntropy } from './losses.js';
+import { localResponse } from './normalisations.js';
 import type { KernelArguments, Override, OwnKernel } from './override.js';
 import { poolGradient } from './pool-gradients.js';
-import { localResponseGradient } from './response-gradient.js';
 
 /** Gradients that tfjs has under names of its own. */
 export function gradientOverrides(runner: LayerRunner): Override[] {
   return [
     { name: 'MaxPoolGrad', serve: (args) => poolGradient(runner, 'maximum', args) },
     { name: 'AvgPoolGrad', serve: (args) => poolGradient(runner, 'mean', args) },
-    { name: 'LRNGrad', serve: (args) => localResponseGradient(runner, args) },
+    { name: 'LRNGrad', serve: (args) => localResponse(runner, 'LRNGrad', args) },
   ];
 }
 
