@@ -4,7 +4,7 @@ import { POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
 import { BLOCK_PANELS, cutSide, divideFilterGradient, divideTwos, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
-import type { PoolKernel, ThreadPool } from './threads/pool.js';
+import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
 import { aligned, Workspace } from './workspace.js';
 
 /** The gradient of a 3x3 filter that is ours. */
@@ -110,63 +110,65 @@ export class FilterGradient3x3 {
   }
 
   private compute(fields: Fields, strip: number, rows: number, perRow: number, threads: number): void {
-    const { kernels, pool, items, workspace } = this;
-    const describe = (at: number) => workspace.write(at, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
-    // The sizes of the private memory depend on the fields, which must lie in the heap for that.
-    const job = aligned(this.block);
-    describe(job);
+    const { kernels, items } = this;
+    const job = this.describe(fields);
     const tiles = Math.min(strip, rows) * perRow;
-    const stride = aligned(kernels.filterGradientBytes(job) >>> 0);
-    const [input, gradient] = [kernels.inputBytes(job, tiles), kernels.gradientBytes(job, tiles)].map((bytes) => aligned(bytes >>> 0));
+    const sizes = [kernels.inputBytes(job, tiles), kernels.gradientBytes(job, tiles), kernels.filterGradientBytes(job)];
+    this.inStrips(fields, sizes, { strip, end: rows, threads }, (task, count) => {
+      this.pool.run(items.transformGradientItem, { ...task, items: Math.ceil((count * perRow) / fields.tilesPerItem) });
+      const blocks = Math.ceil(fields.inChannels / 64) * Math.ceil(fields.panels / fields.panelsPerItem);
+      this.pool.run(items.filterGradientItem, { ...task, items: blocks });
+    });
+  }
+
+  /** Of maps of 2 x 2: strips of images. */
+  private computeTwos(fields: Fields, threads: number): void {
+    const { kernels, items } = this;
+    const { batch, panels, inChannels } = fields;
+    const chunks = Math.ceil(inChannels / 64);
+    const { images, imagesPerItem, panelsPerItem } = divideTwos(batch, panels, threads, chunks);
+    fields.tilesPerItem = imagesPerItem;
+    fields.panelsPerItem = panelsPerItem;
+    const job = this.describe(fields);
+    const sizes = [kernels.twosInputBytes(job, images), kernels.twosGradientBytes(job, images), kernels.twosBytes(job, images)];
+    this.inStrips(fields, sizes, { strip: images, end: batch, threads }, (task, count) => {
+      this.pool.run(items.transformTwosGradientItem, { ...task, items: Math.ceil(count / imagesPerItem) });
+      this.pool.run(items.filterGradientTwosItem, { ...task, items: chunks * Math.ceil(panels / panelsPerItem) });
+    });
+  }
+
+  /**
+   * One strip after the other, with memory for what is transformed of the input and the gradient, and for each thread.
+   *
+   * @param sizes bytes of these three, as the kernels say
+   */
+  private inStrips(
+    fields: Fields,
+    sizes: readonly number[],
+    { strip, end, threads }: { strip: number; end: number; threads: number },
+    compute: (task: Omit<Task, 'items'>, count: number) => void,
+  ): void {
+    const [input, gradient, stride] = sizes.map((bytes) => aligned(bytes >>> 0));
     const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
     try {
       fields.strip = aligned(pointer);
       fields.transformed = fields.strip + input;
-      const task = { job, work: fields.transformed + gradient, stride, threads };
-      for (let from = 0; from < rows; from += strip) {
+      for (let from = 0; from < end; from += strip) {
         fields.stripFrom = from;
-        fields.stripTo = Math.min(from + strip, rows);
-        describe(job);
-        const count = (fields.stripTo - from) * perRow;
-        pool.run(items.transformGradientItem, { ...task, items: Math.ceil(count / fields.tilesPerItem) });
-        const blocks = Math.ceil(fields.inChannels / 64) * Math.ceil(fields.panels / fields.panelsPerItem);
-        pool.run(items.filterGradientItem, { ...task, items: blocks });
+        fields.stripTo = Math.min(from + strip, end);
+        const job = this.describe(fields);
+        compute({ job, work: fields.transformed + gradient, stride, threads }, fields.stripTo - from);
       }
     } finally {
       this.runtime.free(pointer);
     }
   }
 
-  /** Of maps of 2 x 2: strips of images. */
-  private computeTwos(fields: Fields, threads: number): void {
-    const { kernels, pool, items, workspace } = this;
-    const { batch, panels, inChannels } = fields;
-    const chunks = Math.ceil(inChannels / 64);
-    const { images, imagesPerItem, panelsPerItem } = divideTwos(batch, panels, threads, chunks);
-    fields.tilesPerItem = imagesPerItem;
-    fields.panelsPerItem = panelsPerItem;
+  /** Writes the fields into the heap, where the kernels, those that say sizes too, read them. */
+  private describe(fields: Fields): number {
     const job = aligned(this.block);
-    const describe = () => workspace.write(job, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
-    describe();
-    const stride = aligned(kernels.twosBytes(job, images) >>> 0);
-    const [input, gradient] = [kernels.twosInputBytes(job, images), kernels.twosGradientBytes(job, images)].map((bytes) =>
-      aligned(bytes >>> 0),
-    );
-    const pointer = this.runtime.malloc(input + gradient + threads * stride + 64);
-    try {
-      fields.strip = aligned(pointer);
-      fields.transformed = fields.strip + input;
-      const task = { job, work: fields.transformed + gradient, stride, threads };
-      for (let from = 0; from < batch; from += images) {
-        fields.stripFrom = from;
-        fields.stripTo = Math.min(from + images, batch);
-        describe();
-        pool.run(items.transformTwosGradientItem, { ...task, items: Math.ceil((fields.stripTo - from) / imagesPerItem) });
-        pool.run(items.filterGradientTwosItem, { ...task, items: chunks * Math.ceil(panels / panelsPerItem) });
-      }
-    } finally {
-      this.runtime.free(pointer);
-    }
+    this.workspace.write(job, FIELDS.map((name) => fields[name])); // biome-ignore format: one thought
+    return job;
   }
 
   dispose(): void {
