@@ -58,7 +58,10 @@ export interface DatasetOptions extends Selection, OpenOptions {}
 export async function openDataset(input: DatasetInput, options: DatasetOptions = {}): Promise<Dataset> {
   // What was dropped is there only until the first await.
   const dropped = droppedEntries(input);
-  return select(dropped ? await openDropped(dropped, options) : await open(input, options), options);
+  const dataset = dropped ? await openDropped(dropped, options) : await open(input, options);
+  // A shard may be empty, all of them not.
+  if (dataset.examples.length === 0) throw new VggError('VGG_DATASET', 'dataset: expected pictures, received a file without any');
+  return select(dataset, options);
 }
 
 async function open(input: DatasetInput, options: DatasetOptions): Promise<Dataset> {

@@ -327,7 +327,7 @@ function onAllClasses(features: FeatureSet, classes: readonly string[], who = 'e
  *
  * @param options.force use it although the model's weights or preprocessing are others
  * @throws VggError `VGG_HEAD` for a head of another base, or one whose parts do not fit together; `VGG_FORMAT` for another kind of file;
- * `VGG_INTEGRITY` for a cut one; `VGG_NOT_FOUND`; `VGG_ABORTED`
+ * `VGG_INTEGRITY` for a cut one; `VGG_OPTION` without a model; `VGG_NOT_FOUND`; `VGG_ABORTED`
  * @example
  * const head = await loadHead('insects.safetensors', model);
  */
@@ -338,6 +338,8 @@ export async function loadHead(
 ): Promise<Head> {
   const { force = false, signal } = options;
   throwIfAborted(signal, 'loadHead');
+  if (typeof model?.fingerprint !== 'function')
+    throw new VggError('VGG_OPTION', `loadHead: expected the model that the head is for as second argument, received ${typeof model}`);
   const stored = await readHead(source, signal ? { signal } : {});
   const { base } = stored.info;
   if (!force) {

@@ -5,6 +5,7 @@ import { openDataset } from '../dataset.js';
 import { batchesOf } from '../loader.js';
 import { recordChunks } from './chunks.js';
 import { type ExampleInput, encodeExample } from './example.js';
+import { masked } from './frame.js';
 import { type DatasetExamplesOptions, datasetExamples } from './from-dataset.js';
 
 const picture = fixture('exif-6.png');
@@ -76,6 +77,28 @@ describe('a TFRecord file as a dataset', () => {
       message: expect.stringContaining('record 1'),
     });
     await expect(openDataset(new File(['words of some length'], 'a.gz'))).rejects.toMatchObject({ code: 'VGG_DATASET' });
+  });
+});
+
+describe('files that lie', () => {
+  test('no record at all is no dataset; beside others an empty shard is none', async () => {
+    await expect(openDataset(new File([], 'a.tfrecord'))).rejects.toMatchObject({
+      code: 'VGG_DATASET',
+      message: 'dataset: expected pictures, received a file without any',
+    });
+    const { examples } = await openDataset([new File([], 'a.tfrecord'), file([raw(1, pixels(2, 1))])]);
+    expect(examples).toHaveLength(1);
+  });
+
+  test('a packed record longer than any picture is refused by its length, before it is unpacked', async () => {
+    const head = new DataView(new ArrayBuffer(12));
+    head.setUint32(0, 2 ** 29, true);
+    head.setUint32(8, masked(new Uint8Array(head.buffer, 0, 8)), true);
+    const packed = new Blob([head.buffer, new Uint8Array(2 ** 16)]).stream().pipeThrough(new CompressionStream('gzip'));
+    await expect(openDataset(new File([await new Response(packed).blob()], 'a.tfrecord'))).rejects.toMatchObject({
+      code: 'VGG_INTEGRITY',
+      message: expect.stringContaining('its length is said to be 536870912 bytes, where 268435456 are possible'),
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { ReadOptions, Source } from '@vgg/loaders';
 import type { DeferredImage } from '../../pictures/deferred.js';
+import { maxBytes } from '../../pictures/encoded.js';
 import { byNumberOrName, type Dataset, type Example } from '../example.js';
 import { compressionOf } from './compression.js';
 import { decodeExample } from './example.js';
@@ -15,6 +16,8 @@ interface Found {
 
 /** Most bytes of pictures that are kept of a packed file, whose records cannot be read in any order. */
 const MAX_KEPT = 2 ** 30;
+/** Most bytes of a record: a picture's, and room for what is said of it. A packed file of a megabyte can claim a gigabyte. */
+const MAX_RECORD_BYTES = Math.min(maxBytes({}), 2 ** 28);
 
 /**
  * The pictures of a TFRecord file, each with its class's number or text. The file is read through once for them, its checksums looked
@@ -27,7 +30,7 @@ export async function openTfRecordDataset(source: Source, options: ReadOptions =
   const isPacked = (await compressionOf(source, options)) !== 'none';
   const found: Found[] = [];
   let kept = 0;
-  for await (const { index, offset, data } of recordsOf(source, options)) {
+  for await (const { index, offset, data } of recordsOf(source, { ...options, maxRecordBytes: MAX_RECORD_BYTES })) {
     const name = `${source.name}#${index}`;
     const { image, label, text } = pictureOf(decodeExample(data, name), name);
     if (label === undefined && text === undefined)
