@@ -64,6 +64,7 @@ export type { Layer, Network, Padding, Plan, PlanInput, PlannedConv, PoolKind, R
 export { aliasesFor, type PaperTap, prefix, resolveLayer, type TapName, tapNames } from './network/layers.js';
 export { compareStack, type Summary, type SummaryRow, summarize } from './network/summary.js';
 export { type MemoryPlan, type MemoryPlanOptions, planMemory } from './network/memory.js';
+export { networkDiagram } from './network/diagram.js';
 export { formatSummary } from './network/format-summary.js';
 
 export type { FoldOptions } from './weights/fold.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { vgg } from '../../test/command-line.js';
 import { smallFile } from '../../test/small-weights.js';
+import { elements } from '../../test/well-formed.js';
 import { load } from '../load.js';
 
 const FIXTURES = 'packages/loaders/test/fixtures/';
@@ -50,6 +51,15 @@ describe('a network told by a prototxt', () => {
     expect(json.layers.find(({ name }: { name: string }) => name === 'pool2').output).toEqual([2, 2, 6]);
     expect(json.missing).toHaveLength(8);
     expect((await vgg(['info', small])).out).toMatch(/^conv2_1 +conv +4x4x6/m);
+  });
+
+  test('what a file takes of the memory; for documents its table and its drawing', async () => {
+    const { json } = await vgg(['info', weights, '--arch', small, '--json']);
+    expect(json.memory).toMatchObject({ fast: { weights: 4 * (4 * 28 + 6 * 37 + 5 * 25 + 3 * 6) }, small: {} });
+    const of = async (...more: string[]) => (await vgg(['info', weights, '--arch', small, ...more])).out;
+    expect(await of()).toMatch(/^memory +of the wasm backend: fast 1 MB, balanced 1 MB, small 1 MB$/m);
+    expect(await of('--style', 'markdown')).toMatch(/^small, input 7x7x3\n\n\| layer \| kind[^]*\| fc7 \| dense \| 3 \|/);
+    expect(elements(await of('--style', 'svg')).filter(({ attributes }) => attributes.class === 'conv')).toHaveLength(2);
   });
 
   test('--arch and load: the weights of a file by it', async () => {

@@ -5,14 +5,14 @@ import { summarize } from '../network/summary.js';
 import { grouped } from '../text/columns.js';
 import { archOf } from './arch.js';
 import type { Context, Result } from './command.js';
-import { aliasTable, describe, otherNames, type Size } from './info-network.js';
+import { aliasTable, describe, forDocument, memoryPlans, memoryTotals, otherNames, type Size, type Style } from './info-network.js';
 import { bytes, facts, plural, printable, some, table } from './text.js';
 
 /** What a weight file holds; no values are read. */
 export async function fileInfo(
   what: string,
   size: Size,
-  values: { arch?: string; 'no-top': boolean; layers: boolean; offline: boolean },
+  values: { arch?: string; 'no-top': boolean; layers: boolean; style: Style; offline: boolean },
   { signal, onProgress, warn }: Context,
 ): Promise<Result> {
   const arch = await archOf(values.arch);
@@ -26,6 +26,7 @@ export async function fileInfo(
   }
   const { name, format, licence, source, tensors, missing, unknown, reaches } = held;
   const summary = summarize(network, size);
+  const memory = memoryPlans(network, size);
   return {
     json: {
       ...describe(network, summary, values.layers ? otherNames(network) : undefined),
@@ -40,9 +41,11 @@ export async function fileInfo(
       missing,
       unknown,
       metadata: Object.fromEntries(held.metadata),
+      memory,
     },
-    text: () =>
-      [
+    text: () => {
+      if (values.style !== 'text') return forDocument(summary, values.style);
+      return [
         facts([
           ['file', what],
           ['format', format],
@@ -58,11 +61,13 @@ export async function fileInfo(
           ['missing', missing.length > 0 ? some(missing) : undefined],
           ['because', absences(tensors)],
           ['unknown', unknown.length > 0 ? some(unknown) : undefined],
+          ['memory', `of the wasm backend: ${memoryTotals(memory)}`],
         ]),
         ...(tensors.length > 0 ? ['', tensorTable(tensors)] : []),
         ...(values.layers || tensors.length === 0 ? ['', formatSummary(summary)] : []),
         ...(values.layers ? ['', aliasTable(network)] : []),
-      ].join('\n'),
+      ].join('\n');
+    },
   };
 }
 

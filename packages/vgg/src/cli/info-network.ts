@@ -1,4 +1,6 @@
 import type { MemoryMode } from '@vgg/core';
+import { networkDiagram } from '../network/diagram.js';
+import { formatSummary } from '../network/format-summary.js';
 import { aliasesFor } from '../network/layers.js';
 import { megabytes, planMemory } from '../network/memory.js';
 import type { Network } from '../network/plan.js';
@@ -41,10 +43,19 @@ export const memoryPlans = (network: Network, size: Size) => {
   return { fast: plan('fast'), balanced: plan('balanced'), small: plan('small') };
 };
 
-export function memoryLine(plans: ReturnType<typeof memoryPlans>): string {
-  const totals = Object.entries(plans).map(([mode, { total }]) => `${mode} ${megabytes(total)}`);
-  return `memory of the wasm backend: ${totals.join(', ')}`;
-}
+/** `fast 516 MB, balanced 131 MB, small 80 MB` */
+export const memoryTotals = (plans: ReturnType<typeof memoryPlans>): string =>
+  Object.entries(plans)
+    .map(([mode, { total }]) => `${mode} ${megabytes(total)}`)
+    .join(', ');
+
+/** How a network is shown to people. */
+export const STYLES = ['text', 'markdown', 'svg'] as const;
+export type Style = (typeof STYLES)[number];
+
+/** The network alone, for a document: its table as Markdown or its drawing. */
+export const forDocument = (summary: Summary, style: Exclude<Style, 'text'>): string =>
+  style === 'svg' ? networkDiagram(summary) : formatSummary(summary, { style });
 
 export const otherNames = (network: Network) => (layer: string) => aliasesFor(network, layer).slice(1);
 

@@ -32,11 +32,17 @@ function title({ name, input }: Summary): string {
   return `${name}, input ${input.join('x')}`;
 }
 
-function notes({ parameters, parameterBytes, features, macs, statistics }: Summary): string[] {
+/** What a network costs, in a line. */
+export function costLine({ parameters, parameterBytes, features, macs }: Summary): string {
   const share = parameters === 0 ? '' : ` (${((100 * (parameters - features.parameters)) / parameters).toFixed(1)} % in the dense layers)`;
-  const notes = [
-    `${grouped(parameters)} parameters${share}, ${(parameterBytes / 2 ** 20).toFixed(1)} MiB as float32, ${(macs / 1e9).toFixed(2)} GMACs a picture`,
-  ];
+  const size = parameterBytes < 2 ** 20 ? `${(parameterBytes / 2 ** 10).toFixed(1)} KiB` : `${(parameterBytes / 2 ** 20).toFixed(1)} MiB`;
+  const work = macs < 1e8 ? `${(macs / 1e6).toFixed(2)} MMACs` : `${(macs / 1e9).toFixed(2)} GMACs`;
+  return `${grouped(parameters)} parameters${share}, ${size} as float32, ${work} a picture`;
+}
+
+function notes(summary: Summary): string[] {
+  const { statistics } = summary;
+  const notes = [costLine(summary)];
   if (statistics > 0) notes.push(`and ${grouped(statistics)} means and variances of batch normalisation, which are not trained`);
   return notes;
 }

@@ -8,7 +8,7 @@ import { type Summary, summarize } from '../../network/summary.js';
 import { ARCH_HELP, archOf, planIn } from '../arch.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
-import { aliasTable, describe, memoryLine, memoryPlans, otherNames, type Size } from '../info-network.js';
+import { aliasTable, describe, forDocument, memoryPlans, memoryTotals, otherNames, type Size, STYLES } from '../info-network.js';
 import { OFFLINE_FLAG } from '../open-model.js';
 import { sizeOf } from '../size.js';
 
@@ -29,10 +29,17 @@ export const info = command({
     arch: { type: 'string', value: 'ARCH', about: 'the architecture of a weight file that does not show it' },
     'no-top': { type: 'boolean', about: 'leave the dense layers out, so that any size fits' },
     layers: { type: 'boolean', about: 'list every name that each layer answers to' },
+    style: {
+      type: 'choice',
+      choices: STYLES,
+      about: 'aligned text; or for a document the table as Markdown, or a drawing of the layers',
+      default: 'text',
+    },
     offline: OFFLINE_FLAG,
   },
   examples: [
     ['vgg info vgg16 --input 64 --no-top', "every layer's output for pictures of 64 x 64"],
+    ['vgg info vgg16 --style svg > vgg16.svg', 'a drawing: each layer as tall as its map and as wide as it has channels'],
     ['vgg info VGG_ILSVRC_16_layers.caffemodel', 'architecture, preprocessing, tensors, and what is missing'],
     ['vgg info web/model.json --json', 'the same as a JSON document'],
   ],
@@ -45,8 +52,14 @@ export const info = command({
     const summary = summarizeOr(found, size);
     return {
       json: { ...describe(found, summary, values.layers ? otherNames(found) : undefined), memory: memoryPlans(found, size) },
-      text: () =>
-        [formatSummary(summary), memoryLine(memoryPlans(found, size)), ...(values.layers ? ['', aliasTable(found)] : [])].join('\n'),
+      text: () => {
+        if (values.style !== 'text') return forDocument(summary, values.style);
+        return [
+          formatSummary(summary),
+          `memory of the wasm backend: ${memoryTotals(memoryPlans(found, size))}`,
+          ...(values.layers ? ['', aliasTable(found)] : []),
+        ].join('\n');
+      },
     };
   },
 });
