@@ -89,14 +89,14 @@ async function* maps(opened: OpenedWeights, layers: readonly Layer[], side: numb
   // A pool would join the layer before it, whose own output is to be seen.
   const kept = layers.flatMap(({ kind, name }) => (kind === 'relu' ? [name] : []));
   const plan = steps(layers, new Set(kept), place(network, layers, 1, side, side, backend.info));
-  const flatten = plan.find(({ layer }) => layer.kind === 'flatten');
+  const flatten = plan.find(({ layer: { kind } }) => kind === 'flatten' || kind === 'mean');
   let data = preparedPicture(side, network.channels, preprocessing);
   let shape = [1, side, side, network.channels];
   for (const step of plan) {
     throwIfAborted(options.signal, 'compare');
     const store = new WeightStore(file, mapping);
     try {
-      // A pass begins with a map: behind the flattening, vectors are maps of one cell and are flattened again.
+      // A pass begins with a map: behind the flattening, vectors are maps of one cell and are flattened again; the mean of one cell is the cell.
       const [n = 1, c = 1] = shape;
       const input = shape.length === 4 ? (shape as [number, number, number, number]) : ([n, 1, 1, c] as [number, number, number, number]);
       const own = shape.length === 4 || !flatten ? [step] : [flatten, step];

@@ -56,6 +56,19 @@ describe('compareWeights', () => {
     expect(compared.taps.every(({ relative, cosine }) => relative === 0 && cosine === 1)).toBe(true);
   });
 
+  it.each([
+    ['the mean of the last map in front of the dense layers', { globalPool: true }],
+    ['the mean of the scores behind them', { convolutionalTop: true, size: 24 }],
+  ])('a network with %s', async (_, plan) => {
+    const compared = await compareWeights(await file(undefined, { plan }), await file(undefined, { plan }), options);
+    expect(compared).toMatchObject({ ok: true, diverges: null });
+    expect(compared.taps.at(-1)).toMatchObject({ layer: 'prob', relative: 0, cosine: 1 });
+    const halved = changed('conv2_1.weight', (values, i) => values[i]! / 2);
+    const other = await compareWeights(await file(undefined, { plan }), await file(halved, { plan }), options);
+    expect(other.diverges).toBe('relu2_1');
+    expect(other.taps.at(-1)!.relative).toBeGreaterThan(0);
+  });
+
   it.each<[string, (weights: Values) => void, object, string | null]>([
     ['BGR for RGB', changed('conv1_1.weight', turned), { layer: 'conv1_1', tensor: 'conv1_1.weight', cause: 'bgr-rgb' }, 'relu1_1'],
     [
