@@ -528,6 +528,26 @@ describe('bench', () => {
     expect(err).toMatch(/run 10 of 10: [\d.]+ ms/);
   });
 
+  test('beside an earlier measurement', async () => {
+    const measure = (...more: string[]) => vgg(['bench', '--weights', weights, '--runs', '2', '--warmup', '0', ...WASM, ...more]);
+    const { json } = await measure('--json');
+    const before = { ...json, mean: 1e6, sd: 2, threads: 77 };
+    await writeFile(at('before.json'), JSON.stringify(before));
+    const compared = (await measure('--json', '--compare', at('before.json'))).json;
+    expect(compared.compared).toMatchObject({ file: at('before.json'), mean: 1e6, sd: 2, differs: { threads: [77, json.threads] } });
+    expect((compared.compared as { ratio: number }).ratio).toBe(1e6 / (compared.mean as number));
+    expect((await measure('--compare', at('before.json'))).out).toMatch(
+      /^compared +\d+\.\d\d times as fast as .*before\.json \(1000000\.0 ms \+\/- 2\.0 ms over 2 runs; threads 77, now \d+\)$/m,
+    );
+    expect(await measure('--batch', '3', '--compare', at('before.json'))).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('to have measured the same work, received batch 1 instead of 3 [VGG_OPTION]'),
+    });
+    await writeFile(at('other.json'), '{ "mean": "1" }');
+    expect(await measure('--compare', at('other.json'))).toMatchObject({ code: 1, err: expect.stringContaining('[VGG_FORMAT]') });
+    expect(await measure('--compare', at('none.json'))).toMatchObject({ code: 1, err: expect.stringContaining('[VGG_NOT_FOUND]') });
+  });
+
   test('VGG-16 takes the memory that was planned', { timeout: 120_000 }, async () => {
     const small = ['--part', 'features', '--memory', 'small', '--threads', '1', '--runs', '1', '--warmup', '1'];
     const { code, json } = await vgg(['bench', '--arch', 'vgg16', ...small, ...WASM, '--json']);

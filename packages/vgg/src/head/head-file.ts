@@ -193,13 +193,19 @@ async function withFile<T>(
   use: (file: WeightFile, who: string) => Promise<T>,
 ): Promise<T> {
   const opened = await io.openSource(source, options);
-  const file = await openWeights(opened, { ...options, formats: [safetensors] });
+  const file = await openWeights(opened, { ...options, formats: [safetensors] }).catch((error: unknown) => {
+    throw isVggError(error, 'VGG_FORMAT') ? notHead(error) : error;
+  });
   try {
     return await use(file, opened.name);
   } finally {
     await file.close();
   }
 }
+
+/** A file of another kind, in the words of one who wanted a head. */
+const notHead = (error: VggError): VggError =>
+  new VggError('VGG_FORMAT', error.message.replace(/expected a weight file( \([^)]*\))?/, 'expected a head file'), { cause: error });
 
 function readInfo(file: WeightFile, who: string): HeadInfo {
   const version = file.metadata.get(KEYS.version);

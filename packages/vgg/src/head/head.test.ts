@@ -116,6 +116,17 @@ describe('a head file', () => {
     expect(bytes.length).toBeLessThan(5000);
   });
 
+  test('another kind of file, and no model, are refused in a sentence', async () => {
+    await expect(loadHead(Uint8Array.of(1, 2, 3, 250, 5, 6, 7, 8, 9), new PixelEmbedder())).rejects.toMatchObject({
+      code: 'VGG_FORMAT',
+      message: 'bytes: expected a head file, received bytes of an unknown kind',
+    });
+    await expect(loadHead(await linear.toBytes(), undefined as never)).rejects.toMatchObject({
+      code: 'VGG_OPTION',
+      message: 'loadHead: expected the model that the head is for as second argument, received undefined',
+    });
+  });
+
   test('refuses another base in a sentence that names both, unless forced', async () => {
     const bytes = await linear.toBytes();
     await expect(loadHead(bytes, new PixelEmbedder(2))).rejects.toMatchObject({

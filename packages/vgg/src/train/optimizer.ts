@@ -205,7 +205,7 @@ function patternOf(match: string): RegExp {
 const NAMES = ['momentum', 'nesterov', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'decay', 'decayBiases', 'clipNorm', 'groups'];
 
 function checked(options: OptimizerOptions) {
-  const who = 'makeOptimizer';
+  const who = 'train: optimizer';
   checkNames(who, options, ['algorithm', ...NAMES]);
   const { algorithm = OPTIMIZER_DEFAULTS.algorithm } = options;
   checkWord(who, 'algorithm', algorithm, ['sgd', 'adam', 'adamw']);

@@ -109,7 +109,7 @@ const OWN: Record<ScheduleOptions['kind'], readonly string[]> = {
 };
 
 function check(options: ScheduleOptions, base: number): void {
-  const who = 'makeSchedule';
+  const who = 'train: schedule';
   checkNumber(who, 'the learning rate', base, { above: 0 });
   checkWord(who, 'kind', options.kind, Object.keys(OWN));
   checkNames(who, options, ['kind', 'by', 'warmup', ...OWN[options.kind]]);

@@ -12,6 +12,7 @@ import { openNetworkWeights } from '../../weights/open-weights.js';
 import { weightSpecs } from '../../weights/specs.js';
 import { WeightStore } from '../../weights/store.js';
 import { archOf } from '../arch.js';
+import { comparedText, compareMeasured, readMeasured } from '../bench-compare.js';
 import { passes } from '../bench-passes.js';
 import { planPortion } from '../bench-portion.js';
 import { type Profile, profiler, profileTable } from '../bench-profile.js';
@@ -53,6 +54,7 @@ export const bench = command({
       about: 'what it may take; larger batches are worked off in portions',
       defaultText: "4295, the wasm heap's",
     },
+    compare: { type: 'string', value: 'FILE', about: 'an earlier --json of the same work, to tell how much faster this is' },
     profile: { type: 'boolean', about: 'as many forward passes again, timed layer by layer' },
   },
   examples: [
@@ -60,11 +62,13 @@ export const bench = command({
     ['vgg bench --arch vgg16 --runs 20', 'VGG-16 on one picture, with random weights'],
     ['vgg bench --size 384x513 --profile', 'its convolutions on a picture of another size'],
     ['vgg bench --batch 32 --warmup 10 --runs 100 --json', 'the protocol of the classical TensorFlow benchmark'],
+    ['vgg bench --threads 1 --compare before.json', 'how much faster than what vgg bench --json wrote to that file'],
     ['vgg bench --batch 32 --mode forward-backward --max-memory 3000', 'the same backwards, in portions that fit 3 GB'],
   ],
-  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled, 'max-memory': limit }, context) {
+  async run(_args, { arch, weights, batch, size, mode, runs, warmup, part, profile: profiled, compare, 'max-memory': limit }, context) {
     const { options, signal, warn } = context;
     const wanted = sizeOf('vgg bench --size', size);
+    const before = compare === undefined ? undefined : await readMeasured(compare);
     const backend = await openBackend(options.backend ?? 'auto', {
       signal,
       threads: options.threads,
@@ -125,7 +129,7 @@ export const bench = command({
       const { mean, sd, median, min } = statistics(times);
       const gflops = (operations(summary, mode) * batch) / mean / 1e6;
       const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-      const json = {
+      const measured = {
         architecture: network.name,
         weights: name,
         backend: backend.name,
@@ -153,6 +157,8 @@ export const bench = command({
         times,
         ...(profile && { profile }),
       };
+      const compared = before && compareMeasured(compare!, before, measured);
+      const json = { ...measured, ...(compared && { compared }) };
       return {
         json,
         text: () => {
@@ -162,7 +168,8 @@ export const bench = command({
               'backend',
               `${backend.name}, ${plural(backend.info.threads, 'thread')}${backend.name === 'wasm' ? `, simd ${backend.info.simd}` : ''}`,
             ],
-            ['mean', `${mean.toFixed(1)} ms +/- ${sd.toFixed(1)} ms a batch, over ${runs} runs after ${warmup}`],
+            ['mean', `${mean.toFixed(1)} ms +/- ${sd.toFixed(1)} ms a batch, over ${plural(runs, 'run')} after ${warmup}`],
+            ...(compared ? [['compared', comparedText(compared)] as const] : []),
             ...(portion < batch ? [['portions', `of ${portion} of the ${batch} pictures at a time`] as const] : []),
             ['median', `${median.toFixed(1)} ms`],
             ['least', `${min.toFixed(1)} ms`],

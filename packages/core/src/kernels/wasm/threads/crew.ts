@@ -16,6 +16,7 @@ import {
   type ReadyMessage,
   STRIDE,
   type StartMessage,
+  seenOf,
   signalOf,
   WORK,
 } from './layout.js';
@@ -62,6 +63,9 @@ interface Member {
   pending: number;
   /** Ends the wait for its next answer. */
   settle: (() => void) | undefined;
+  /** The last signal that it was known to have looked at, and since when it has looked at no other although there are some. */
+  seen: number;
+  silentSince: number | undefined;
 }
 
 /** Workers that a crew can ever have: a place in the control block is not used twice. */
@@ -137,7 +141,7 @@ export class Crew {
       },
       this.options.workerFactory,
     );
-    const member: Member = { index, thread, kernels: 0, pending: 0, settle: undefined };
+    const member: Member = { index, thread, kernels: 0, pending: 0, settle: undefined, seen: 0, silentSince: undefined };
     this.members.push(member);
     return member;
   }
@@ -178,7 +182,11 @@ export class Crew {
    * An exception of the kernel in this thread is thrown on.
    */
   run({ index, call }: PoolKernel, { job, items, work, stride, threads }: Task, kernels: number): boolean {
-    const helpers = this.members.filter((member) => member.kernels === kernels).slice(0, Math.min(threads, items) - 1);
+    const helpers = this.members
+      .filter((member) => member.kernels === kernels && this.isAlive(member))
+      .slice(0, Math.min(threads, items) - 1);
+    // One that was given up has come to itself just then, and all have gone with it.
+    if (this.over) return false;
     const { words } = this;
     words[KERNEL] = index;
     words[JOB] = job;
@@ -200,6 +208,23 @@ export class Crew {
       whole = this.join();
     }
     return whole && words[FAILED] === 0;
+  }
+
+  /** Whether a worker still looks at its signals; one that has not for long is given up. Late ones look in the end, and lose nothing. */
+  private isAlive(member: Member): boolean {
+    const seen = Atomics.load(this.words, seenOf(member.index));
+    const isAnswered = seen !== member.seen || seen === Atomics.load(this.words, signalOf(member.index));
+    member.seen = seen;
+    if (isAnswered) member.silentSince = undefined;
+    else {
+      const now = performance.now();
+      member.silentSince ??= now;
+      if (now - member.silentSince > this.options.answerPatience) {
+        this.lose(member, `no sign of life for ${this.options.answerPatience} ms`);
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Waits until no worker is busy; false when one had to be given up. */

@@ -31,6 +31,8 @@ export const signalOf = (worker: number): number => HEAD + 2 * LINE * worker;
 export const mailOf = (worker: number): number => signalOf(worker) + 1;
 /** 1 while a worker looks at a job or runs an item of it; the caller waits on it. */
 export const busyOf = (worker: number): number => signalOf(worker) + LINE;
+/** The last signal that a worker has looked at: one that does not change any more is gone, which no event tells a page. */
+export const seenOf = (worker: number): number => busyOf(worker) + 1;
 
 /** Bytes of the block with so many workers. */
 export const controlBytes = (workers: number): number => (HEAD + 2 * LINE * workers) * 4;

@@ -296,6 +296,31 @@ describe('a pool of threads', () => {
       expect(warnings).toEqual([]);
     });
 
+    it('one that is gone without a word, as in a page, is replaced when it has been silent for long', async () => {
+      const { factory, all } = workers();
+      const silent: WorkerFactory = (source) => {
+        const worker = factory(source);
+        // In Node an event tells that a worker has ended.
+        if (worker.on) {
+          const on = worker.on.bind(worker);
+          worker.on = (type, listener) => (type === 'message' ? on(type, listener) : undefined);
+        }
+        return worker;
+      };
+      const pool = await open(2, { workerFactory: silent, patience: 1000 });
+      expect(pool.threads).toBe(2);
+      void all[0].terminate();
+      // With the event loop's turns, as a page has them.
+      for (let i = 0; i < 2000 && all.length === 1; i++) {
+        expect(same(outputs(shape), truth.get(shape)!)).toBe(true);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await pool.grow(2);
+      expect([pool.threads, all.length]).toEqual([2, 2]);
+      for (let i = 0; i < 20; i++) expect(same(outputs(shape), truth.get(shape)!)).toBe(true);
+      expect(warnings).toEqual([]);
+    });
+
     it.runIf(typeof document === 'undefined')(
       'the next ones are replaced too, up to four; then fewer go on, with one warning',
       async () => {

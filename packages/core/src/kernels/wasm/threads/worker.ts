@@ -17,6 +17,7 @@ import {
   type ReadyMessage,
   STRIDE,
   type StartMessage,
+  seenOf,
   signalOf,
   WORK,
 } from './layout.js';
@@ -61,6 +62,7 @@ function serve(worker: number): void {
   const busy = busyOf(worker);
   while (true) {
     const seen = Atomics.load(words, signal);
+    Atomics.store(words, seenOf(worker), seen);
     // First this, then the look at the job: the caller closes the job, then waits for all that are busy.
     Atomics.store(words, busy, 1);
     const mail = Atomics.load(words, mailOf(worker)) > 0;
