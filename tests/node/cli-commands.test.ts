@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { bytesSource, decodeNpy, openWeights } from '@vgg/loaders';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BLUE, colourFolders, photograph, RED, vgg, WASM, weightsFile } from '../../packages/vgg/test/command-line.js';
+import { decodeImage } from '../../packages/vgg/test/pictures/fixtures.js';
 
 let folder: string;
 let weights: string;
@@ -484,6 +485,24 @@ describe('train, predict and eval', () => {
     expect(numbers.out).toMatch(/^R2 +(0\.9\d+|1\.0000)$/m);
     const told = await vgg(['predict', at('train', 'red', '0.png'), '--head', file, ...model, '--json']);
     expect(Math.abs(told.json.predictions[0].value - 40.5)).toBeLessThan(5);
+  });
+
+  test('pictures side by side with what they were named', async () => {
+    const run = ['predict', at('val'), at('none.png'), '--head', head, '--weights', weights, ...WASM, '--grid'];
+    // The one that cannot be read is left out.
+    expect(await vgg([...run, at('grid.svg')])).toMatchObject({ code: 3 });
+    const svg = await readFile(at('grid.svg'), 'utf8');
+    expect(svg.match(/<image /g)).toHaveLength(6);
+    expect([...svg.matchAll(/>(blue|red) \d+ %</g)].map(([, name]) => name)).toEqual(['blue', 'blue', 'blue', 'red', 'red', 'red']);
+    expect(await vgg([...run, at('grid.png')])).toMatchObject({ code: 3 });
+    const { width, height } = await decodeImage(await readFile(at('grid.png')));
+    expect(width).toBeGreaterThan(height);
+    expect(await vgg([...run, at('grid.jpg')])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected a file name ending in .svg or .png'),
+    });
+    expect((await vgg(['classify', picture, '--weights', weights, ...WASM, '--grid', at('one.svg')])).code).toBe(0);
+    expect(await readFile(at('one.svg'), 'utf8')).toMatch(/>class \d \d+ %</);
   });
 
   test('a head refuses other weights', async () => {

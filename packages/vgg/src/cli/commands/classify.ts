@@ -1,5 +1,6 @@
 import type { Classification } from '../../classes/classify.js';
 import { command } from '../command.js';
+import { checkGrid, GRID_FLAG, type Titled, writeGrid } from '../grid-file.js';
 import { MODEL_FLAGS, openModel, SIZE_FLAG } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';
 import { percent, plural, table } from '../text.js';
@@ -19,13 +20,15 @@ export const classify = command({
       about: 'names of the classes: a line each, a TSV, or imagenet_class_index.json',
       defaultText: "the weights' own",
     },
+    grid: GRID_FLAG,
     size: SIZE_FLAG,
   },
   examples: [
     ['vgg classify photo.jpg', 'the five likeliest of the 1000 ImageNet classes'],
     ['vgg classify photos/ --weights own.safetensors --classes names.txt --top 1 --json', 'one label a picture'],
   ],
-  async run(args, { weights, arch, preprocessing, offline, top, classes, size }, context) {
+  async run(args, { weights, arch, preprocessing, offline, top, classes, grid, size }, context) {
+    checkGrid('vgg classify', grid);
     const { signal, onProgress } = context;
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
@@ -33,12 +36,19 @@ export const classify = command({
     try {
       const images: { image: string; predictions: Classification[] }[] = [];
       const failed: Failure[] = [];
+      const titled: Titled[] = [];
       for await (const item of model.classifyAll(inputs, { top, size, signal, onProgress })) {
         const image = names[item.index];
         if ('error' in item) failed.push(failure(image, item.error));
-        else images.push({ image, predictions: item.predictions });
+        else {
+          const { predictions } = item;
+          const [best] = predictions;
+          images.push({ image, predictions });
+          titled.push({ input: inputs[item.index], name: image, title: `${best.label} ${Math.round(100 * best.probability)} %` });
+        }
       }
       const exit = exitFor(images.length, failed);
+      if (grid !== undefined) await writeGrid(grid, titled, context);
       const seconds = (performance.now() - start) / 1000;
       return {
         json: { images, failed, skipped, seconds, backend: model.backend.name, weights: model.weightsName },

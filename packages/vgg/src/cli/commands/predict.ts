@@ -3,6 +3,7 @@ import type { TargetKind } from '../../head/targets.js';
 import { targetKind } from '../../head/train/settings.js';
 import { command } from '../command.js';
 import { UsageError } from '../exit.js';
+import { checkGrid, GRID_FLAG, type Titled, writeGrid } from '../grid-file.js';
 import { openHead } from '../head-command.js';
 import { MODEL_FLAGS } from '../open-model.js';
 import { exitFor, type Failure, failedText, failure, IMAGES_HELP, pictures } from '../pictures.js';
@@ -19,14 +20,17 @@ export const predict = command({
     weights: { ...MODEL_FLAGS.weights, defaultText: 'the published set that the head names' },
     arch: { ...MODEL_FLAGS.arch, defaultText: 'what the weights are of' },
     offline: MODEL_FLAGS.offline,
+    grid: GRID_FLAG,
     top: { type: 'integer', value: 'N', least: 1, about: 'how many classes to name', defaultText: 'all in JSON, 1 for people' },
   },
   examples: [
     ['vgg predict photo.jpg --head insects.head', 'what is it?'],
+    ['vgg predict photos/ --head insects.head --grid named.svg', 'the pictures side by side, each with its class'],
     ['cat photo.jpg | vgg predict - --head insects.head --weights vgg16.h5 --json', 'from standard input'],
   ],
-  async run(args, { head: file, top, ...values }, context) {
+  async run(args, { head: file, top, grid, ...values }, context) {
     if (file === undefined) throw new UsageError('vgg predict: expected --head HEAD, received none; vgg train makes one');
+    checkGrid('vgg predict', grid);
     const { signal, onProgress } = context;
     const start = performance.now();
     const { names, inputs, skipped } = await pictures(args, context);
@@ -35,12 +39,18 @@ export const predict = command({
       const kind = targetKind(head.info.training.solver);
       const predictions: Told[] = [];
       const failed: Failure[] = [];
+      const titled: Titled[] = [];
       for await (const item of head.predictAll(inputs, { top, signal, onProgress })) {
         const image = names[item.index];
         if ('error' in item) failed.push(failure(image, item.error));
-        else predictions.push({ image, ...told(item, kind) });
+        else {
+          const what = { image, ...told(item, kind) };
+          predictions.push(what);
+          titled.push({ input: inputs[item.index], name: image, title: titleOf(what) });
+        }
       }
       const exit = exitFor(predictions.length, failed);
+      if (grid !== undefined) await writeGrid(grid, titled, context);
       const seconds = (performance.now() - start) / 1000;
       return {
         json: {
@@ -85,6 +95,12 @@ function told(item: Exclude<Predicted, { error: unknown }>, kind: TargetKind | u
   if (kind === 'labels') return { labels: likely(predictions).map(({ label }) => label), predictions };
   const [{ label, probability }] = predictions;
   return { label, probability, predictions };
+}
+
+/** `red 98 %`; several labels, or a number. */
+function titleOf({ label, probability, labels, value }: Told): string {
+  if (value !== undefined) return value.toPrecision(4);
+  return labels ? labels.join(', ') || '(none)' : `${label} ${Math.round(100 * probability!)} %`;
 }
 
 const likely = (predictions: readonly Prediction[]) => predictions.filter(({ probability }) => probability >= 0.5);
