@@ -62,6 +62,15 @@ describe('a zip archive', () => {
     });
   });
 
+  test('a picture that is packed as none is, is not unpacked', async () => {
+    const bomb = await buildZip([{ name: 'a/1.png', data: new Uint8Array(2 ** 24 + 1), deflate: true }, ...members('a/2.png')]);
+    const [{ image }] = (await openDataset(bomb)).examples as [{ image: Uint8Array }];
+    await expect(decodeImage(image)).rejects.toMatchObject({
+      code: 'VGG_INPUT',
+      message: expect.stringMatching(/a\/1\.png: expected a picture, received 16777217 bytes packed in \d+$/),
+    });
+  });
+
   test('without class folders, or of nothing, it is refused', async () => {
     await expect(openDataset(await buildZip(members('1.png')))).rejects.toMatchObject({ code: 'VGG_DATASET' });
     await expect(openDataset(await buildZip([]))).rejects.toMatchObject({ code: 'VGG_DATASET' });

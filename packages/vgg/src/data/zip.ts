@@ -6,6 +6,9 @@ import { belowCommonFolder, fromListing, isHidden } from './listing.js';
 
 /** ImageNet has 1.3 million pictures. */
 const MAX_PICTURES = 2 ** 21;
+/** Picture files are packed themselves: a large one that an archive packs to less than a hundredth is none, whatever its name. */
+const BOMB_SIZE = 2 ** 24;
+const BOMB_RATIO = 100;
 /** A member that is this small, with its header, is read at once. */
 const MAX_SPAN = 2 ** 18;
 
@@ -30,6 +33,9 @@ function member(zip: Zip, entry: ZipEntry): DeferredImage {
     async open({ maxBytes, signal }) {
       if (entry.size > maxBytes) {
         throw new VggError('VGG_INPUT', `decode: ${name}: expected a picture of at most ${maxBytes} bytes, received ${entry.size}`);
+      }
+      if (entry.size > BOMB_SIZE && entry.size > BOMB_RATIO * entry.packedSize) {
+        throw new VggError('VGG_INPUT', `decode: ${name}: expected a picture, received ${entry.size} bytes packed in ${entry.packedSize}`);
       }
       const options = signal ? { signal } : {};
       return readEntry(await nearby(zip, entry, options), entry.name, maxBytes, options);
