@@ -39,7 +39,7 @@ export const info = command({
   },
   examples: [
     ['vgg info vgg16 --input 64 --no-top', "every layer's output for pictures of 64 x 64"],
-    ['vgg info vgg16 --style svg > vgg16.svg', 'a drawing: each layer as tall as its map and as wide as it has channels'],
+    ['vgg info vgg16 --style svg', 'a drawing, on standard output: each layer as tall as its map and as wide as it has channels'],
     ['vgg info VGG_ILSVRC_16_layers.caffemodel', 'architecture, preprocessing, tensors, and what is missing'],
     ['vgg info web/model.json --json', 'the same as a JSON document'],
   ],
