@@ -77,6 +77,8 @@ export interface RunTask {
   readonly network: Network;
   readonly preprocessing: Preprocessing;
   readonly values: Values;
+  /** Lets go of what the values come from, once they are there; may be called again. */
+  readonly release?: () => Promise<void>;
   readonly train: Dataset;
   readonly validation?: Dataset | undefined;
   /** More that a checkpoint says of its weights, by the keys of METADATA. */
@@ -115,12 +117,16 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
   });
   const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
   try {
-    if (found) checkSame(found, task);
+    if (found) {
+      checkSame(found, task);
+      await task.release?.();
+    }
     const trainable = await Trainable.open(backend, task.network, found ? (name) => found.readWeight(name) : task.values, {
       ...(unfreeze !== undefined && { unfreeze }),
       ...(freezeStatistics !== undefined && { freezeStatistics }),
       ...(signal && { signal }),
     });
+    await task.release?.();
     const run = new Run(task, options, trainable, backend);
     try {
       if (found) await run.progress.restore(found, backend);

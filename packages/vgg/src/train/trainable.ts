@@ -24,8 +24,8 @@ import { place } from '../run/placement.js';
 import { type LayerWeights, tensorNames } from '../weights/store.js';
 import type { Optimizer } from './optimizer.js';
 
-/** Where a network's first values come from, by canonical name (`conv1_1.weight`). */
-export type Values = (name: string, signal?: AbortSignal) => Promise<Float32Array>;
+/** Where a network's first values come from, by canonical name (`conv1_1.weight`); a tensor is of the same backend, and the taker's own. */
+export type Values = (name: string, signal?: AbortSignal) => Promise<Float32Array | tf.Tensor>;
 
 /** Which part of a network learns. */
 export interface TrainableOptions {
@@ -59,6 +59,8 @@ export interface Outcome {
   readonly correct: number;
 }
 
+const KERAS_LAYER = /^(?:block\d+_conv\d+|fc[12])$/i;
+
 /** The layers up to `unfreeze`, and those from it on. */
 function cut({ layers, name }: Network, unfreeze: string | undefined): { frozen: readonly Layer[]; learning: readonly Layer[] } {
   // The softmax is part of the loss.
@@ -66,7 +68,9 @@ function cut({ layers, name }: Network, unfreeze: string | undefined): { frozen:
   if (unfreeze === undefined) return { frozen: [], learning: all };
   const block = /^(?:conv|block)(\d+)$/i.exec(unfreeze.trim());
   const first = block ? `conv${block[1]}_1` : resolveLayer({ layers, name }, unfreeze);
-  const at = all.findIndex((layer) => layer.name === first);
+  const found = all.findIndex((layer) => layer.name === first);
+  // A layer of Keras holds its activation, and learns with it.
+  const at = KERAS_LAYER.test(unfreeze.trim()) ? all.findLastIndex((layer, i) => i <= found && /^(conv|fc)/.test(layer.name)) : found;
   const learning = all.slice(Math.max(at, 0));
   if (at < 0 || !learning.some((layer) => tensorNames(layer).length > 0)) {
     const weighted = all.filter((layer) => tensorNames(layer).length > 0).map((layer) => layer.name);
@@ -133,7 +137,7 @@ export class Trainable {
         for (const { name, shape } of shapesOf(layer)) {
           throwIfAborted(options.signal, 'train');
           const data = await values(name, options.signal);
-          const made = backend.run(() => tf.tensor(data, shape, 'float32'));
+          const made = backend.run(() => (data instanceof Float32Array ? tf.tensor(data, shape, 'float32') : shaped(data, shape)));
           tensors.set(name, learning.has(name) ? backend.run(() => owned(made)) : made);
         }
       }
@@ -352,6 +356,13 @@ function shapesOf(layer: Layer): { name: string; shape: number[] }[] {
     if (layer.kind === 'dense') return { name, shape: part === 'weight' ? [layer.in, layer.out] : [layer.out] };
     return { name, shape: [(layer as Extract<Layer, { kind: 'batchnorm' }>).channels] };
   });
+}
+
+/** A tensor in another shape, which takes its place. */
+function shaped(tensor: tf.Tensor, shape: number[]): tf.Tensor {
+  const made = tf.reshape(tensor, shape);
+  tensor.dispose();
+  return made;
 }
 
 /** A variable that alone holds a tensor's values. */
