@@ -179,7 +179,7 @@ describe('1-benchmark.mjs', () => {
       '--runs',
       '12',
       '--max-memory',
-      '2',
+      '4',
     ];
     const { out, err } = await example('1-benchmark', ...bench, '--out', at('bench.json'));
     const results = JSON.parse(await readFile(at('bench.json'), 'utf8'));

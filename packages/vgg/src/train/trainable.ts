@@ -61,8 +61,11 @@ export interface Outcome {
 
 const KERAS_LAYER = /^(?:block\d+_conv\d+|fc[12])$/i;
 
-/** The layers up to `unfreeze`, and those from it on. */
-function cut({ layers, name }: Network, unfreeze: string | undefined): { frozen: readonly Layer[]; learning: readonly Layer[] } {
+/** The layers up to `unfreeze`, and those from it on. @throws VggError `VGG_LAYER` */
+export function layersOf(
+  { layers, name }: Network,
+  unfreeze: string | undefined,
+): { frozen: readonly Layer[]; learning: readonly Layer[] } {
   // The softmax is part of the loss.
   const all = layers.filter(({ kind }) => kind !== 'softmax');
   if (unfreeze === undefined) return { frozen: [], learning: all };
@@ -112,7 +115,7 @@ export class Trainable {
   readonly #seen: Seen[] = [];
 
   private constructor(backend: Backend, network: Network, tensors: Map<string, tf.Tensor>, options: TrainableOptions) {
-    const { frozen, learning } = cut(network, options.unfreeze);
+    const { frozen, learning } = layersOf(network, options.unfreeze);
     this.#backend = backend;
     this.network = network;
     this.#tensors = tensors;
@@ -130,7 +133,7 @@ export class Trainable {
    */
   static async open(backend: Backend, network: Network, values: Values, options: TrainableOptions = {}): Promise<Trainable> {
     registerGradients();
-    const learning = new Set(cut(network, options.unfreeze).learning.flatMap(tensorNames));
+    const learning = new Set(layersOf(network, options.unfreeze).learning.flatMap(tensorNames));
     const tensors = new Map<string, tf.Tensor>();
     try {
       for (const layer of network.layers) {
@@ -146,11 +149,6 @@ export class Trainable {
       for (const tensor of tensors.values()) tensor.dispose();
       throw error;
     }
-  }
-
-  /** The layers in front that do not learn, and those that do. */
-  get layers(): { readonly frozen: readonly Layer[]; readonly learning: readonly Layer[] } {
-    return { frozen: this.#frozen, learning: this.#learning };
   }
 
   /**
