@@ -145,7 +145,8 @@ export const train = command({
       if (out !== undefined) await head.save(out);
       const seconds = (performance.now() - start) / 1000;
       const { classes, history, best, info } = head;
-      if (curves !== undefined) await writeText(curves, trainingCurves(history, { best: best.epoch }), signal);
+      if (curves !== undefined)
+        await writeText(curves, trainingCurves(history, { best: best.epoch, targets: targetKind(info.training.solver) }), signal);
       if (reportFile !== undefined) {
         const about = [...factsOf(head, model.weightsName), ['folder', folder], ['validation', val], ['head', out]] as const;
         await writeText(reportFile, reportOf(head, { about, seconds, versions: versionsOf(model) }), signal);
@@ -228,6 +229,7 @@ function reportOf(head: Head, run: Pick<TrainingRun, 'about' | 'seconds' | 'vers
     ...run,
     title: `A head on ${layer} of ${network}`,
     classes,
+    targets: targetKind(info.training.solver),
     history,
     best,
     evaluation,
