@@ -179,7 +179,7 @@ describe('1-benchmark.mjs', () => {
       '--runs',
       '12',
       '--max-memory',
-      '2',
+      '4',
     ];
     const { out, err } = await example('1-benchmark', ...bench, '--out', at('bench.json'));
     const results = JSON.parse(await readFile(at('bench.json'), 'utf8'));
@@ -315,12 +315,12 @@ test("the paper's scales: 256, 384, jitter", async () => {
     const { stdout } = await run(process.execPath, ['packages/vgg/bin/vgg.js', 'train', at('train'), ...way, ...args], { env });
     return JSON.parse(stdout);
   };
-  const net = ['--arch', plan({ batchNorm: true }), '--dense', 'none', '--global-pool'];
+  const on = ['--top', 'pretrained', '--unfreeze', 'conv1', '--lr', '0.001'];
   const [first, second, third] = ['256', '384', 'jitter'].map((name) => at(`${name}.safetensors`)) as [string, string, string];
-  await train('--from-scratch', ...net, '--scale', '36', '--lr', '0.01', '--out', first);
+  await train('--from-scratch', '--arch', plan({}), '--scale', '36', '--lr', '0.01', '--out', first);
   const stages = [
-    await train('--weights', first, '--unfreeze', 'conv1', '--scale', '54', '--lr', '0.001', '--out', second),
-    await train('--weights', second, '--unfreeze', 'conv1', '--scale', '36,72', '--lr', '0.001', '--out', third),
+    await train('--weights', first, ...on, '--scale', '54', '--out', second),
+    await train('--weights', second, ...on, '--scale', '36,72', '--out', third),
   ];
   for (const { epochs, classes } of stages) {
     expect(classes).toEqual(['across', 'dots', 'down']);
@@ -334,6 +334,8 @@ test("the paper's scales: 256, 384, jitter", async () => {
     expect(distance).toBeGreaterThan(0);
     expect(distance).toBeLessThan(0.1);
   }
-  const refused = await train('--from-scratch', ...net, '--scale', '16').catch((error: { code: number; stderr: string }) => error);
+  const refused = await train('--from-scratch', '--arch', plan({}), '--scale', '16').catch(
+    (error: { code: number; stderr: string }) => error,
+  );
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("at least the crop's 32 pixels") });
 });

@@ -94,7 +94,21 @@ describe('vgg train --from-scratch', () => {
     );
   });
 
+  test('--top pretrained goes on with the dense layers that are there', { timeout: 60_000 }, async () => {
+    const base = at('on-base.safetensors');
+    const on = at('on.safetensors');
+    expect(await vgg(scratch(2, base))).toMatchObject({ code: 0 });
+    const run = ['--top', 'pretrained', '--unfreeze', 'fc6', '--batch-norm', 'train', '--epochs', '1', '--out', on];
+    const { code, json } = await vgg(['train', at('train'), '--weights', base, ...run, ...RUN, '--json']);
+    expect({ code, network: json.network }).toEqual({ code: 0, network: 'small' });
+    const [before, after] = await Promise.all([base, on].map(valuesOf));
+    const changed = [...after!].filter(([name, values]) => String(values) !== String(before!.get(name))).map(([name]) => name);
+    expect(changed.sort()).toEqual(['fc6.bias', 'fc6.weight', 'fc7.bias', 'fc7.weight']);
+  });
+
   test.each([
+    [['--top', 'pretrained'], 'expected --unfreeze'],
+    [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--top', 'new'], 'expected --from-scratch or --top, received both'],
     [['--from-scratch'], 'expected --arch'],
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--unfreeze', 'conv5'], 'received both'],
     [['--unfreeze', 'conv5', '--resume'], 'expected --checkpoints'],

@@ -3,7 +3,13 @@ export { type BackendWish, planBackends, type Step } from './choose.js';
 export { type AdapterLike, currentEnvironment, type Environment, type GpuLike } from './environment.js';
 export { registerGradients } from './gradients.js';
 export { KERNELS, type KernelRow } from './kernels/registry.js';
-export { type ConvolutionSizes, MEMORY_MODES, type MemoryMode, planConvolution } from './kernels/wasm/conv3x3-memory.js';
+export {
+  type ConvolutionSizes,
+  MEMORY_MODES,
+  type MemoryMode,
+  planConvolution,
+  planFilterGradient,
+} from './kernels/wasm/conv3x3-memory.js';
 export { listenServed } from './kernels/wasm/served.js';
 export type { WorkerFactory, WorkerLike } from './kernels/wasm/threads/spawn.js';
 export { type MemoryChoice, wantedMemory } from './memory.js';

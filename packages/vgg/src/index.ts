@@ -15,7 +15,7 @@ export type { TapError } from './compare/compare-activations.js';
 // Heads: trained on features, saved, measured.
 export { SOLVERS, type Solver, type TrainHeadOptions, TRAIN_DEFAULTS, trainHead } from './head/train/train-head.js';
 export type { LabelledImage, MeasuredImage, TargetInput, TargetKind } from './head/targets.js';
-export type { LabelsEvaluation, NumbersEvaluation } from './head/evaluate/evaluate-targets.js';
+export type { LabelEvaluation, LabelsEvaluation, NumbersEvaluation } from './head/evaluate/evaluate-targets.js';
 export { type ExtendHeadOptions, extendHead } from './head/train/extend-head.js';
 export type { Distance, NeighbourRule, Votes } from './head/train/knn.js';
 export { Head, loadHead, type Predicted, type Prediction, type PredictOptions } from './head/head.js';
@@ -24,7 +24,8 @@ export { type Base, computeFeatures, type Failed, type FeatureOptions, type Feat
 export type { HistoryEntry } from './head/train/history.js';
 export { type Evaluation, evaluateProbabilities } from './head/evaluate/evaluation.js';
 export { type CurvePoint, type CurvesOptions, trainingCurves } from './report/curves.js';
-export { type EvaluationRun, evaluationReport, type TrainingRun, trainingReport } from './report/training-report.js';
+export { type EvaluationRun, evaluationReport } from './report/evaluation-report.js';
+export { type TrainingRun, trainingReport } from './report/training-report.js';
 export {
   averagePrecision,
   calibrationError,

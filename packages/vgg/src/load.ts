@@ -127,7 +127,12 @@ async function loadModel(arch: string | PlanInput | undefined, options: LoadOpti
 }
 
 /** The memory mode in which the model fits the heap; undefined where there are no modes. Dense layers count where a tap needs them. */
-function fittingMemory(network: Network, taps: readonly string[], info: BackendInfo, options: LoadOptions): MemoryMode | undefined {
+export function fittingMemory(
+  network: Network,
+  taps: readonly string[],
+  info: BackendInfo,
+  options: Pick<LoadOptions, 'memory' | 'maxMemoryBytes' | 'onWarning'>,
+): MemoryMode | undefined {
   const { memory, threads } = info;
   if (!memory) return undefined;
   const { asked } = wantedMemory(options.memory, currentEnvironment());

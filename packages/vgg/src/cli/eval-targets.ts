@@ -2,13 +2,15 @@ import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import type { Head } from '../head/head.js';
 import type { TargetKind } from '../head/targets.js';
+import type { EvaluationRun } from '../report/evaluation-report.js';
 import type { Result } from './command.js';
-import { EXIT, UsageError } from './exit.js';
+import { EXIT } from './exit.js';
 import { type Failure, failedText, failure } from './pictures.js';
 import { facts, percent, plural, table } from './text.js';
 
 interface Run {
-  readonly report: string | undefined;
+  /** Writes a report where one is asked for; says where. */
+  readonly report: (evaluation: EvaluationRun['evaluation']) => Promise<string | undefined>;
   /** When the command began, by performance.now(). */
   readonly start: number;
   readonly backend: string;
@@ -23,12 +25,11 @@ export async function evaluateTargets(
   data: Dataset,
   { report, start, backend, ...options }: Run,
 ): Promise<Result> {
-  if (report !== undefined)
-    throw new UsageError('vgg eval --report: expected a head of one class a picture, received another kind; leave it out');
   const made = kind === 'labels' ? await ofLabels(head, data, options) : await ofNumbers(head, data, options);
   const failed: Failure[] = made.failed.map(({ name, error }) => failure(name, error));
   const seconds = (performance.now() - start) / 1000;
   const { images, skipped } = made;
+  const written = await report(made.evaluation);
   return {
     json: { ...made.json, images, failed, skipped, seconds, backend },
     text: () =>
@@ -36,6 +37,7 @@ export async function evaluateTargets(
         facts([
           ['pictures', `${plural(images, 'picture')}${failed.length > 0 ? `, ${failed.length} failed` : ''}`],
           ...made.facts,
+          ['report', written],
           ['time', `${seconds.toFixed(1)} s on ${backend}`],
         ]),
         ...made.table,
@@ -48,7 +50,8 @@ export async function evaluateTargets(
 type Options = Pick<Run, 'signal' | 'onProgress'>;
 
 async function ofLabels(head: Head, data: Dataset, options: Options) {
-  const { meanAveragePrecision, loss, accuracy, perClass, ...rest } = await head.evaluateLabels(data, options);
+  const evaluation = await head.evaluateLabels(data, options);
+  const { meanAveragePrecision, meanF1, subsetAccuracy, loss, accuracy, perClass, ...rest } = evaluation;
   const rows = perClass.map(({ label, images, averagePrecision }) => [
     label,
     String(images),
@@ -56,9 +59,12 @@ async function ofLabels(head: Head, data: Dataset, options: Options) {
   ]);
   return {
     ...rest,
-    json: { meanAveragePrecision, loss, accuracy, perClass },
+    evaluation,
+    json: { meanAveragePrecision, meanF1, subsetAccuracy, loss, accuracy, perClass },
     facts: [
       ['mean average precision', percent(meanAveragePrecision)],
+      ['mean F1', percent(meanF1)],
+      ['pictures all right', percent(subsetAccuracy)],
       ['decisions right', percent(accuracy)],
       ['loss', loss.toFixed(4)],
     ] as const,
@@ -67,10 +73,12 @@ async function ofLabels(head: Head, data: Dataset, options: Options) {
 }
 
 async function ofNumbers(head: Head, data: Dataset, options: Options) {
-  const { rmse, r2, ...rest } = await head.evaluateNumbers(data, options);
+  const evaluation = await head.evaluateNumbers(data, options);
+  const { mae, rmse, r2, pictures, ...rest } = evaluation;
   const about = [
+    ['mae', mae.toPrecision(5)],
     ['rmse', rmse.toPrecision(5)],
     ['R2', r2.toFixed(4)],
   ] as const;
-  return { ...rest, json: { rmse, r2 }, facts: about, table: [] };
+  return { ...rest, evaluation, json: { mae, rmse, r2, pictures }, facts: about, table: [] };
 }

@@ -11,6 +11,7 @@ import type { OptimizerOptions } from '../train/optimizer.js';
 import { RUN_DEFAULTS } from '../train/run.js';
 import type { ScheduleOptions } from '../train/schedule.js';
 import { type TrainNetworkOptions, trainNetwork } from '../train/train-network.js';
+import { TOPS } from '../train/tune.js';
 import { VERSION } from '../version.js';
 import { archOf } from './arch.js';
 import type { Context, Flags, Result, Values } from './command.js';
@@ -23,6 +24,19 @@ import { brief, bytes, facts, plural } from './text.js';
 export const NETWORK_FLAGS = {
   'from-scratch': { type: 'boolean', about: 'train a new network of --arch, from its first layer on' },
   unfreeze: { type: 'string', value: 'L', about: 'train the layers from this one on too, such as conv5, and write a network' },
+  top: {
+    type: 'choice',
+    choices: TOPS,
+    about:
+      'unfreeze: a new classifier behind a pool, or the dense layers of the weights, the last of them kept where its classes are those of the pictures',
+    defaultText: 'new',
+  },
+  'batch-norm': {
+    type: 'choice',
+    choices: ['train', 'frozen'],
+    about: 'network: whether the running statistics of batch normalisation follow the pictures',
+    defaultText: 'train from scratch, else frozen',
+  },
   optimizer: { type: 'choice', choices: ['sgd', 'adam', 'adamw'], about: 'network: how its weights change', defaultText: 'sgd' },
   momentum: { type: 'number', value: 'M', least: 0, about: 'network: of sgd', default: 0.9 },
   nesterov: { type: 'boolean', about: "network: sgd with Nesterov's momentum" },
@@ -121,6 +135,7 @@ export async function trainNetworkCommand(
   if (fresh && arch === undefined) throw new UsageError('vgg train --from-scratch: expected --arch, such as cifar_vgg16_bn, received none');
   if (fresh && values.weights !== undefined) throw new UsageError('vgg train: expected --from-scratch or --weights, received both');
   if (fresh && values.unfreeze !== undefined) throw new UsageError('vgg train: expected --from-scratch or --unfreeze, received both');
+  if (fresh && values.top !== undefined) throw new UsageError('vgg train: expected --from-scratch or --top, received both');
   if (values.resume && checkpoints === undefined) throw new UsageError('vgg train --resume: expected --checkpoints, received none');
   const settings: TrainNetworkOptions = {
     ...settingsOf(values, options.seed),
@@ -182,7 +197,21 @@ export async function trainNetworkCommand(
 }
 
 function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: number): TrainNetworkOptions {
-  const { optimizer: algorithm = 'sgd', momentum, nesterov, clip, epochs, batch, lr, smoothing, patience, size, layer, unfreeze } = values;
+  const {
+    optimizer: algorithm = 'sgd',
+    momentum,
+    nesterov,
+    clip,
+    epochs,
+    batch,
+    lr,
+    smoothing,
+    patience,
+    size,
+    layer,
+    unfreeze,
+    top,
+  } = values;
   const { 'weight-decay': decay = DECAYS[algorithm], 'max-memory': megabytes, 'checkpoint-every': checkpointEvery, resume } = values;
   const optimizer: OptimizerOptions = {
     algorithm,
@@ -197,6 +226,7 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     size,
     layer,
     unfreeze,
+    top,
     checkpointEvery,
     augment: augmentOf(values),
   });
@@ -204,8 +234,7 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     optimizer,
     schedule: scheduleOf(values, epochs ?? RUN_DEFAULTS.epochs),
     ...{ batch, smoothing, seed, resume, maxMemoryBytes: megabytes * 1e6 },
-    // What knows something keeps the statistics by which it knows it.
-    freezeStatistics: !values['from-scratch'],
+    freezeStatistics: (values['batch-norm'] ?? (values['from-scratch'] ? 'train' : 'frozen')) === 'frozen',
     initialize: { initializer: values.init },
     network: networkOf(values),
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),

@@ -31,7 +31,7 @@ describe('multi-label', () => {
     const data = tagged(16, 300);
     const evaluation = await again.evaluateLabels(data);
     expect(evaluation).toMatchObject({ images: 16, meanAveragePrecision: 1, accuracy: 1 });
-    expect(evaluation.perClass[0]).toEqual({ label: 'blue', images: 8, averagePrecision: 1 });
+    expect(evaluation.perClass[0]).toEqual({ label: 'blue', images: 8, averagePrecision: 1, precision: 1, recall: 1, f1: 1 });
     for (const { image, labels } of data) {
       const predictions = await again.predict(image);
       expect(predictions).toEqual(await head.predict(image));
@@ -44,6 +44,26 @@ describe('multi-label', () => {
     }
     await expect(again.evaluate({ red: [data[1]!.image] })).rejects.toMatchObject({ code: 'VGG_HEAD' });
     await expect(again.predictNumber(data[0]!.image)).rejects.toMatchObject({ code: 'VGG_HEAD' });
+  });
+
+  test('F1 and the pictures that are all right, where some are wrong', async () => {
+    const head = await trainHead(model, tagged(40), { solver: 'multi-label' });
+    // Every third picture is said to have other labels.
+    const data = tagged(16, 300).map((each, i) => (i % 3 ? each : { ...each, labels: ['red'] }));
+    const { perClass, meanF1, subsetAccuracy } = await head.evaluateLabels(data);
+    const given = await Promise.all(
+      data.map(async ({ image }) => (await head.predict(image)).filter(({ probability }) => probability > 0.5).map(({ label }) => label)),
+    );
+    const f1 = head.classes.map((label) => {
+      const both = data.filter(({ labels }, i) => labels.includes(label) && given[i]!.includes(label)).length;
+      const either = data.filter(({ labels }) => labels.includes(label)).length + given.filter((each) => each.includes(label)).length;
+      return (2 * both) / either;
+    });
+    expect(perClass.map((each) => each.f1)).toEqual(f1);
+    expect(meanF1).toBeCloseTo(f1.reduce((a, b) => a + b, 0) / 3, 12);
+    expect(meanF1).toBeLessThan(1);
+    const same = data.filter(({ labels }, i) => [...labels].sort().join() === [...given[i]!].sort().join()).length;
+    expect(subsetAccuracy).toBe(same / 16);
   });
 
   test('the evaluated loss is that of training; features do as well as pictures', async () => {
@@ -99,10 +119,13 @@ describe('regression', () => {
     const again = await loadHead(await head.toBytes(), model);
     expect(again.info).toEqual(head.info);
     const data = measured(30, 700);
-    const { rmse, r2 } = await again.evaluateNumbers(data);
+    const { mae, rmse, r2, pictures } = await again.evaluateNumbers(data);
     const numbers = await again.predictNumber(data.map(({ image }) => image));
     const errors = data.map(({ target }, i) => (target - numbers[i]!) ** 2);
     expect(rmse).toBeCloseTo(Math.sqrt(errors.reduce((a, b) => a + b, 0) / 30), 3);
+    expect(mae).toBeCloseTo(errors.reduce((a, b) => a + Math.sqrt(b), 0) / 30, 3);
+    expect(pictures.map(({ target }) => target)).toEqual(data.map(({ target }) => Math.fround(target)));
+    expect(pictures[7]!.predicted).toBeCloseTo(numbers[7]!, 3);
     expect(r2).toBeGreaterThan(0.98);
     expect(await again.predictNumber(data[0]!.image)).toBe(numbers[0]);
     await expect(again.predict(data[0]!.image)).rejects.toMatchObject({ code: 'VGG_HEAD' });

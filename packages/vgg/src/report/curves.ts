@@ -1,5 +1,7 @@
 import { VggError } from '@vgg/errors';
+import type { TargetKind } from '../head/targets.js';
 import { escapeText } from '../text/escape.js';
+import { capitalised, type Measures, measuresOf } from './measures.js';
 import { linearScale, logScale, type Scale, wholeScale } from './scale.js';
 
 /** How a run stood after an epoch; a head's history is a list of these. */
@@ -19,11 +21,13 @@ export interface CurvesOptions {
   best?: number;
   /** Of the horizontal axis; default `epoch`. */
   unit?: string;
+  /** What a picture has in the place of one class: for a `number` the curves are those of the squared error and of R². */
+  targets?: TargetKind | undefined;
 }
 
 /** One of the stacked charts. */
 interface Panel {
-  readonly title: string;
+  readonly name: string;
   readonly height: number;
   readonly lines: readonly { readonly kind: Kind; readonly of: (point: CurvePoint) => number | undefined }[];
   scale(values: readonly number[]): Scale;
@@ -41,9 +45,9 @@ const TOP = 54;
 /** The ratio of the largest to the least from which a logarithmic axis shows more. */
 const WIDE = 30;
 
-const PANELS: readonly Panel[] = [
+const panelsOf = (measures: Measures): readonly Panel[] => [
   {
-    title: 'Loss',
+    name: measures.loss,
     height: 180,
     lines: [
       { kind: 'train', of: ({ loss }) => loss },
@@ -52,17 +56,18 @@ const PANELS: readonly Panel[] = [
     scale: (values) => eitherScale(values, Math.min(0, ...values)),
   },
   {
-    title: 'Accuracy',
+    name: measures.score,
     height: 180,
     lines: [
       { kind: 'train', of: ({ accuracy }) => accuracy },
       { kind: 'val', of: ({ valAccuracy }) => valAccuracy },
     ],
     // Where all were right, too, the axis ends at 100 %.
-    scale: (values) => percentages(linearScale(Math.min(0.9, ...values), 1, 5)),
+    scale: (values) =>
+      measures.isPart ? percentages(linearScale(Math.min(0.9, ...values), 1, 5)) : linearScale(Math.min(0, ...values), 1, 5),
   },
   {
-    title: 'Learning rate',
+    name: 'learning rate',
     height: 90,
     lines: [{ kind: 'rate', of: ({ rate }) => rate }],
     scale: (values) => eitherScale(values, 0),
@@ -78,11 +83,12 @@ const PANELS: readonly Panel[] = [
  * @example
  * await writeFile('curves.svg', trainingCurves(head.history, { best: head.best.epoch }));
  */
-export function trainingCurves(history: readonly CurvePoint[], { best, unit = 'epoch' }: CurvesOptions = {}): string {
+export function trainingCurves(history: readonly CurvePoint[], { best, unit = 'epoch', targets }: CurvesOptions = {}): string {
   if (history.length === 0) throw new VggError('VGG_INPUT', 'trainingCurves: expected a history of epochs, received an empty one');
   const epochs = wholeScale(history[0]!.epoch, history.at(-1)!.epoch, 10);
   const x = (epoch: number) => LEFT + epochs.at(epoch) * (WIDTH - LEFT - RIGHT);
-  const shown = PANELS.filter((panel) => valuesOf(panel, history).length > 0);
+  const measures = measuresOf(targets);
+  const shown = panelsOf(measures).filter((panel) => valuesOf(panel, history).length > 0);
   const parts: string[] = [];
   let top = TOP;
   for (const panel of shown) {
@@ -93,7 +99,7 @@ export function trainingCurves(history: readonly CurvePoint[], { best, unit = 'e
   for (const { value, label } of epochs.ticks) parts.push(text(x(value), bottom + 16, label, 'middle'));
   parts.push(text((LEFT + WIDTH - RIGHT) / 2, bottom + 34, unit, 'middle'));
   const height = bottom + 44;
-  const about = `${shown.map(({ title }) => title.toLowerCase()).join(', ')} over ${history.length} ${unit}s`;
+  const about = `${shown.map(({ name }) => name).join(', ')} over ${history.length} ${unit}s`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" class="vgg-curves" role="img" aria-label="${escapeText(about)}">`,
     `<style>${STYLE}</style>`,
@@ -113,7 +119,7 @@ function drawPanel(
 ): string[] {
   const scale = panel.scale(valuesOf(panel, history));
   const y = (value: number) => top + (1 - scale.at(value)) * panel.height;
-  const parts = [text(LEFT, top - 10, `${panel.title}${scale.logarithmic ? ' (logarithmic)' : ''}`, 'start', 'title')];
+  const parts = [text(LEFT, top - 10, `${capitalised(panel.name)}${scale.logarithmic ? ' (logarithmic)' : ''}`, 'start', 'title')];
   for (const { value, label } of scale.ticks) {
     const height = two(y(value));
     parts.push(`<path class="grid" d="M${LEFT} ${height}H${WIDTH - RIGHT}"/>`, text(LEFT - 8, height + 4, label, 'end'));

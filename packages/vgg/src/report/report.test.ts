@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { elements } from '../../test/well-formed.js';
 import { evaluateProbabilities } from '../head/evaluate/evaluation.js';
 import { type CurvePoint, trainingCurves } from './curves.js';
-import { evaluationReport, type TrainingRun, trainingReport } from './training-report.js';
+import { evaluationReport } from './evaluation-report.js';
+import { type TrainingRun, trainingReport } from './training-report.js';
 
 const history: CurvePoint[] = Array.from({ length: 12 }, (_, i) => ({
   epoch: i + 1,
@@ -153,4 +154,42 @@ test('evaluationReport tells of an evaluation alone', () => {
   elements(html.slice('<!doctype html>\n'.length));
   expect(texts(html, 'b')).toEqual(['50.00 %', evaluation.loss.toFixed(4), '1 h 6 min']);
   expect(texts(html, 'h2')).toEqual(['Predictions', 'Evaluated']);
+});
+
+test('evaluationReport of a multi-label head has what it measures of each label', () => {
+  const perClass = [
+    { label: 'sea', images: 3, averagePrecision: 0.75, precision: 1, recall: 2 / 3, f1: 0.8 },
+    { label: 'snow', images: 0 },
+  ];
+  const measured = { images: 5, meanAveragePrecision: 0.75, meanF1: 0.8, subsetAccuracy: 0.6, accuracy: 0.9, loss: 0.25, perClass };
+  const html = evaluationReport({ title: 'tags', evaluation: { ...measured, failed: [], skipped: [] } });
+  elements(html.slice('<!doctype html>\n'.length));
+  expect(texts(html, 'b')).toEqual(['75.00 %', '80.00 %', '60.00 %', '90.00 %', '0.2500']);
+  expect(texts(html, 'td')).toEqual(['3', '75.00 %', '100.00 %', '66.67 %', '80.00 %', '0', '–', '–', '–', '–']);
+});
+
+test('evaluationReport of a regression head lists where it is furthest off', () => {
+  const pictures = Array.from({ length: 30 }, (_, i) => ({ name: `${i}.jpg`, target: i, predicted: i + (i % 2 ? 0.1 : -0.1) * i }));
+  const html = evaluationReport({
+    title: 'age',
+    evaluation: { images: 30, mae: 1.45, rmse: 1.7, r2: 0.9123, pictures, failed: [], skipped: [] },
+  });
+  elements(html.slice('<!doctype html>\n'.length));
+  expect(texts(html, 'b')).toEqual(['1.45', '1.7', '0.9123']);
+  expect(texts(html, 'h2')).toEqual(['Largest errors']);
+  expect(texts(html, 'th').slice(4)).toEqual(Array.from({ length: 20 }, (_, i) => `${29 - i}.jpg`));
+  expect(texts(html, 'td').slice(0, 3)).toEqual(['29', '31.9', '2.9']);
+});
+
+test('a regression run tells of squared errors and R², which may be below 0', () => {
+  const numbers = history.map((point, i) => ({ ...point, valAccuracy: i === 0 ? -0.5 : 0.8 }));
+  const svg = trainingCurves(numbers, { targets: 'number' });
+  expect(elements(svg)[0]!.attributes['aria-label']).toBe('squared error, R², learning rate over 12 epochs');
+  expect(texts(svg, 'text')).toEqual(expect.arrayContaining(['Squared error', 'R²', '-0.5', '1']));
+  expect(texts(svg, 'text').join()).not.toMatch(/%|Accuracy/);
+  const html = trainingReport({ title: 'age', classes: ['target'], targets: 'number', history: numbers, best: numbers[9]! });
+  expect(texts(html, 'span')).toEqual(['validation R²', 'validation squared error', 'training R²', 'training squared error', 'kept epoch']);
+  expect(texts(html, 'b').slice(0, 2)).toEqual(['0.8000', '0.4400']);
+  // There was a validation, and there are no classes to list.
+  expect(texts(html, 'h2')).toEqual(['Curves', 'Numbers', 'Run']);
 });

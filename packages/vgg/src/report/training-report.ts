@@ -1,14 +1,17 @@
 import type { Evaluation } from '../head/evaluate/evaluation.js';
-import { percent } from '../text/percent.js';
-import { confusionTable } from './confusion.js';
+import type { TargetKind } from '../head/targets.js';
 import { type CurvePoint, trainingCurves } from './curves.js';
 import { cards, classList, type Facts, factsTable, note, numbersTable, page, section } from './html.js';
+import { type Measures, measuresOf, scoreText } from './measures.js';
+import { duration, footer, predictions, warningsAndVersions } from './parts.js';
 
 /** What a report tells of a run: of a network or a head. */
 export interface TrainingRun {
   /** Such as `insects: a head on pool3 of vgg16`. */
   title: string;
   classes: readonly string[];
+  /** What a picture has in the place of one class: several `labels`, or a `number`, whose loss is a squared error and whose accuracy is R². */
+  targets?: TargetKind | undefined;
   history: readonly CurvePoint[];
   /** The epoch that was kept; default the last. */
   best?: CurvePoint;
@@ -26,11 +29,6 @@ export interface TrainingRun {
   versions?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Of an evaluation alone. */
-export interface EvaluationRun extends Pick<TrainingRun, 'title' | 'about' | 'seconds' | 'versions' | 'warnings'> {
-  evaluation: Evaluation;
-}
-
 /**
  * A run as one HTML page that refers to nothing outside and runs no script: the numbers of the kept and of the last epoch, the curves,
  * the confusion matrix, classes, options, seed, versions and time.
@@ -41,58 +39,37 @@ export interface EvaluationRun extends Pick<TrainingRun, 'title' | 'about' | 'se
  * await writeFile('run.html', trainingReport({ title: 'Ants and bees', classes, history, best, evaluation }));
  */
 export function trainingReport(run: TrainingRun): string {
-  const { title, classes, history, evaluation, about = [], options = {}, warnings = [] } = run;
-  const curves = trainingCurves(history, { best: run.best?.epoch });
+  const { title, classes, history, evaluation, about = [], options = {}, warnings = [], targets } = run;
+  const curves = trainingCurves(history, { best: run.best?.epoch, targets });
+  const measures = measuresOf(targets);
+  const { loss, score } = measures;
+  const kinds = targets === 'number' ? 'numbers' : `${classes.length} ${targets ?? 'classes'}`;
   const last = history.at(-1)!;
   const best = run.best ?? last;
   return page(
     title,
-    `${classes.length} classes, ${history.length} ${history.length === 1 ? 'epoch' : 'epochs'}`,
+    `${kinds}, ${history.length} ${history.length === 1 ? 'epoch' : 'epochs'}`,
     [
       cards([
-        ['validation accuracy', best.valAccuracy === undefined ? undefined : percent(best.valAccuracy)],
-        ['validation loss', best.valLoss?.toFixed(4)],
-        ['training accuracy', best.accuracy === undefined ? undefined : percent(best.accuracy)],
-        ['training loss', best.loss.toFixed(4)],
+        [`validation ${score}`, best.valAccuracy === undefined ? undefined : scoreText(measures, best.valAccuracy)],
+        [`validation ${loss}`, best.valLoss?.toFixed(4)],
+        [`training ${score}`, best.accuracy === undefined ? undefined : scoreText(measures, best.accuracy)],
+        [`training ${loss}`, best.loss.toFixed(4)],
         ['kept epoch', `${best.epoch} of ${last.epoch}`],
         ['time', run.seconds === undefined ? undefined : duration(run.seconds)],
       ]),
       section('Curves', curves),
-      section('Numbers', numbers(best, last)),
-      ...evaluationSections(evaluation, 'Validation'),
-      section('Classes', classList(classes)),
+      section('Numbers', numbers(best, last, measures)),
+      ...evaluationSections(evaluation, best),
+      targets === 'number' ? undefined : section(targets === 'labels' ? 'Labels' : 'Classes', classList(classes)),
       section('Run', factsTable([...about, ...optionFacts(options), ['seed', run.seed?.toString()]])),
       ...warningsAndVersions(run, warnings),
     ],
-    FOOTER,
+    footer(measures),
   );
 }
 
-/** An evaluation as a page of the same kind. */
-export function evaluationReport({ title, evaluation, about = [], warnings = [], ...run }: EvaluationRun): string {
-  const { images, top1, top5, loss, confusion, failed } = evaluation;
-  return page(
-    title,
-    `${images} ${images === 1 ? 'picture' : 'pictures'} of ${confusion.classes.length} classes`,
-    [
-      cards([
-        ['top-1', percent(top1)],
-        ['top-5', confusion.classes.length > 5 ? percent(top5) : undefined],
-        ['loss', loss.toFixed(4)],
-        ['failed', failed.length === 0 ? undefined : String(failed.length)],
-        ['time', run.seconds === undefined ? undefined : duration(run.seconds)],
-      ]),
-      ...evaluationSections(evaluation, 'Predictions'),
-      about.length === 0 ? undefined : section('Evaluated', factsTable(about)),
-      ...warningsAndVersions(run, warnings),
-    ],
-    FOOTER,
-  );
-}
-
-const FOOTER = 'Written by vgg. Losses are mean cross-entropies (natural logarithm) with the parameters at the end of each epoch.';
-
-function numbers(best: CurvePoint, last: CurvePoint): string {
+function numbers(best: CurvePoint, last: CurvePoint, measures: Measures): string {
   const chosen: readonly (readonly [string, CurvePoint])[] =
     best.epoch === last.epoch
       ? [['kept, the last', best]]
@@ -104,26 +81,20 @@ function numbers(best: CurvePoint, last: CurvePoint): string {
     name,
     String(epoch),
     loss.toFixed(4),
-    accuracy === undefined ? '–' : percent(accuracy),
+    accuracy === undefined ? '–' : scoreText(measures, accuracy),
     valLoss?.toFixed(4) ?? '–',
-    valAccuracy === undefined ? '–' : percent(valAccuracy),
+    valAccuracy === undefined ? '–' : scoreText(measures, valAccuracy),
   ]);
-  return numbersTable(['', 'epoch', 'loss', 'accuracy', 'validation loss', 'validation accuracy'], rows);
+  const { loss, score } = measures;
+  return numbersTable(['', 'epoch', loss, score, `validation ${loss}`, `validation ${score}`], rows);
 }
 
-function evaluationSections(evaluation: Evaluation | undefined, title: string): string[] {
-  if (!evaluation) return [section(title, note('No pictures were set aside, so nothing is known of how it does on others.'))];
-  const { images, meanRecall, calibrationError } = evaluation;
-  const summary = `${images} ${images === 1 ? 'picture' : 'pictures'}, mean recall ${percent(meanRecall)}, calibration error ${calibrationError.toFixed(3)}`;
-  return [section(title, confusionTable(evaluation), note(summary))];
-}
-
-function warningsAndVersions({ versions = {} }: Pick<TrainingRun, 'versions'>, warnings: readonly string[]): (string | undefined)[] {
-  const listed = Object.entries(versions);
-  return [
-    warnings.length === 0 ? undefined : section('Warnings', ...warnings.map(note)),
-    listed.length === 0 ? undefined : section('Versions', factsTable(listed)),
-  ];
+/** Nothing more is known of validation pictures than the numbers above, where there is no evaluation. */
+function evaluationSections(evaluation: Evaluation | undefined, { valLoss }: CurvePoint): string[] {
+  if (evaluation) return [predictions(evaluation, 'Validation')];
+  return valLoss === undefined
+    ? [section('Validation', note('No pictures were set aside, so nothing is known of how it does on others.'))]
+    : [];
 }
 
 function optionFacts(options: Readonly<Record<string, unknown>>): Facts {
@@ -131,11 +102,4 @@ function optionFacts(options: Readonly<Record<string, unknown>>): Facts {
     name,
     value === undefined || value === null ? undefined : typeof value === 'object' ? JSON.stringify(value) : String(value),
   ]);
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-  return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`;
 }

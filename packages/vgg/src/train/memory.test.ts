@@ -1,20 +1,26 @@
+import { MEMORY_MODES } from '@vgg/core';
 import { describe, expect, it } from 'vitest';
 import { network } from '../network/architecture.js';
 import { planTraining } from './memory.js';
 
 const vgg = network('vgg16', { top: false });
-const options = { batch: 256, height: 224, width: 224, frozen: [], learning: vgg.layers, kept: 1 };
+const options = { batch: 256, height: 224, width: 224, frozen: [], learning: vgg.layers, kept: 1, memory: 'fast' } as const;
+const LIMIT = 3 * 2 ** 30;
 
 describe('planTraining', () => {
   it('takes as many pictures at a time as fit, in portions of about one size', () => {
     const plan = planTraining(vgg, options);
     expect(plan.portion).toBeGreaterThan(1);
     expect(plan.portion).toBeLessThan(256);
-    expect(plan.total).toBeLessThanOrEqual(3 * 2 ** 30);
-    const most = Math.floor((3 * 2 ** 30 - plan.fixed) / plan.perPicture);
-    expect(Math.ceil(256 / plan.portion)).toBe(Math.ceil(256 / most));
+    expect(plan.total).toBe(plan.fixed + plan.portion * plan.perPicture + plan.scratch);
+    expect(plan.total).toBeLessThanOrEqual(LIMIT);
+    // One part fewer does not fit.
+    const larger = Math.ceil(256 / (Math.ceil(256 / plan.portion) - 1));
+    expect(plan.fixed + larger * plan.perPicture).toBeGreaterThan(LIMIT - plan.scratch);
     expect(planTraining(vgg, { ...options, batch: 2 }).portion).toBe(2);
-    expect(planTraining(vgg, { ...options, maxMemoryBytes: plan.fixed + plan.perPicture }).portion).toBe(1);
+    const one = planTraining(vgg, { ...options, batch: 1 });
+    expect(planTraining(vgg, { ...options, maxMemoryBytes: one.total }).portion).toBe(1);
+    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: one.total - 1 })).toThrow('expected one picture of 224x224');
   });
 
   it('counts the maps of the layers that learn alone', () => {
@@ -26,11 +32,47 @@ describe('planTraining', () => {
     expect(whole.perPicture - tuned.perPicture).toBeGreaterThan(4 * 224 * 224 * 64 * 2);
   });
 
+  it('takes more with more pictures, more memory for an optimiser, larger pictures, more threads, a faster mode', () => {
+    const one = { ...options, batch: 1, maxMemoryBytes: Number.POSITIVE_INFINITY };
+    const total = (more: object) => planTraining(vgg, { ...one, ...more }).total;
+    const rising = [
+      [1, 2, 8, 32].map((batch) => total({ batch })),
+      [1, 2].map((kept) => total({ kept })),
+      [32, 64, 224, 384].map((side) => total({ height: side, width: side })),
+      [1, 2, 8].map((threads) => total({ threads })),
+      [...MEMORY_MODES.toReversed().map((memory) => total({ memory }))],
+    ];
+    for (const totals of rising) expect(totals).toEqual([...new Set(totals)].sort((a, b) => a - b));
+    // On other backends nothing is kept of filters.
+    expect(planTraining(vgg, { ...one, memory: undefined })).toMatchObject({ scratch: 0, memory: undefined });
+    expect(total({ memory: undefined })).toBeLessThan(total({ memory: 'small' }));
+  });
+
+  it('knows what the gradient of a filter takes while it is computed', () => {
+    // As the kernels do it: no other needs more for these.
+    const one = planTraining(vgg, { ...options, batch: 1, threads: 8 });
+    expect(one.scratch).toBeGreaterThan(10e6);
+    const still = planTraining(vgg, { ...options, batch: 1, threads: 8, frozen: vgg.layers.slice(0, -1), learning: vgg.layers.slice(-1) });
+    expect(still.scratch).toBeLessThan(one.scratch);
+  });
+
+  it('takes a smaller mode where nobody asked for the larger', () => {
+    const totalOf = (memory: 'fast' | 'balanced' | 'small') => planTraining(vgg, { ...options, batch: 1, memory }).total;
+    for (const memory of ['balanced', 'small'] as const) {
+      const limit = { ...options, maxMemoryBytes: totalOf(memory) };
+      expect(planTraining(vgg, { ...limit, asked: false })).toMatchObject({ memory, portion: 1 });
+      expect(() => planTraining(vgg, { ...limit, asked: true })).toThrow(/with memory fast it takes .* use memory small, or allow more/);
+    }
+    expect(planTraining(vgg, { ...options, maxMemoryBytes: totalOf('fast'), asked: false }).memory).toBe('fast');
+  });
+
   it('says what does not fit', () => {
-    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: 500e6 })).toThrow(
+    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: 200e6, asked: false })).toThrow(
       expect.objectContaining({
         code: 'VGG_MEMORY',
-        message: expect.stringMatching(/^train: expected one picture of 224x224 to fit 500 MB, and it takes \d+ MB for the weights/),
+        message: expect.stringMatching(
+          /^train: expected one picture of 224x224 to fit 200 MB, and with memory small it takes \d+ MB \(weights, gradients and filters \d+ MB, maps \d+ MB, scratch \d+ MB\); use smaller pictures, unfreeze fewer layers, or allow more \(maxMemoryBytes\)$/,
+        ),
       }),
     );
   });

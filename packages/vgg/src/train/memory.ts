@@ -1,4 +1,4 @@
-import { type MemoryMode, planConvolution } from '@vgg/core';
+import { MEMORY_MODES, type MemoryMode, planConvolution, planFilterGradient } from '@vgg/core';
 import { isVggError, VggError } from '@vgg/errors';
 import { mapBytes, megabytes, weightBytes } from '../network/memory.js';
 import type { Layer, Network } from '../network/plan.js';
@@ -16,8 +16,10 @@ export interface TrainingPlanOptions {
   learning: readonly Layer[];
   /** Tensors that the optimiser keeps for each parameter: 1 with momentum, 2 with Adam. */
   kept: number;
-  /** Default `fast`. */
+  /** Of the wasm backend; undefined elsewhere, where nothing is kept of filters. */
   memory?: MemoryMode | undefined;
+  /** False where nobody asked for the mode: then a smaller one may take its place. Default: true. */
+  asked?: boolean;
   threads?: number;
   /** Bytes that all of it may take; default 3 GiB, of the 4 that a wasm heap can have. */
   maxMemoryBytes?: number | undefined;
@@ -29,17 +31,24 @@ export interface TrainingPlanOptions {
 export interface TrainingPlan {
   /** Pictures at a time; the gradients of such portions are added up. */
   readonly portion: number;
+  readonly memory: MemoryMode | undefined;
   /** Weights, gradients, what the optimiser keeps and transformed filters. */
   readonly fixed: number;
   /** The maps that one picture's gradient needs, and those on the way back. */
   readonly perPicture: number;
+  /** What the kernel that takes most uses while it runs on a portion. */
+  readonly scratch: number;
   readonly total: number;
 }
 
 const DEFAULT_LIMIT = 3 * 2 ** 30;
-const REMEDIES = {
-  train: 'use smaller pictures, unfreeze fewer layers, use memory small, or allow more (maxMemoryBytes)',
-  bench: 'use smaller pictures, --part features, --memory small, or a larger --max-memory',
+const SMALLER = {
+  train: 'use smaller pictures, unfreeze fewer layers',
+  bench: 'use smaller pictures, --part features',
+} as const;
+const FLAGS = {
+  train: ['use memory small', 'allow more (maxMemoryBytes)'],
+  bench: ['--memory small', 'a larger --max-memory'],
 } as const;
 
 /**
@@ -48,46 +57,76 @@ const REMEDIES = {
  *
  * @throws VggError `VGG_MEMORY` when not even one fits, `VGG_SHAPE` if the picture does not get through the network
  */
-export function planTraining({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): TrainingPlan {
-  const { batch, height, width, frozen, learning, kept, memory = 'fast', threads = 1, maxMemoryBytes = DEFAULT_LIMIT } = options;
-  const { who = 'train' } = options;
+export function planTraining(network: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): TrainingPlan {
+  const { batch, height, width, memory, asked = true, maxMemoryBytes = DEFAULT_LIMIT, who = 'train' } = options;
+  const modes = asked || !memory ? [memory] : MEMORY_MODES.slice(MEMORY_MODES.indexOf(memory));
+  for (const mode of modes) {
+    const needs = needsOf(network, { ...options, memory: mode });
+    // Portions of about one size: 128 in portions of at most 100 are two of 64.
+    for (let parts = 1; parts <= batch; parts++) {
+      const plan = planned(needs, Math.ceil(batch / parts), mode);
+      if (plan.total <= maxMemoryBytes) return plan;
+    }
+  }
+  const last = modes.at(-1);
+  const { fixed, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }), 1, last);
+  const [small, more] = FLAGS[who];
+  const remedy = last && last !== 'small' ? `${SMALLER[who]}, ${small}, or ${more}` : `${SMALLER[who]}, or ${more}`;
+  throw new VggError(
+    'VGG_MEMORY',
+    `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and${last ? ` with memory ${last}` : ''} it takes ${megabytes(total)} (weights, gradients and filters ${megabytes(fixed)}, maps ${megabytes(perPicture)}, scratch ${megabytes(scratch)}); ${remedy}`,
+  );
+}
+
+/** What a network takes in one memory mode. */
+interface Needs {
+  readonly fixed: number;
+  readonly perPicture: number;
+  /** For so many pictures at a time. */
+  scratch(portion: number): number;
+}
+
+function planned({ fixed, perPicture, scratch: of }: Needs, portion: number, memory: MemoryMode | undefined): TrainingPlan {
+  const scratch = of(portion);
+  return { portion, memory, fixed, perPicture, scratch, total: fixed + portion * perPicture + scratch };
+}
+
+function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): Needs {
+  const { height, width, frozen, learning, kept, memory, threads = 1 } = options;
   let shape: MapShape = [height, width, channels];
   let [fixed, maps, largest] = [0, 0, 0];
+  const scratches: ((portion: number) => number)[] = [];
   for (const layer of [...frozen, ...learning]) {
     const output = outputShape(layer, shape, name);
     const learns = learning.includes(layer);
     const weights = weightBytes(layer);
     // Beside themselves their gradient, and their values in the best epoch.
     fixed += weights * (learns ? 3 + kept : 1);
-    if (layer.kind === 'conv' && layer.kernel === 3) {
-      const sizes = { batchSize: 1, inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out };
-      const planned = planConvolution(memory, sizes, threads);
-      // One form for the way there, and one for the way back.
-      fixed += planned.filter * (learns ? 2 : 1);
+    if (memory && layer.kind === 'conv' && layer.kernel === 3) {
+      const same = layer.padding === 'zero';
+      const there = { inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out, same };
+      fixed += planConvolution(memory, { ...there, batchSize: 1 }, threads).filter;
+      scratches.push((batchSize) => planConvolution(memory, { ...there, batchSize }, threads).scratch);
+      if (learns) scratches.push((batchSize) => planFilterGradient({ ...there, batchSize }, threads));
+      // Nobody asks for the gradient of what the first of them takes.
+      if (learns && layer !== learning[0]) {
+        const back = { inChannels: layer.out, outHeight: shape[0], outWidth: shape[1], outChannels: layer.in, same };
+        fixed += planConvolution(memory, { ...back, batchSize: 1 }, threads).filter;
+        scratches.push((batchSize) => planConvolution(memory, { ...back, batchSize }, threads).scratch);
+      }
     }
     const own = mapBytes(output);
     largest = Math.max(largest, own, mapBytes(shape));
     if (learns && layer.kind !== 'relu' && layer.kind !== 'flatten') maps += own;
     shape = output;
   }
-  const perPicture = maps + 3 * largest;
-  const room = maxMemoryBytes - fixed;
-  const most = Math.floor(room / perPicture);
-  if (most < 1) {
-    throw new VggError(
-      'VGG_MEMORY',
-      `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and it takes ${megabytes(fixed)} for the weights and ${megabytes(perPicture)} for its maps; ${REMEDIES[who]}`,
-    );
-  }
-  // Portions of about one size: 128 in portions of at most 100 are two of 64.
-  const portion = Math.ceil(batch / Math.ceil(batch / Math.min(most, batch)));
-  return { portion, fixed, perPicture, total: fixed + portion * perPicture };
+  return { fixed, perPicture: maps + 3 * largest, scratch: (portion) => Math.max(0, ...scratches.map((of) => of(portion))) };
 }
 
 /** What is said of a batch that is worked off in portions. */
-export function describeTrainingPlan({ portion, fixed, perPicture, total }: TrainingPlan, batch: number): string {
-  const whole = megabytes(fixed + batch * perPicture);
-  return `a batch of ${batch} takes ${whole} (weights and gradients ${megabytes(fixed)}, maps ${megabytes(perPicture)} a picture); it is worked off in portions of ${portion}, ${megabytes(total)}`;
+export function describeTrainingPlan({ portion, fixed, perPicture, scratch, total }: TrainingPlan, batch: number): string {
+  const whole = megabytes(fixed + batch * perPicture + scratch);
+  return `a batch of ${batch} takes ${whole} (weights, gradients and filters ${megabytes(fixed)}, maps ${megabytes(perPicture)} a picture); it is worked off in portions of ${portion}, ${megabytes(total)}`;
 }
 
 /** Half of a portion that did not fit after all, and a line that says so. @throws the error, where it is another or nothing is left to halve */

@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, type BackendWish, type MemoryMode, openBackend } from '@vgg/core';
+import {
+  type Backend,
+  type BackendInfo,
+  type BackendWish,
+  currentEnvironment,
+  type MemoryMode,
+  openBackend,
+  wantedMemory,
+} from '@vgg/core';
 import { isVggError, type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
@@ -19,11 +27,12 @@ import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
 import type { EpochEntry, StepEntry } from './history.js';
-import { describeTrainingPlan, halved, planTraining } from './memory.js';
+import { describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
 import type { OptimizerOptions } from './optimizer.js';
+import { checkNumber } from './options.js';
 import { RunProgress } from './progress.js';
 import type { ScheduleOptions } from './schedule.js';
-import { Trainable, type Values } from './trainable.js';
+import { layersOf, Trainable, type Values } from './trainable.js';
 
 /** How a network learns. */
 export interface RunOptions {
@@ -61,6 +70,7 @@ export interface RunOptions {
   resume?: boolean;
   backend?: BackendWish;
   threads?: number;
+  /** Default: `fast`, or where not even one picture fits with it, what fits. */
   memory?: MemoryMode;
   /** Bytes that weights, maps and gradients may take. Default: 3 GiB. */
   maxMemoryBytes?: number;
@@ -77,6 +87,8 @@ export interface RunTask {
   readonly network: Network;
   readonly preprocessing: Preprocessing;
   readonly values: Values;
+  /** Lets go of what the values come from, once they are there; may be called again. */
+  readonly release?: () => Promise<void>;
   readonly train: Dataset;
   readonly validation?: Dataset | undefined;
   /** More that a checkpoint says of its weights, by the keys of METADATA. */
@@ -107,21 +119,27 @@ export const OPTIMIZER: OptimizerOptions = { algorithm: 'sgd', momentum: 0.9, we
  */
 export async function runTraining(task: RunTask, options: RunOptions): Promise<RunResult> {
   const { checkpoints, signal, threads, memory, backend: wish = 'auto', unfreeze, freezeStatistics } = options;
-  const backend = await openBackend(wish, {
+  const starting = {
     ...(options.onWarning && { onWarning: options.onWarning }),
     ...(threads !== undefined && { threads }),
-    ...(memory && { memory }),
     ...(signal && { signal }),
-  });
+  };
+  let backend = await openBackend(wish, { ...starting, ...(memory && { memory }) });
+  const { portion, memory: fitting } = portionOf(task.network, backend.info, options);
+  if (fitting && fitting !== backend.info.memory) backend = await openBackend(backend.name, { ...starting, memory: fitting });
   const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
   try {
-    if (found) checkSame(found, task);
+    if (found) {
+      checkSame(found, task);
+      await task.release?.();
+    }
     const trainable = await Trainable.open(backend, task.network, found ? (name) => found.readWeight(name) : task.values, {
       ...(unfreeze !== undefined && { unfreeze }),
       ...(freezeStatistics !== undefined && { freezeStatistics }),
       ...(signal && { signal }),
     });
-    const run = new Run(task, options, trainable, backend);
+    await task.release?.();
+    const run = new Run(task, options, trainable, backend, portion);
     try {
       if (found) await run.progress.restore(found, backend);
       return await run.finish();
@@ -153,6 +171,23 @@ function checkSame({ name, network, about }: Checkpoint, task: RunTask): void {
   }
 }
 
+const isAdam = ({ algorithm }: OptimizerOptions): boolean => algorithm === 'adam' || algorithm === 'adamw';
+
+/** How many pictures are learnt from at a time, and in which memory mode: the one of the backend, or where nobody asked for it the next smaller. */
+function portionOf(network: Network, info: BackendInfo, options: RunOptions): Pick<TrainingPlan, 'portion' | 'memory'> {
+  const { batch = RUN_DEFAULTS.batch, portion, optimizer = OPTIMIZER, maxMemoryBytes, onWarning = console.warn } = options;
+  const { memory, threads } = info;
+  checkNumber('train', 'batch', batch, { least: 1, whole: true });
+  if (portion !== undefined) return { portion: Math.min(batch, portion), memory };
+  const { asked } = wantedMemory(options.memory, currentEnvironment());
+  const sizes = { batch, height: network.size, width: network.size, ...layersOf(network, options.unfreeze) };
+  const plan = planTraining(network, { ...sizes, kept: isAdam(optimizer) ? 2 : 1, memory, asked, threads, maxMemoryBytes });
+  if (plan.memory !== memory)
+    onWarning(`train: not even one picture fits with memory ${memory}, so memory ${plan.memory} is taken, which is slower`);
+  if (plan.portion < batch) onWarning(`train: ${describeTrainingPlan(plan, batch)}`);
+  return plan;
+}
+
 class Run {
   readonly progress: RunProgress;
   readonly #best: BestWeights;
@@ -165,19 +200,19 @@ class Run {
     readonly options: RunOptions,
     readonly trainable: Trainable,
     readonly backend: Backend,
+    portion: number,
   ) {
     this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]));
     const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...given(options) };
     const { optimizer = OPTIMIZER, schedule = { kind: 'constant' }, augment, unfreeze, freezeStatistics, patience } = options;
-    const adam = optimizer.algorithm === 'adam' || optimizer.algorithm === 'adamw';
-    const rate = options.rate ?? (adam ? 0.001 : 0.01);
+    const rate = options.rate ?? (isAdam(optimizer) ? 0.001 : 0.01);
     const kept = { batch, optimizer, rate, schedule, smoothing, augment, seed, unfreeze, freezeStatistics, patience };
     const { preprocessing, train } = task;
     this.#stepsPerEpoch = batchCount(train.examples.length, { batch });
     // What is undefined is left out, as JSON leaves it.
     const plain = JSON.parse(JSON.stringify({ ...kept, preprocessing, images: train.examples.length })) as JsonObject;
     const stop = { better: 'more', ...(patience !== undefined && { patience }) } as const;
-    this.progress = new RunProgress({ optimizer, rate, schedule, stop, seed, options: plain }, this.#portion(batch, adam ? 2 : 1));
+    this.progress = new RunProgress({ optimizer, rate, schedule, stop, seed, options: plain }, portion);
   }
 
   dispose(): void {
@@ -357,18 +392,6 @@ class Run {
     } finally {
       await found?.close();
     }
-  }
-
-  #portion(batch: number, kept: number): number {
-    const { options, task, trainable, backend } = this;
-    if (options.portion !== undefined) return Math.min(batch, options.portion);
-    const { size } = task.network;
-    const { memory, threads } = backend.info;
-    const { maxMemoryBytes, onWarning = console.warn } = options;
-    const sizes = { batch, height: size, width: size, ...trainable.layers };
-    const plan = planTraining(task.network, { ...sizes, kept, memory, threads, maxMemoryBytes });
-    if (plan.portion < batch) onWarning(`train: ${describeTrainingPlan(plan, batch)}`);
-    return plan.portion;
   }
 
   #warnOf(failed: Batch<Prepared>['failed']): void {

@@ -3,8 +3,10 @@ import { bytesSource, openWeights } from '@vgg/loaders';
 import { describe, expect, it, vi } from 'vitest';
 import { STRIPES_PLAN as PLAN, stripes } from '../../test/train/stripes.js';
 import { load } from '../load.js';
+import { network } from '../network/architecture.js';
 import type { PlanInput } from '../network/plan.js';
 import type { EpochEntry } from './history.js';
+import { planTraining } from './memory.js';
 import { type TrainNetworkOptions, trainNetwork } from './train-network.js';
 import { Trainable } from './trainable.js';
 
@@ -113,17 +115,39 @@ describe('trainNetwork', () => {
     const whole = lossesOf(await train({ arch: plan }, SHORT))[0]!;
     const learn = vi.spyOn(Trainable.prototype, 'learn');
     const sizes = () => learn.mock.calls.splice(0).map(([{ labels }]) => labels.length);
-    for (const more of [{ portion: 3 }, { maxMemoryBytes: 200_000 }]) {
+    const sides = { height: 16, width: 16, frozen: [], learning: network(plan, { classes: 2 }).layers, kept: 1, memory: 'fast' } as const;
+    const { total } = planTraining(network(plan), { ...sides, batch: 4 });
+    for (const more of [{ portion: 3 }, { maxMemoryBytes: total, onWarning: () => {} }]) {
       const [loss] = lossesOf(await train({ arch: plan }, { ...SHORT, ...more }));
       expect(Math.abs(loss! - whole), JSON.stringify(more)).toBeLessThan(1e-5);
       // Three batches of 8.
       if (more.portion) expect(sizes()).toEqual([3, 3, 2, 3, 3, 2, 3, 3, 2]);
-      else expect(Math.max(...sizes())).toBeLessThan(8);
+      else expect(Math.max(...sizes())).toBe(4);
     }
     learn.mockRestore();
     await expect(train({ arch: plan }, { ...SHORT, maxMemoryBytes: 10_000 })).rejects.toMatchObject({
       code: 'VGG_MEMORY',
       message: expect.stringContaining('maxMemoryBytes'),
+    });
+  });
+
+  it('takes a smaller memory mode where nothing else fits, unless one was asked for', async () => {
+    // Its filters are what takes most.
+    const plan: PlanInput = { ...PLAN, batchNorm: false, blocks: [[64, 256, 256]] };
+    const net = network(plan, { classes: 2 });
+    const sides = { batch: 1, height: 16, width: 16, frozen: [], learning: net.layers, kept: 1 } as const;
+    const totalOf = (memory: 'fast' | 'balanced' | 'small') => planTraining(net, { ...sides, memory }).total;
+    const warnings: string[] = [];
+    const options: TrainNetworkOptions = { ...SHORT, batch: 2, onWarning: (line) => void warnings.push(line) };
+    const maxMemoryBytes = totalOf('balanced');
+    expect(maxMemoryBytes).toBeLessThan(totalOf('fast'));
+    const { history } = await train({ arch: plan }, { ...options, maxMemoryBytes }, stripes(4, 1));
+    expect(warnings[0]).toBe('train: not even one picture fits with memory fast, so memory balanced is taken, which is slower');
+    const named = await train({ arch: plan }, { ...options, memory: 'balanced', portion: 1 }, stripes(4, 1));
+    expect(lossesOf({ history })).toEqual(lossesOf(named));
+    await expect(train({ arch: plan }, { ...options, maxMemoryBytes, memory: 'fast' }, stripes(4, 1))).rejects.toMatchObject({
+      code: 'VGG_MEMORY',
+      message: expect.stringMatching(/with memory fast it takes .*use memory small/),
     });
   });
 

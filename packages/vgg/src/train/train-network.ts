@@ -1,25 +1,21 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
-import { readCanonical } from '@vgg/loaders';
 import { type Dataset, type DatasetInput, openDataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
+import { given } from '../given.js';
 import { stratifiedSplit } from '../head/train/split.js';
-import { type TrainHeadOptions, trainHead } from '../head/train/train-head.js';
 import type { SourceInput } from '../io/io.js';
-import { load } from '../load.js';
-import type { Model } from '../model.js';
 import { network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
-import { resolveLayer } from '../network/layers.js';
 import type { Network, PlanInput } from '../network/plan.js';
 import { AUGMENTATIONS, type AugmentOptions } from '../pictures/augment.js';
 import type { Picture } from '../pictures/picture.js';
 import { type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
 import { channelStatistics } from '../pictures/statistics.js';
 import { METADATA } from '../weights/metadata.js';
-import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { type InitializeOptions, initialWeights } from './initialize.js';
-import type { OptimizerOptions } from './optimizer.js';
-import { OPTIMIZER, type RunOptions, type RunTask, runTraining } from './run.js';
+import { checkWord, wrongOption } from './options.js';
+import { type RunOptions, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
+import { type Start, sized, TOPS, type Top, tuned } from './tune.js';
 
 /** What {@link trainNetwork} takes beside how to learn. */
 export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
@@ -38,8 +34,16 @@ export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
    * draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the colours. Default: nothing.
    */
   augment?: AugmentOptions | keyof typeof AUGMENTATIONS;
-  /** With weights: the pool at which the network is cut and the new classifier put on. Default: the deepest that the weights hold. */
+  /**
+   * With weights: what stands on the convolutions. `new` (the default): the network is cut behind a pool, and a linear classifier is fitted on the
+   * mean of its map. `pretrained`: the network's own dense layers stay, with their dropout, and only the last of them is fitted anew; where the
+   * weights name the data's classes in the same order, that one stays too, and the training goes on.
+   */
+  top?: Top;
+  /** With weights and a new top: the pool at which the network is cut. Default: the deepest that the weights hold. */
   layer?: string;
+  /** Batch normalisation keeps its running statistics, and normalises by them. Default: true with weights, else false. */
+  freezeStatistics?: boolean;
 }
 
 /** What a network begins as: an architecture whose weights are drawn, or weights that are there already. */
@@ -56,8 +60,9 @@ export async function trainNetwork(
   data: DatasetInput,
   options: TrainNetworkOptions = {},
 ): Promise<TrainedNetwork> {
-  const { signal } = options;
+  const { signal, top } = options;
   throwIfAborted(signal, 'train');
+  if (top !== undefined) checkTop(start, options);
   const { train, validation } = await openBoth(data, options);
   if (train.classes.length < 2)
     throw new VggError(
@@ -66,25 +71,33 @@ export async function trainNetwork(
     );
   const task = start.weights === undefined ? await fresh(start.arch, train, options) : await tuned(start, train, validation, options);
   try {
-    const { network, preprocessing, values } = task;
+    const { network, preprocessing } = task;
     const about = { [METADATA.preprocessing]: JSON.stringify(preprocessing), [METADATA.classes]: JSON.stringify(train.classes) };
     const { augment, ...rest } = options;
     const { optimizer } = task;
     const run = {
-      ...rest,
+      // What knows something keeps the statistics by which it knows it.
+      freezeStatistics: start.weights !== undefined,
+      ...given(rest),
       ...(optimizer && { optimizer }),
       ...(augment !== undefined && { augment: augmentationOf(augment, network.size) }),
     };
-    const result = await runTraining({ network, preprocessing, values, train, validation, about }, run);
+    const result = await runTraining({ ...task, train, validation, about }, run);
     return new TrainedNetwork({ ...result, classes: train.classes, preprocessing, about });
   } finally {
-    await task.close?.();
+    await task.release?.();
   }
 }
 
-interface Start extends Pick<RunTask, 'network' | 'preprocessing' | 'values'> {
-  optimizer?: OptimizerOptions;
-  close?: () => Promise<void>;
+/** @throws VggError `VGG_OPTION` for a top that the other options leave no room for */
+function checkTop(start: TrainNetworkStart, { top, layer }: TrainNetworkOptions): void {
+  checkWord('train', 'top', top, TOPS);
+  if (start.weights === undefined) throw wrongOption('train', 'top', 'weights to begin with', `${top}, which is for weights`);
+  if (top === 'pretrained' && layer !== undefined)
+    throw new VggError(
+      'VGG_OPTION',
+      `train: expected layer or top pretrained, received both; the network's own dense layers stand where they stood, so leave layer ${layer} out`,
+    );
 }
 
 async function openBoth(
@@ -117,12 +130,6 @@ async function fresh(arch: string | PlanInput, train: Dataset, options: TrainNet
   return { network, preprocessing, values: (name) => file.read(name, signal ? { signal } : {}) };
 }
 
-/** A network's own pictures are of its size. */
-function sized(preprocessing: Preprocessing, { size }: Network): Preprocessing {
-  const { crop: _, ...rest } = preprocessing;
-  return { ...rest, resize: { mode: 'squash', size, filter: preprocessing.resize.filter ?? 'bilinear' } };
-}
-
 /** By the mean and deviation of the channels of the training pictures, or of some of them. */
 async function measured(train: Dataset, { size }: Network, { seed = 0, signal, onProgress }: TrainNetworkOptions): Promise<Preprocessing> {
   const total = Math.min(MEASURED, train.examples.length);
@@ -147,89 +154,6 @@ async function measured(train: Dataset, { size }: Network, { seed = 0, signal, o
     // A channel that never varies is left as it is.
     std: rounded(std).map((value) => value || 1),
   });
-}
-
-/** A part of a network that knows something, with a classifier fitted on top. */
-async function tuned(
-  { weights, arch }: { weights: SourceInput; arch?: string | PlanInput },
-  train: Dataset,
-  validation: Dataset | undefined,
-  options: TrainNetworkOptions,
-): Promise<Start> {
-  const { signal, onProgress, onWarning, backend, threads, memory, seed = 0 } = options;
-  const common = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) };
-  using model = await load(arch, {
-    weights,
-    ...common,
-    ...(options.preprocessing && { preprocessing: options.preprocessing }),
-    ...(backend && { backend }),
-    ...(threads !== undefined && { threads }),
-    ...(memory && { memory }),
-  });
-  const layer = resolveLayer(model.network, options.layer ?? model.deepest);
-  const cut = cutAt(model.network, layer, train.classes.length, options.size);
-  const { preprocessing } = model;
-  const whole = options.size === undefined ? preprocessing : sized(preprocessing, cut);
-  const { dense, square } = await fitted(model, layer, train, validation, { ...common, size: options.size, seed });
-  const opened: OpenedWeights = await openNetworkWeights(arch, { weights, ...(signal && { signal }) }, false);
-  return {
-    network: cut,
-    preprocessing: whole,
-    values: async (name) => dense.get(name) ?? readCanonical(opened.file, opened.mapping, name, signal ? { signal } : {}),
-    optimizer: gentle(options.optimizer, square),
-    close: () => opened.file.close(),
-  };
-}
-
-/**
- * The classifier stands on features as they are, some of them in the hundreds: steps that suit a filter would throw it about. Its rate is what
- * that of a classifier on features of mean square 1 comes to.
- */
-function gentle(optimizer: OptimizerOptions = OPTIMIZER, square: number): OptimizerOptions {
-  const { algorithm = 'sgd', groups = [] } = optimizer;
-  const rate = algorithm === 'sgd' ? 1 / square : 1 / Math.sqrt(square);
-  return { ...optimizer, groups: [...groups, { match: 'fc6.weight', rate: Math.min(1, rate) }] };
-}
-
-/** The network up to a pool, with the mean of its map and one dense layer behind it. @throws VggError `VGG_LAYER` for another kind of layer */
-function cutAt({ plan, layers, name }: Network, layer: string, classes: number, size = plan.size): Network {
-  const block = Number(/^pool(\d+)$/.exec(layer)?.[1]);
-  if (!plan.pools.includes(block)) {
-    const pools = layers.filter(({ kind }) => kind === 'pool').map((pool) => pool.name);
-    throw new VggError(
-      'VGG_LAYER',
-      `train: expected one of the pools ${pools.join(', ')} as the layer to cut ${name} behind, received "${layer}"`,
-    );
-  }
-  return makeNetwork({
-    ...plan,
-    name: `${name}_${layer}`,
-    blocks: plan.blocks.slice(0, block),
-    pools: plan.pools.filter((number) => number <= block),
-    top: true,
-    convolutionalTop: false,
-    globalPool: true,
-    dense: [],
-    classes,
-    size,
-  });
-}
-
-/** The classifier that the network begins with, and the mean square of the features that it stands on. */
-async function fitted(
-  model: Model,
-  layer: string,
-  train: Dataset,
-  validation: Dataset | undefined,
-  options: TrainHeadOptions,
-): Promise<{ dense: Map<string, Float32Array>; square: number }> {
-  using head = await trainHead(model, train, { ...options, layer, pooling: 'average', ...(validation && { validation }) });
-  const [dense] = head.denseLayers();
-  const weights = [
-    ['fc6.weight', dense!.weight],
-    ['fc6.bias', dense!.bias],
-  ] as const;
-  return { dense: new Map(weights), square: head.featureSquare };
 }
 
 /** One of the usual augmentations, for pictures of this size. */

@@ -24,8 +24,8 @@ import { place } from '../run/placement.js';
 import { type LayerWeights, tensorNames } from '../weights/store.js';
 import type { Optimizer } from './optimizer.js';
 
-/** Where a network's first values come from, by canonical name (`conv1_1.weight`). */
-export type Values = (name: string, signal?: AbortSignal) => Promise<Float32Array>;
+/** Where a network's first values come from, by canonical name (`conv1_1.weight`); a tensor is of the same backend, and the taker's own. */
+export type Values = (name: string, signal?: AbortSignal) => Promise<Float32Array | tf.Tensor>;
 
 /** Which part of a network learns. */
 export interface TrainableOptions {
@@ -59,14 +59,21 @@ export interface Outcome {
   readonly correct: number;
 }
 
-/** The layers up to `unfreeze`, and those from it on. */
-function cut({ layers, name }: Network, unfreeze: string | undefined): { frozen: readonly Layer[]; learning: readonly Layer[] } {
+const KERAS_LAYER = /^(?:block\d+_conv\d+|fc[12])$/i;
+
+/** The layers up to `unfreeze`, and those from it on. @throws VggError `VGG_LAYER` */
+export function layersOf(
+  { layers, name }: Network,
+  unfreeze: string | undefined,
+): { frozen: readonly Layer[]; learning: readonly Layer[] } {
   // The softmax is part of the loss.
   const all = layers.filter(({ kind }) => kind !== 'softmax');
   if (unfreeze === undefined) return { frozen: [], learning: all };
   const block = /^(?:conv|block)(\d+)$/i.exec(unfreeze.trim());
   const first = block ? `conv${block[1]}_1` : resolveLayer({ layers, name }, unfreeze);
-  const at = all.findIndex((layer) => layer.name === first);
+  const found = all.findIndex((layer) => layer.name === first);
+  // A layer of Keras holds its activation, and learns with it.
+  const at = KERAS_LAYER.test(unfreeze.trim()) ? all.findLastIndex((layer, i) => i <= found && /^(conv|fc)/.test(layer.name)) : found;
   const learning = all.slice(Math.max(at, 0));
   if (at < 0 || !learning.some((layer) => tensorNames(layer).length > 0)) {
     const weighted = all.filter((layer) => tensorNames(layer).length > 0).map((layer) => layer.name);
@@ -108,7 +115,7 @@ export class Trainable {
   readonly #seen: Seen[] = [];
 
   private constructor(backend: Backend, network: Network, tensors: Map<string, tf.Tensor>, options: TrainableOptions) {
-    const { frozen, learning } = cut(network, options.unfreeze);
+    const { frozen, learning } = layersOf(network, options.unfreeze);
     this.#backend = backend;
     this.network = network;
     this.#tensors = tensors;
@@ -126,14 +133,14 @@ export class Trainable {
    */
   static async open(backend: Backend, network: Network, values: Values, options: TrainableOptions = {}): Promise<Trainable> {
     registerGradients();
-    const learning = new Set(cut(network, options.unfreeze).learning.flatMap(tensorNames));
+    const learning = new Set(layersOf(network, options.unfreeze).learning.flatMap(tensorNames));
     const tensors = new Map<string, tf.Tensor>();
     try {
       for (const layer of network.layers) {
         for (const { name, shape } of shapesOf(layer)) {
           throwIfAborted(options.signal, 'train');
           const data = await values(name, options.signal);
-          const made = backend.run(() => tf.tensor(data, shape, 'float32'));
+          const made = backend.run(() => (data instanceof Float32Array ? tf.tensor(data, shape, 'float32') : shaped(data, shape)));
           tensors.set(name, learning.has(name) ? backend.run(() => owned(made)) : made);
         }
       }
@@ -142,11 +149,6 @@ export class Trainable {
       for (const tensor of tensors.values()) tensor.dispose();
       throw error;
     }
-  }
-
-  /** The layers in front that do not learn, and those that do. */
-  get layers(): { readonly frozen: readonly Layer[]; readonly learning: readonly Layer[] } {
-    return { frozen: this.#frozen, learning: this.#learning };
   }
 
   /**
@@ -352,6 +354,13 @@ function shapesOf(layer: Layer): { name: string; shape: number[] }[] {
     if (layer.kind === 'dense') return { name, shape: part === 'weight' ? [layer.in, layer.out] : [layer.out] };
     return { name, shape: [(layer as Extract<Layer, { kind: 'batchnorm' }>).channels] };
   });
+}
+
+/** A tensor in another shape, which takes its place. */
+function shaped(tensor: tf.Tensor, shape: number[]): tf.Tensor {
+  const made = tf.reshape(tensor, shape);
+  tensor.dispose();
+  return made;
 }
 
 /** A variable that alone holds a tensor's values. */

@@ -6,7 +6,7 @@ import { noise } from '../../../test/check-op.js';
 import { FILTER_GRADIENT, INPUT_GRADIENT } from '../names.js';
 import { maximumDifference, referenceConv2dGradients, type Volume } from '../reference.js';
 import { type Conv3x3, installConv3x3 } from './conv3x3.js';
-import { MEMORY_MODES } from './conv3x3-memory.js';
+import { MEMORY_MODES, planFilterGradient } from './conv3x3-memory.js';
 import type { Conv3x3Build } from './conv3x3-module.js';
 import { divideFilterGradient } from './conv3x3-plan.js';
 import { simdOf } from './features.js';
@@ -115,6 +115,8 @@ describe('gradients of the 3x3 convolution', () => {
   let conv: Conv3x3;
   const blocks = new Map<number, number>();
   let left = Infinity;
+  /** The largest allocation. */
+  let most = 0;
   const taken = () => [...blocks.values()].reduce((sum, bytes) => sum + bytes, 0);
   const counting = (runtime: WasmRuntime): WasmRuntime => ({
     ...runtime,
@@ -122,6 +124,7 @@ describe('gradients of the 3x3 convolution', () => {
       if (left-- <= 0) throw new VggError('VGG_MEMORY', 'the heap is full');
       const pointer = runtime.malloc(bytes);
       blocks.set(pointer, bytes);
+      most = Math.max(most, bytes);
       return pointer;
     },
     free(pointer) {
@@ -205,6 +208,25 @@ describe('gradients of the 3x3 convolution', () => {
     expect(maximumDifference(result.dataSync(), expected.data)).toBeLessThan(LIMIT);
     tf.dispose([...Object.values(tensors), result]);
     expect(conv.filterBytes()).toBe(0);
+  });
+
+  it('of the filter take what was planned', () => {
+    for (const [batchSize, height, width, inChannels, outChannels] of [
+      [1, 56, 56, 3, 8],
+      [2, 37, 61, 130, 9],
+      [9, 14, 14, 16, 200],
+      [1, 8, 8, 391, 390],
+      [3, 2, 2, 70, 90],
+      [300, 2, 2, 70, 20],
+    ] as const) {
+      tf.tidy(() => {
+        const [x, dy] = [tf.zeros([batchSize, height, width, inChannels]), tf.zeros([batchSize, height, width, outChannels])];
+        most = 0;
+        kernel(FILTER_GRADIENT, { dy, x }, { pad: 'same', filterShape: [3, 3, inChannels, outChannels] });
+        const sizes = { batchSize, inChannels, outHeight: height, outWidth: width, outChannels };
+        expect(most, String([batchSize, height, width, inChannels, outChannels])).toBe(planFilterGradient(sizes, 1) + 64);
+      });
+    }
   });
 
   it('go when the kernels go', () => {

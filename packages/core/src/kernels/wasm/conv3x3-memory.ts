@@ -1,4 +1,4 @@
-import { BLOCK_PANELS, cutSide, divide, divideTwos, isDirect, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divide, divideFilterGradient, divideTwos, isDirect, worthSharing } from './conv3x3-plan.js';
 
 /** How much memory the kernels may take to be fast. */
 export const MEMORY_MODES = ['fast', 'balanced', 'small'] as const;
@@ -90,12 +90,51 @@ function scratchBytes(form: FilterForm, sizes: ConvolutionSizes, threads: number
   return form === 'twos' ? twosBytes(sizes, threads) : threads * lineBytes(form, sizes);
 }
 
+/**
+ * What the gradient of a 3x3 filter of stride 1 takes on the wasm backend while it is computed, in bytes: the same arithmetic as the kernels'.
+ *
+ * @param sizes of the convolution whose filter it is
+ * @example
+ * planFilterGradient({ batchSize: 1, inChannels: 64, outHeight: 224, outWidth: 224, outChannels: 64 }, 1); // 6071616
+ */
+export function planFilterGradient(sizes: ConvolutionSizes, threads: number): number {
+  const { batchSize, inChannels, outHeight, outWidth, outChannels, same = true } = sizes;
+  const panels = Math.ceil(outChannels / 8);
+  const sharing = worthSharing(batchSize * outHeight * outWidth * outChannels, inChannels) ? threads : 1;
+  const chunks = Math.ceil(inChannels / 64);
+  const input = (strip: number) => strip * chunks * 256 + 64;
+  const gradient = (strip: number) => strip * panels * 32 + 64;
+  if (same && outHeight === 2 && outWidth === 2) {
+    const { images, panelsPerItem } = divideTwos(batchSize, panels, sharing, chunks);
+    const own = 64 + Math.max(9 * panelsPerItem * (images * 32 + 64), TAPS_BYTES + 9 * CHUNK_BYTES);
+    return lines(9 * input(images)) + lines(9 * gradient(images)) + sharing * lines(own);
+  }
+  const [rowCut, columnCut] = [cutSide(outHeight), cutSide(outWidth)];
+  const rows = batchSize * (rowCut.six + rowCut.four);
+  const perRow = columnCut.six + columnCut.four;
+  const division = divideFilterGradient(rows, perRow, inChannels, panels, sharing);
+  const tiles = Math.min(division.rows, rows) * perRow;
+  const products = MIDDLE_BYTES + TAPS_BYTES + 64 * division.panelsPerItem * CHUNK_BYTES;
+  const own = Math.max(MIDDLE_BYTES + 36 * panels * 32, products, tileHeadBytes(inChannels));
+  return lines(64 * input(tiles)) + lines(64 * gradient(tiles)) + sharing * lines(own);
+}
+
+/** Of assembly/filter-gradient.ts and twos.ts: a tile between two transforms, the nine taps of a channel and a panel, products of 64 channels. */
+const MIDDLE_BYTES = 1024;
+const TAPS_BYTES = 320;
+const CHUNK_BYTES = 64 * 32 + 64;
+
+/** `headBytes` of assembly/winograd.ts. */
+function tileHeadBytes(inChannels: number): number {
+  return MIDDLE_BYTES + 1152 + Math.ceil(inChannels / 4) * 4 * 256;
+}
+
 /** Memory of all threads in assembly/twos.ts. */
 function twosBytes({ batchSize, inChannels, outChannels }: ConvolutionSizes, threads: number): number {
   const { images, panelsPerItem } = divideTwos(batchSize, Math.ceil(outChannels / 8), threads);
   const input = 9 * (images * Math.ceil(inChannels / 64) * 256 + 64);
   const products = 9 * panelsPerItem * (images * 32 + 64);
-  return lines(input) + threads * lines(64 + Math.max(products, 320 + 9 * (64 * 32 + 64)));
+  return lines(input) + threads * lines(64 + Math.max(products, TAPS_BYTES + 9 * CHUNK_BYTES));
 }
 
 /** Private memory of one thread in assembly/direct.ts and windows.ts. */
@@ -114,10 +153,9 @@ function tileBytes(form: 'sixes' | 'fours', sizes: ConvolutionSizes, threads: nu
   const rows = batchSize * (rowCut.six + rowCut.four);
   const perRow = columnCut.six + columnCut.four;
   const division = divide(rows, perRow, inChannels, Math.ceil(outChannels / 8), threads);
-  const channels = Math.ceil(inChannels / 4) * 4;
   const tiles = division.rows * perRow;
-  const input = 64 * (tiles * Math.ceil(channels / 64) * 256 + 64);
-  const panels = (count: number) => 1024 + 1152 + channels * 256 + 64 * count * (tiles * 32 + 64);
+  const input = 64 * (tiles * Math.ceil(inChannels / 64) * 256 + 64);
+  const panels = (count: number) => tileHeadBytes(inChannels) + 64 * count * (tiles * 32 + 64);
   if (division.by === 'strips') return threads * lines(panels(BLOCK_PANELS) + input);
   return lines(input) + threads * lines(panels(division.panelsPerItem));
 }

@@ -1,7 +1,8 @@
 import { openDataset } from '../../data/dataset.js';
 import type { Evaluation } from '../../head/evaluate/evaluation.js';
 import { targetKind } from '../../head/train/settings.js';
-import { evaluationReport } from '../../report/training-report.js';
+import type { Model } from '../../model.js';
+import { type EvaluationRun, evaluationReport } from '../../report/evaluation-report.js';
 import { command } from '../command.js';
 import { evaluateTargets } from '../eval-targets.js';
 import { EXIT } from '../exit.js';
@@ -28,7 +29,7 @@ export const evaluate = command({
     ...MODEL_FLAGS,
     preprocessing: { ...PREPROCESSING_FLAG, about: `without --head: ${PREPROCESSING_FLAG.about}` },
     classes: { type: 'string', value: 'FILE', about: 'without --head: names of the classes', defaultText: "the weights' own" },
-    report: { type: 'string', value: 'FILE.html', about: 'a page to write: numbers and the confusion matrix' },
+    report: { type: 'string', value: 'FILE.html', about: 'a page to write: numbers, and the confusion matrix or what else the head tells' },
     size: { ...SIZE_FLAG, about: `without --head: ${SIZE_FLAG.about}` },
   },
   examples: [
@@ -40,17 +41,26 @@ export const evaluate = command({
     const start = performance.now();
     const data = await openDataset(folder, { signal });
     warnOfSkipped(data.skipped, warn);
+    const write = async (told: EvaluationRun['evaluation'], model: Model) => {
+      if (report === undefined) return undefined;
+      const about = [
+        ['folder', folder],
+        ['head', file],
+        ['weights', model.weightsName],
+      ] as const;
+      const title = `${file ?? model.weightsName} on ${folder}`;
+      const seconds = (performance.now() - start) / 1000;
+      await writeText(report, evaluationReport({ title, evaluation: told, about, seconds, versions: versionsOf(model) }), signal);
+      return report;
+    };
     let evaluation: Evaluation;
     let backend: string;
-    let versions: ReturnType<typeof versionsOf>;
-    let weights: string;
     if (file === undefined) {
       const model = await openModel({ ...values, classes, classifies: true }, context);
       try {
         evaluation = await imageNetEvaluation(model, data, { size, signal, onProgress });
         backend = model.backend.name;
-        versions = versionsOf(model);
-        weights = model.weightsName;
+        await write(evaluation, model);
       } finally {
         model.dispose();
       }
@@ -58,11 +68,13 @@ export const evaluate = command({
       const { head, model } = await openHead({ head: file, ...values }, context);
       try {
         const kind = targetKind(head.info.training.solver);
-        if (kind) return await evaluateTargets(head, kind, data, { report, start, backend: model.backend.name, signal, onProgress });
+        if (kind) {
+          const written = (told: EvaluationRun['evaluation']) => write(told, model);
+          return await evaluateTargets(head, kind, data, { report: written, start, backend: model.backend.name, signal, onProgress });
+        }
         evaluation = await head.evaluate(data, { signal, onProgress });
         backend = model.backend.name;
-        versions = versionsOf(model);
-        weights = model.weightsName;
+        await write(evaluation, model);
       } finally {
         head.dispose();
         model.dispose();
@@ -70,15 +82,6 @@ export const evaluate = command({
     }
     const failed: Failure[] = evaluation.failed.map(({ name, error }) => failure(name, error));
     const seconds = (performance.now() - start) / 1000;
-    if (report !== undefined) {
-      const title = `${file ?? weights} on ${folder}`;
-      const about = [
-        ['folder', folder],
-        ['head', file],
-        ['weights', weights],
-      ] as const;
-      await writeText(report, evaluationReport({ title, evaluation, about, seconds, versions }), signal);
-    }
     const { top1, top5, images, loss, meanRecall, calibrationError, perClass, confusion, skipped } = evaluation;
     return {
       json: { top1, top5, confusion, images, loss, meanRecall, calibrationError, perClass, failed, skipped, seconds, backend },

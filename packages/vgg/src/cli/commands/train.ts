@@ -24,7 +24,7 @@ export const train = command({
   about: 'trains a classifier on photographs in classes: a head on features, or a network',
   args: 'DATASET',
   details:
-    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too, and knn lets the nearest examples vote. multi-label and regression take a list whose classes are labels (sea;sunset) or numbers. With --keep the head file has the features of its pictures as well; --extend then adds classes and examples to it without those pictures (to a nearest-mean head even without --keep). With --unfreeze the layers from there on learn as well, behind a linear head to begin with, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
+    'DATASET has a folder of photographs for each class, or is a zip archive of such folders, a CIFAR .bin, a TFRecord file or a list. Each picture goes through the network once, then a head is trained on the features in seconds. The linear head (the default) is fitted to its optimum by L-BFGS; --hidden and --solver adam take mini-batch steps and keep the best epoch; svm, ridge and nearest-mean are linear too, and knn lets the nearest examples vote. multi-label and regression take a list whose classes are labels (sea;sunset) or numbers. With --keep the head file has the features of its pictures as well; --extend then adds classes and examples to it without those pictures (to a nearest-mean head even without --keep). With --unfreeze the layers from there on learn as well, behind a linear head to begin with, or with --top pretrained under dense layers that are there, and the result is a network; with --from-scratch all of a new one. Networks are weight files, for every command.',
   least: 1,
   most: 1,
   flags: {
@@ -77,6 +77,10 @@ export const train = command({
     ['vgg train train/ --val val/ --weights vgg16.h5 --layer pool3 --size 128 --solver adam --seed 1 --out h.head', 'by mini-batch Adam'],
     ['vgg train photos/ --val 0.2 --weights vgg16.h5 --unfreeze conv5 --lr 1e-4 --out tuned.safetensors', 'the fifth block learns too'],
     [
+      'vgg train photos/ --val 0.2 --weights vgg16.h5 --top pretrained --unfreeze fc6 --lr 1e-3 --out net.safetensors',
+      'its dense layers learn on',
+    ],
+    [
       'vgg train train.zip --val test.zip --from-scratch --arch cifar_vgg16_bn --epochs 15 --batch 128 --augment cifar --out net.safetensors',
       'a network for pictures of 32 x 32',
     ],
@@ -95,6 +99,7 @@ export const train = command({
       throw new UsageError(`vgg train --classes: expected none with --solver ${solver}, received some`);
     if (values.extend !== undefined) checkExtend(values, validation);
     if (values['from-scratch'] || values.unfreeze !== undefined) return trainNetworkCommand(folder, data, validation, values, context);
+    if (values.top !== undefined) throw new UsageError('vgg train --top: expected --unfreeze, such as conv1, received none');
     const { weights, arch, preprocessing, offline } = values;
     const model =
       values.extend === undefined
@@ -140,7 +145,8 @@ export const train = command({
       if (out !== undefined) await head.save(out);
       const seconds = (performance.now() - start) / 1000;
       const { classes, history, best, info } = head;
-      if (curves !== undefined) await writeText(curves, trainingCurves(history, { best: best.epoch }), signal);
+      if (curves !== undefined)
+        await writeText(curves, trainingCurves(history, { best: best.epoch, targets: targetKind(info.training.solver) }), signal);
       if (reportFile !== undefined) {
         const about = [...factsOf(head, model.weightsName), ['folder', folder], ['validation', val], ['head', out]] as const;
         await writeText(reportFile, reportOf(head, { about, seconds, versions: versionsOf(model) }), signal);
@@ -223,6 +229,7 @@ function reportOf(head: Head, run: Pick<TrainingRun, 'about' | 'seconds' | 'vers
     ...run,
     title: `A head on ${layer} of ${network}`,
     classes,
+    targets: targetKind(info.training.solver),
     history,
     best,
     evaluation,
