@@ -463,6 +463,24 @@ describe('train, predict and eval', () => {
     expect((await vgg(['train', at('more'), '--extend', kept, '--solver', 'svm', '--weights', weights])).code).toBe(2);
   });
 
+  test.each([
+    ['svm', 'step'],
+    ['lbfgs', 'step'],
+    ['adam', 'epoch'],
+    ['nearest-mean', undefined],
+  ])('what is said of %s counts in one unit', async (solver, unit) => {
+    const run = ['train', at('train'), '--solver', solver, '--layer', 'pool2', '--weights', weights, ...WASM, '--report', at('words.html')];
+    const { code, out } = await vgg([...run, '--epochs', '9']);
+    expect(code).toBe(0);
+    const [, all, count] = /^trained on .*pictures, [\w-]+(?:, (\d+) (\w+))?$/m.exec(out)!;
+    const [, kept, place] = /^kept +(?:(\w+) (\d+): )?loss/m.exec(out)!;
+    expect([count?.replace(/s$/, ''), kept]).toEqual([unit, unit]);
+    if (unit) expect(Number(place)).toBeLessThanOrEqual(Number(all));
+    const html = await readFile(at('words.html'), 'utf8');
+    expect(html).toContain(`kept ${unit ?? 'step'}`);
+    expect(html.includes('kept epoch')).toBe(unit === 'epoch');
+  });
+
   test('knn, labels and numbers of a list', async () => {
     const model = ['--weights', weights, ...WASM];
     const run = ['--layer', 'pool2', ...model, '--json', '--quiet'];

@@ -140,10 +140,31 @@ describe('progress', () => {
 
   test('is a few plain lines in a log', () => {
     expect(lines(false).split('\n')).toEqual([
-      ...[1, 26, 51, 76].map((loaded) => `extracting ${loaded} of 100 (a.jpg)`),
+      ...[6, 31, 56, 81].map((loaded) => `extracting ${loaded} of 100 (a.jpg)`),
       'vgg: a warning',
       '',
     ]);
+  });
+
+  test('names no stage in a log that is over at once, and nothing after the end', () => {
+    for (const terminal of [false, true]) {
+      const pieces: string[] = [];
+      let time = 0;
+      const report = reporter((piece) => void pieces.push(piece), { terminal, now: () => time });
+      for (const stage of ['measure', 'train']) {
+        report.progress({ stage, loaded: 1, total: 36 });
+        time += 999;
+        report.progress({ stage, loaded: 2, total: 36 });
+      }
+      report.end();
+      const before = pieces.length;
+      time += 9999;
+      report.progress({ stage: 'train', loaded: 3, total: 36 });
+      report.line('vgg: an error');
+      expect(pieces.slice(before)).toEqual(['vgg: an error\n']);
+      if (!terminal) expect(before).toBe(0);
+      else expect(pieces[before - 1]).toBe('\r\x1b[K');
+    }
   });
 
   test('is one line, drawn again, on a terminal, and leaves nothing of it', () => {

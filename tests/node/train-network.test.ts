@@ -113,9 +113,60 @@ describe('vgg train --from-scratch', () => {
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--unfreeze', 'conv5'], 'received both'],
     [['--unfreeze', 'conv5', '--resume'], 'expected --checkpoints'],
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--dense', 'wide'], 'expected widths such as 512,512'],
+    [['--augment', 'none'], '--augment: expected --unfreeze, such as conv5, or --from-scratch, received neither'],
+    [['--checkpoints', 'run'], '--checkpoints: expected --unfreeze'],
+    [['--schedule', 'cosine', '--solver', 'svm'], '--schedule: expected --unfreeze'],
+    [['--dropout', '0.5'], '--dropout: expected --from-scratch, received none'],
+    [['--unfreeze', 'conv5', '--init', 'normal'], '--init: expected --from-scratch'],
+    [['--unfreeze', 'conv5', '--solver', 'svm'], '--solver: expected no --unfreeze'],
+    [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--keep'], '--keep: expected no --from-scratch'],
+    [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--layer', 'pool3'], 'expected --from-scratch or --layer, received both'],
+    [['--extend', 'a.head', '--neighbours', '3'], '--extend: expected no --neighbours'],
+    [['--unfreeze', 'conv5', '--optimizer', 'adam', '--momentum', '0.9'], '--momentum: expected --optimizer sgd, received adam'],
+    [['--unfreeze', 'conv5', '--checkpoint-every', '5'], '--checkpoint-every: expected --checkpoints, received none'],
   ])('%j is refused', async (flags, message) => {
     const { code, err } = await vgg(['train', at('train'), ...flags, ...WASM]);
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(message) });
+  });
+});
+
+describe('vgg train', () => {
+  const small = () => ['train', at('train'), '--from-scratch', '--arch', at('small.json'), '--epochs', '1', ...WASM];
+
+  test.each(['out', 'report', 'curves', 'checkpoints'])(
+    '--%s where nothing can be written is refused before anything is computed',
+    async (flag) => {
+      const [isFolder, below] = [flag === 'checkpoints', flag === 'checkpoints' ? at('small.json', 'x') : at('none', 'x')];
+      // A head, and a network: the weights are not even looked for.
+      const runs = isFolder ? [small()] : [small(), ['train', at('train'), '--weights', at('none.h5')]];
+      for (const run of runs) {
+        const { code, err } = await vgg([...run, `--${flag}`, below]);
+        expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining(`vgg: train --${flag}: expected a folder`) });
+        expect(err).toMatch(/^vgg: [^\n]+ \[VGG_OUTPUT\]\n$/);
+      }
+      if (isFolder) return;
+      const { code, err } = await vgg([...small(), `--${flag}`, at('train')]);
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('expected the path of a file, received the folder') });
+    },
+  );
+
+  test('a network without a picture that cannot be read is done in part, and says so', { timeout: 60_000 }, async () => {
+    await writePictures(at('spoilt'), 8, 3);
+    await writeFile(at('spoilt', 'down', 'broken.png'), 'no picture at all');
+    const run = ['train', at('spoilt'), '--from-scratch', '--arch', at('small.json'), '--epochs', '2', '--batch', '8', ...WASM];
+    const { code, json } = await vgg([...run, '--json']);
+    expect({ code, failed: json.failed }).toEqual({
+      code: 3,
+      failed: [{ image: at('spoilt', 'down', 'broken.png'), code: 'VGG_INPUT', message: expect.stringContaining('broken.png') }],
+    });
+    const { out } = await vgg(run);
+    expect(out).toMatch(/\n\nfailed: .*broken\.png.* \[VGG_INPUT\]\n$/);
+  });
+
+  test('what does not fit the memory is said in its own words, and alone', { timeout: 60_000 }, async () => {
+    const { code, err } = await vgg([...small(), '--max-memory', '1', '--out', at('never.safetensors')]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^vgg: train: expected one picture of 16x16 .* or a larger --max-memory \[VGG_MEMORY\]\n$/);
   });
 });
 
@@ -123,9 +174,9 @@ const KILLS = 20;
 
 test(`a run that is killed ${KILLS} times ends with the same bits as one that is not`, { timeout: 240_000 }, async () => {
   const whole = at('whole.safetensors');
-  expect(await vgg(scratch(30, whole))).toMatchObject({ code: 0 });
+  expect(await vgg(scratch(80, whole))).toMatchObject({ code: 0 });
   const out = at('killed.safetensors');
-  const run = scratch(30, out, '--checkpoints', at('run'), '--checkpoint-every', '3', '--resume');
+  const run = scratch(80, out, '--checkpoints', at('run'), '--checkpoint-every', '3', '--resume');
   const rng = random(Date.now());
   let kills = 0;
   const start = () => {

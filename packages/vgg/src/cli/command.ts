@@ -70,6 +70,8 @@ export type GlobalValues = Values<typeof GLOBAL_FLAGS>;
 /** What a command may use of the world; nothing else of the process is touched. */
 export interface Context {
   readonly options: GlobalValues;
+  /** The names of the options that were given, not left to their defaults. */
+  readonly given: ReadonlySet<string>;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
   /** One line on standard error, unless `--quiet`. */

@@ -27,22 +27,24 @@ export function asks(argv: readonly string[], ...flags: string[]): boolean {
 export function parse(
   command: Command,
   argv: readonly string[],
-): { args: string[]; values: Record<string, unknown>; options: GlobalValues } {
+): { args: string[]; values: Record<string, unknown>; options: GlobalValues; given: ReadonlySet<string> } {
   const flags: Flags = { ...GLOBAL_FLAGS, ...command.flags };
   const values: Record<string, unknown> = Object.fromEntries(
     Object.entries(flags).map(([name, flag]) => [name, flag.type === 'boolean' ? false : flag.default]),
   );
   const args: string[] = [];
+  const given = new Set<string>();
   const where = `vgg ${command.name}`;
   for (const token of tokens(argv, flags)) {
     if (token.kind === 'positional') args.push(token.value);
     if (token.kind !== 'option') continue;
     const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
     if (!flag) throw unknown(where, argv[token.index], token.rawName, flags);
+    given.add(token.name);
     values[token.name] = valueFor(`${where} ${token.rawName}`, flag, token);
   }
   if (!values.help) checkCount(command, args);
-  return { args, values, options: values as GlobalValues };
+  return { args, values, options: values as GlobalValues, given };
 }
 
 function tokens(argv: readonly string[], flags: Flags): Token[] {

@@ -3,7 +3,9 @@ import { bytes } from './text.js';
 
 /** A terminal is redrawn at most this often, in ms; */
 const REDRAW = 100;
-/** a log gets a line a stage, and then at most one in this time. */
+/** a log gets a line of a stage that has lasted this long, so that none stands in front of an error that comes at once, */
+const HOLD = 1000;
+/** and then at most one in this time. */
 const LINE = 5000;
 const BAR = 24;
 
@@ -17,6 +19,8 @@ const VERBS: Record<string, string> = {
   decode: 'decoding',
   extract: 'extracting',
   train: 'training',
+  measure: 'measuring colours,',
+  validate: 'validating',
   compare: 'comparing',
   'choose l2': 'choosing the L2 strength,',
 };
@@ -25,7 +29,7 @@ export interface Reporter {
   progress(progress: Progress): void;
   /** A line of its own: a warning, a note. */
   line(text: string): void;
-  /** Takes the bar away. */
+  /** Takes the bar away; what is told of progress after it is passed over. */
   end(): void;
 }
 
@@ -40,7 +44,9 @@ export function reporter(
   let stage = '';
   let began = 0;
   let last = -Infinity;
+  let told = false;
   let drawn = false;
+  let over = false;
   const clear = () => {
     if (drawn) write('\r\x1b[K');
     drawn = false;
@@ -48,13 +54,13 @@ export function reporter(
   return {
     progress(progress) {
       const ended = progress.total !== undefined && progress.loaded >= progress.total;
+      if (over) return;
+      const time = now();
       const fresh = progress.stage !== stage;
-      const due = fresh || now() - last >= (terminal ? REDRAW : LINE);
-      // A log says that a stage began and, where that was not at once, how it goes on; only the bar must also reach its end.
-      if (!due && !(terminal && ended)) return;
-      last = now();
-      if (fresh) began = last;
-      stage = progress.stage;
+      if (fresh) [stage, began, told] = [progress.stage, time, false];
+      const due = terminal ? fresh || ended || time - last >= REDRAW : time - began >= HOLD && !(told && time - last < LINE);
+      if (!due) return;
+      [last, told] = [time, true];
       if (terminal) {
         write(`\r\x1b[K${bar(progress, last - began).slice(0, columns - 1)}`);
         drawn = true;
@@ -64,7 +70,10 @@ export function reporter(
       clear();
       write(`${text}\n`);
     },
-    end: clear,
+    end() {
+      clear();
+      over = true;
+    },
   };
 }
 

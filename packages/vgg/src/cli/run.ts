@@ -41,7 +41,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
     columns: world.stderr.columns || undefined,
   });
   const bold = (text: string) => (world.stdout.isTTY && !env.NO_COLOR && env.TERM !== 'dumb' ? `\x1b[1m${text}\x1b[22m` : text);
-  const context: Omit<Context, 'options'> = {
+  const context: Omit<Context, 'options' | 'given'> = {
     signal: world.signal ?? new AbortController().signal,
     onProgress: quiet ? () => {} : (progress) => report.progress({ ...progress, item: progress.item && printable(progress.item) }),
     warn: quiet ? () => {} : (text) => report.line(printable(`vgg: ${text}`)),
@@ -57,7 +57,12 @@ export async function run(argv: readonly string[], world: World): Promise<number
   }
 }
 
-async function dispatch(argv: readonly string[], world: World, context: Omit<Context, 'options'>, end: () => void): Promise<number> {
+async function dispatch(
+  argv: readonly string[],
+  world: World,
+  context: Omit<Context, 'options' | 'given'>,
+  end: () => void,
+): Promise<number> {
   const at = findCommand(argv);
   const help = argv[at] === 'help' ? { topic: argv[at + 1] } : asks(argv, '--help', '-h') ? { topic: argv[at] } : undefined;
   if (help) {
@@ -71,8 +76,8 @@ async function dispatch(argv: readonly string[], world: World, context: Omit<Con
     return EXIT.done;
   }
   const command = await entryOf(argv[at]).load();
-  const { args, values, options } = parse(command, argv.toSpliced(at, 1));
-  const result = await command.run(args, values as Parameters<Command['run']>[1], { ...context, options });
+  const { args, values, options, given } = parse(command, argv.toSpliced(at, 1));
+  const result = await command.run(args, values as Parameters<Command['run']>[1], { ...context, options, given });
   end();
   if (options.json) for (const piece of joined(jsonText(result.json))) await world.stdout.write(piece);
   const text = options.json ? '' : printable(result.text());

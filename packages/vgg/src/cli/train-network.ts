@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { DatasetInput } from '../data/dataset.js';
+import type { Skipped } from '../data/photographs.js';
 import type { NetworkOptions } from '../network/architecture.js';
 import { AUGMENTATIONS } from '../pictures/augment.js';
 import { parsePreprocessing } from '../pictures/preprocessing.js';
@@ -15,7 +16,8 @@ import { TOPS } from '../train/tune.js';
 import { VERSION } from '../version.js';
 import { archOf } from './arch.js';
 import type { Context, Flags, Result, Values } from './command.js';
-import { UsageError } from './exit.js';
+import { EXIT, UsageError } from './exit.js';
+import { failedText, failure } from './pictures.js';
 import { writeText } from './report-file.js';
 import { scores } from './scores.js';
 import { brief, bytes, facts, plural } from './text.js';
@@ -53,7 +55,13 @@ export const NETWORK_FLAGS = {
     about: "network: how the learning rate falls; plateau is the paper's, a tenth when accuracy stalls",
     defaultText: 'constant',
   },
-  'step-epochs': { type: 'integer', value: 'N', least: 1, about: 'network: epochs to a tenth with --schedule step', default: 30 },
+  'step-epochs': {
+    type: 'integer',
+    value: 'N',
+    least: 1,
+    about: 'network: epochs to a tenth with --schedule step',
+    defaultText: 'a third of --epochs',
+  },
   warmup: { type: 'number', value: 'EPOCHS', least: 0, about: 'network: epochs in which the rate rises', default: 0 },
   smoothing: { type: 'number', value: 'S', least: 0, most: 1, about: 'network: label smoothing', default: RUN_DEFAULTS.smoothing },
   clip: { type: 'number', value: 'NORM', least: 0, about: 'network: scale gradients to this norm at most', defaultText: 'none' },
@@ -119,11 +127,12 @@ interface CommonValues {
   readonly preprocessing?: string | undefined;
 }
 
-/** Trains a network and writes it, its curves and a report. */
+/** Trains a network and writes it, its curves and a report; `skipped` are the files that are no pictures. */
 export async function trainNetworkCommand(
   folder: string,
   data: DatasetInput,
   validation: DatasetInput | number | undefined,
+  skipped: readonly Skipped[],
   values: CommonValues & Values<typeof NETWORK_FLAGS>,
   context: Context,
 ): Promise<Result> {
@@ -132,11 +141,6 @@ export async function trainNetworkCommand(
   const start = performance.now();
   const arch = await archOf(values.arch);
   const fresh = values['from-scratch'];
-  if (fresh && arch === undefined) throw new UsageError('vgg train --from-scratch: expected --arch, such as cifar_vgg16_bn, received none');
-  if (fresh && values.weights !== undefined) throw new UsageError('vgg train: expected --from-scratch or --weights, received both');
-  if (fresh && values.unfreeze !== undefined) throw new UsageError('vgg train: expected --from-scratch or --unfreeze, received both');
-  if (fresh && values.top !== undefined) throw new UsageError('vgg train: expected --from-scratch or --top, received both');
-  if (values.resume && checkpoints === undefined) throw new UsageError('vgg train --resume: expected --checkpoints, received none');
   const settings: TrainNetworkOptions = {
     ...settingsOf(values, options.seed),
     ...(validation !== undefined && { validation }),
@@ -155,9 +159,11 @@ export async function trainNetworkCommand(
     fresh ? { arch: arch! } : { weights: weights!, ...(values.weights !== undefined && arch !== undefined && { arch }) },
     data,
     settings,
+    'vgg train',
   );
   if (out !== undefined) await trained.save(out, { signal });
   const { classes, history, best, network, stopped } = trained;
+  const failed = trained.failed.map(({ name, error }) => failure(name, error));
   const seconds = (performance.now() - start) / 1000;
   if (curves !== undefined) await writeText(curves, trainingCurves(history, { best: best.epoch }), signal);
   if (report !== undefined) {
@@ -181,18 +187,22 @@ export async function trainNetworkCommand(
   }
   const size = out === undefined ? 0 : (await stat(out)).size;
   return {
-    json: { classes, epochs: history, best, head: out ?? null, network: network.name, stopped, seconds },
+    json: { classes, epochs: history, best, head: out ?? null, network: network.name, stopped, skipped, failed, seconds },
     text: () =>
-      facts([
-        ['network', network.name],
-        ['classes', classes.join(', ')],
-        ['kept', `epoch ${best.epoch}: ${scores(best)}`],
-        ['stopped', stopped],
-        ['report', report],
-        ['curves', curves],
-        ['file', out === undefined ? 'not kept; use --out' : `${out}, ${bytes(size)}`],
-        ['time', `${seconds.toFixed(1)} s`],
-      ]),
+      [
+        facts([
+          ['network', network.name],
+          ['classes', classes.join(', ')],
+          ['kept', `epoch ${best.epoch}: ${scores(best)}`],
+          ['stopped', stopped],
+          ['report', report],
+          ['curves', curves],
+          ['file', out === undefined ? 'not kept; use --out' : `${out}, ${bytes(size)}`],
+          ['time', `${seconds.toFixed(1)} s`],
+        ]),
+        ...(failed.length > 0 ? ['', failedText(failed)] : []),
+      ].join('\n'),
+    exit: failed.length > 0 ? EXIT.partial : EXIT.done,
   };
 }
 
@@ -232,11 +242,10 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
   });
   return {
     optimizer,
-    schedule: scheduleOf(values, epochs ?? RUN_DEFAULTS.epochs),
+    schedule: scheduleOf(values),
     ...{ batch, smoothing, seed, resume, maxMemoryBytes: megabytes * 1e6 },
     freezeStatistics: (values['batch-norm'] ?? (values['from-scratch'] ? 'train' : 'frozen')) === 'frozen',
-    initialize: { initializer: values.init },
-    network: networkOf(values),
+    ...(values['from-scratch'] && { initialize: { initializer: values.init }, network: networkOf(values) }),
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(values.preprocessing !== undefined && { preprocessing: parsePreprocessing(values.preprocessing) }),
   };
@@ -256,11 +265,11 @@ function augmentOf({ augment, scale }: Values<typeof NETWORK_FLAGS>): TrainNetwo
 
 const DECAYS = { sgd: 5e-4, adam: undefined, adamw: undefined } as const;
 
-function scheduleOf(values: Values<typeof NETWORK_FLAGS>, epochs: number): ScheduleOptions {
-  const { schedule: kind = 'constant', warmup } = values;
+function scheduleOf(values: Values<typeof NETWORK_FLAGS>): ScheduleOptions {
+  const { schedule: kind = 'constant', warmup, 'step-epochs': length } = values;
   const rise = warmup > 0 ? { warmup: { length: warmup } } : {};
-  if (kind === 'step') return { kind, length: values['step-epochs'], ...rise };
-  if (kind === 'cosine') return { kind, length: Math.max(epochs - warmup, 1e-9), by: 'step', ...rise };
+  if (kind === 'step') return { kind, ...(length !== undefined && { length }), ...rise };
+  if (kind === 'cosine') return { kind, by: 'step', ...rise };
   return { kind, ...rise };
 }
 

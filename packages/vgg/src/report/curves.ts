@@ -20,7 +20,7 @@ export interface CurvesOptions {
   /** The epoch that was kept; it is marked. */
   best?: number;
   /** Of the horizontal axis; default `epoch`. */
-  unit?: string;
+  unit?: string | undefined;
   /** What a picture has in the place of one class: for a `number` the curves are those of the squared error and of R². */
   targets?: TargetKind | undefined;
 }

@@ -13,6 +13,8 @@ export interface TrainingRun {
   /** What a picture has in the place of one class: several `labels`, or a `number`, whose loss is a squared error and whose accuracy is R². */
   targets?: TargetKind | undefined;
   history: readonly CurvePoint[];
+  /** What `epoch` of the history counts: `step` for solvers that take all examples at once. Default: `epoch`. */
+  unit?: string | undefined;
   /** The epoch that was kept; default the last. */
   best?: CurvePoint;
   /** What was trained and on what: `['features', 'pool3, 256 values a picture']` ... */
@@ -39,8 +41,8 @@ export interface TrainingRun {
  * await writeFile('run.html', trainingReport({ title: 'Ants and bees', classes, history, best, evaluation }));
  */
 export function trainingReport(run: TrainingRun): string {
-  const { title, classes, history, evaluation, about = [], options = {}, warnings = [], targets } = run;
-  const curves = trainingCurves(history, { best: run.best?.epoch, targets });
+  const { title, classes, history, evaluation, about = [], options = {}, warnings = [], targets, unit = 'epoch' } = run;
+  const curves = trainingCurves(history, { best: run.best?.epoch, unit, targets });
   const measures = measuresOf(targets);
   const { loss, score } = measures;
   const kinds = targets === 'number' ? 'numbers' : `${classes.length} ${targets ?? 'classes'}`;
@@ -48,18 +50,18 @@ export function trainingReport(run: TrainingRun): string {
   const best = run.best ?? last;
   return page(
     title,
-    `${kinds}, ${history.length} ${history.length === 1 ? 'epoch' : 'epochs'}`,
+    `${kinds}, ${last.epoch} ${last.epoch === 1 ? unit : `${unit}s`}`,
     [
       cards([
         [`validation ${score}`, best.valAccuracy === undefined ? undefined : scoreText(measures, best.valAccuracy)],
         [`validation ${loss}`, best.valLoss?.toFixed(4)],
         [`training ${score}`, best.accuracy === undefined ? undefined : scoreText(measures, best.accuracy)],
         [`training ${loss}`, best.loss.toFixed(4)],
-        ['kept epoch', `${best.epoch} of ${last.epoch}`],
+        [`kept ${unit}`, `${best.epoch} of ${last.epoch}`],
         ['time', run.seconds === undefined ? undefined : duration(run.seconds)],
       ]),
       section('Curves', curves),
-      section('Numbers', numbers(best, last, measures)),
+      section('Numbers', numbers(best, last, measures, unit)),
       ...evaluationSections(evaluation, best),
       targets === 'number' ? undefined : section(targets === 'labels' ? 'Labels' : 'Classes', classList(classes)),
       section('Run', factsTable([...about, ...optionFacts(options), ['seed', run.seed?.toString()]])),
@@ -69,7 +71,7 @@ export function trainingReport(run: TrainingRun): string {
   );
 }
 
-function numbers(best: CurvePoint, last: CurvePoint, measures: Measures): string {
+function numbers(best: CurvePoint, last: CurvePoint, measures: Measures, unit: string): string {
   const chosen: readonly (readonly [string, CurvePoint])[] =
     best.epoch === last.epoch
       ? [['kept, the last', best]]
@@ -86,7 +88,7 @@ function numbers(best: CurvePoint, last: CurvePoint, measures: Measures): string
     valAccuracy === undefined ? '–' : scoreText(measures, valAccuracy),
   ]);
   const { loss, score } = measures;
-  return numbersTable(['', 'epoch', loss, score, `validation ${loss}`, `validation ${score}`], rows);
+  return numbersTable(['', unit, loss, score, `validation ${loss}`, `validation ${score}`], rows);
 }
 
 /** Nothing more is known of validation pictures than the numbers above, where there is no evaluation. */

@@ -1,4 +1,4 @@
-import { VggError } from '@vgg/errors';
+import { VggError, type VggErrorCode } from '@vgg/errors';
 import { network } from '../network/architecture.js';
 import type { Network, PlanInput } from '../network/plan.js';
 import type { RandomState } from '../random.js';
@@ -34,6 +34,17 @@ export interface RunState {
   readonly history: readonly EpochEntry[];
   /** The entry of the best epoch so far. */
   readonly best?: EpochEntry;
+  /** The pictures that could not be read, each once. */
+  readonly failed?: readonly FailedPicture[];
+}
+
+/** A picture that could not be read, as plain data. */
+export interface FailedPicture {
+  /** Its place in one of the datasets, such as `train 17`. */
+  readonly place: string;
+  readonly name: string;
+  readonly code: VggErrorCode;
+  readonly message: string;
 }
 
 /**
@@ -61,6 +72,12 @@ export function parseRun(text: string, who: string): RunState {
   if (!Array.isArray(run.history)) throw wrong(who, 'a list as history', run.history);
   for (const entry of run.history) checkEntry(entry, who);
   if (run.best !== undefined) checkEntry(run.best, who);
+  if (run.failed !== undefined && !Array.isArray(run.failed)) throw wrong(who, 'a list as failed', run.failed);
+  for (const each of (run.failed ?? []) as unknown[]) {
+    const picture = record(each, who, 'an object for each picture that failed');
+    for (const name of ['place', 'name', 'code', 'message'])
+      if (typeof picture[name] !== 'string') throw wrong(who, `a text as failed ${name}`, picture[name]);
+  }
   return run as unknown as RunState;
 }
 

@@ -15,7 +15,8 @@ import type { TrainedNetwork } from './trained.js';
  * the data's classes: then a run goes on. The result is a network of its own, which carries its classes and its preprocessing.
  *
  * @param data the pictures ({@link openDataset})
- * @throws VggError `VGG_DATASET`, `VGG_OPTION`, `VGG_LAYER`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_MEMORY`, `VGG_TRAINING` when the loss is no
+ * @throws VggError `VGG_INPUT` for no network to begin with, `VGG_OPTION` for an option that is unknown, wrong or without effect, before anything is
+ *   read; `VGG_DATASET`, `VGG_LAYER`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_MEMORY`, `VGG_TRAINING` when the loss is no
  *   number any more, `VGG_ABORTED` (a checkpoint is written first, where there is a folder for it)
  * @example
  * const net = await trainNetwork({ arch: 'cifar_vgg16_bn' }, 'cifar10/train.zip', { epochs: 15, batch: 128, validation: 'cifar10/test.zip' });

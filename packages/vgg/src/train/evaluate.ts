@@ -1,6 +1,6 @@
 import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
-import { batchesOf } from '../data/loader.js';
+import { type Batch, batchesOf } from '../data/loader.js';
 import type { PictureCache } from '../data/picture-cache.js';
 import { pace } from '../head/train/pace.js';
 import { softmaxInPlace } from '../head/train/softmax.js';
@@ -16,7 +16,7 @@ export interface Scored {
   readonly accuracy: number;
   readonly images: number;
   /** Pictures that could not be read. */
-  readonly failed: readonly { readonly name: string; readonly error: Error }[];
+  readonly failed: Batch['failed'];
 }
 
 /**
@@ -32,7 +32,7 @@ export async function scoreDataset(
 ): Promise<Scored> {
   const { portion, cache, signal, onProgress } = options;
   let [loss, correct, images] = [0, 0, 0];
-  const failed: Scored['failed'][number][] = [];
+  const failed: Batch['failed'][number][] = [];
   const batches = batchesOf(dataset, {
     batch: portion,
     shuffle: false,

@@ -66,6 +66,13 @@ describe('planTraining', () => {
     expect(planTraining(vgg, { ...options, maxMemoryBytes: totalOf('fast'), asked: false }).memory).toBe('fast');
   });
 
+  it('tells the command line of its own options', () => {
+    const wish = { ...options, memory: 'fast', maxMemoryBytes: 200e6, who: 'vgg train' } as const;
+    expect(() => planTraining(vgg, wish)).toThrow(
+      /^vgg train: .*; use smaller pictures \(--size\), .*--memory small, or a larger --max-memory$/,
+    );
+  });
+
   it('says what does not fit', () => {
     expect(() => planTraining(vgg, { ...options, maxMemoryBytes: 200e6, asked: false })).toThrow(
       expect.objectContaining({

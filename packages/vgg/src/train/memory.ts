@@ -4,6 +4,9 @@ import { mapBytes, megabytes, weightBytes } from '../network/memory.js';
 import type { Layer, Network } from '../network/plan.js';
 import { type MapShape, outputShape } from '../network/shape.js';
 
+/** Who may ask for a plan. */
+export type Asker = 'train' | 'vgg train' | 'bench';
+
 /** What {@link planTraining} goes by. */
 export interface TrainingPlanOptions {
   /** Pictures of a batch. */
@@ -23,8 +26,8 @@ export interface TrainingPlanOptions {
   threads?: number;
   /** Bytes that all of it may take; default 3 GiB, of the 4 that a wasm heap can have. */
   maxMemoryBytes?: number | undefined;
-  /** Who asks, for errors. Default `train`. */
-  who?: 'train' | 'bench';
+  /** Who asks, for errors: `vgg train` is told of the options of the command line. Default `train`. */
+  who?: Asker;
 }
 
 /** How a batch is worked off, and what that takes, in bytes. */
@@ -42,14 +45,12 @@ export interface TrainingPlan {
 }
 
 const DEFAULT_LIMIT = 3 * 2 ** 30;
-const SMALLER = {
-  train: 'use smaller pictures, unfreeze fewer layers',
-  bench: 'use smaller pictures, --part features',
-} as const;
-const FLAGS = {
-  train: ['use memory small', 'allow more (maxMemoryBytes)'],
-  bench: ['--memory small', 'a larger --max-memory'],
-} as const;
+/** What helps: less to do, a smaller memory mode, a larger limit. */
+const REMEDIES = {
+  train: ['use smaller pictures, unfreeze fewer layers', 'use memory small', 'allow more (maxMemoryBytes)'],
+  'vgg train': ['use smaller pictures (--size), unfreeze fewer layers', '--memory small', 'a larger --max-memory'],
+  bench: ['use smaller pictures, --part features', '--memory small', 'a larger --max-memory'],
+} as const satisfies Record<Asker, readonly string[]>;
 
 /**
  * How many pictures of a batch can be learnt from at a time in the memory that is given. Batch normalisation normalises each portion by
@@ -70,8 +71,8 @@ export function planTraining(network: Pick<Network, 'name' | 'channels'>, option
   }
   const last = modes.at(-1);
   const { fixed, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }), 1, last);
-  const [small, more] = FLAGS[who];
-  const remedy = last && last !== 'small' ? `${SMALLER[who]}, ${small}, or ${more}` : `${SMALLER[who]}, or ${more}`;
+  const [smaller, small, more] = REMEDIES[who];
+  const remedy = last && last !== 'small' ? `${smaller}, ${small}, or ${more}` : `${smaller}, or ${more}`;
   throw new VggError(
     'VGG_MEMORY',
     `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and${last ? ` with memory ${last}` : ''} it takes ${megabytes(total)} (weights, gradients and filters ${megabytes(fixed)}, maps ${megabytes(perPicture)}, scratch ${megabytes(scratch)}); ${remedy}`,

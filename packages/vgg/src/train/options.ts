@@ -1,4 +1,5 @@
 import { VggError } from '@vgg/errors';
+import { didYouMean } from '../text/suggest.js';
 
 /** Refuses an option: who, what was expected, what was received. */
 export function wrongOption(who: string, name: string, expected: string, received: unknown): VggError {
@@ -36,5 +37,5 @@ export function checkWord(who: string, name: string, value: unknown, words: read
 /** @throws VggError `VGG_OPTION` for an option that is none of the names, so that a mistyped one is not passed over */
 export function checkNames(who: string, options: object, names: readonly string[]): void {
   const stray = Object.keys(options).find((name) => !names.includes(name));
-  if (stray !== undefined) throw wrongOption(who, 'options', names.join(', '), stray);
+  if (stray !== undefined) throw wrongOption(who, 'options', names.join(', '), `${stray.slice(0, 64)}${didYouMean(stray, names)}`);
 }

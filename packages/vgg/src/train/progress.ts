@@ -1,7 +1,7 @@
 import type { Backend } from '@vgg/core';
 import { VggError } from '@vgg/errors';
 import type { Checkpoint, CheckpointState } from './checkpoint.js';
-import type { JsonObject } from './checkpoint-run.js';
+import type { FailedPicture, JsonObject } from './checkpoint-run.js';
 import { namedValues, readTensors } from './checkpoint-tensors.js';
 import { EarlyStop, type EarlyStopOptions } from './early-stop.js';
 import type { EpochEntry } from './history.js';
@@ -38,6 +38,8 @@ export class RunProgress {
   sums: Sums = { loss: 0, correct: 0, count: 0, seconds: 0 };
   history: EpochEntry[] = [];
   best: EpochEntry | undefined;
+  /** The pictures that could not be read, by their places. */
+  readonly failed = new Map<string, FailedPicture>();
   /** Pictures at a time. */
   portion: number;
   readonly optimizer: Optimizer;
@@ -82,6 +84,7 @@ export class RunProgress {
     this.portion = run.portion;
     this.history = [...run.history];
     this.best = run.best;
+    for (const each of run.failed ?? []) this.failed.set(each.place, each);
     this.schedule = makeSchedule(settings.schedule, settings.rate, run.schedule);
     this.stop = new EarlyStop(settings.stop, run.earlyStop);
   }
@@ -89,7 +92,7 @@ export class RunProgress {
   /** The run as a checkpoint holds it; nothing may change until that is written. */
   checkpoint({ network, tensors }: Trainable, backend: Backend, about: Readonly<Record<string, string>>): CheckpointState {
     const { steps: optimizerSteps, tensors: kept } = this.optimizer.state();
-    const { epoch, step, steps, sums, portion, history, best, settings } = this;
+    const { epoch, step, steps, sums, portion, history, best, failed, settings } = this;
     return {
       network,
       run: {
@@ -103,6 +106,7 @@ export class RunProgress {
         earlyStop: this.stop.state,
         history: [...history],
         ...(best && { best }),
+        ...(failed.size > 0 && { failed: [...failed.values()] }),
       },
       weights: namedValues(tensors, backend),
       optimizer: namedValues(kept, backend),

@@ -13,6 +13,7 @@ import type { Dataset } from '../data/dataset.js';
 import { type Batch, batchCount, batchesOf } from '../data/loader.js';
 import { PictureCache } from '../data/picture-cache.js';
 import { given } from '../given.js';
+import type { Failed } from '../head/train/features.js';
 import { type Pace, pace } from '../head/train/pace.js';
 import type { Network } from '../network/plan.js';
 import type { AugmentOptions } from '../pictures/augment.js';
@@ -27,11 +28,10 @@ import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
 import type { EpochEntry, StepEntry } from './history.js';
-import { describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
+import { type Asker, describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
 import type { OptimizerOptions } from './optimizer.js';
-import { checkNumber } from './options.js';
 import { RunProgress } from './progress.js';
-import type { ScheduleOptions } from './schedule.js';
+import { type ScheduleOptions, scheduleFor } from './schedule.js';
 import { layersOf, Trainable, type Values } from './trainable.js';
 
 /** How a network learns. */
@@ -93,6 +93,8 @@ export interface RunTask {
   readonly validation?: Dataset | undefined;
   /** More that a checkpoint says of its weights, by the keys of METADATA. */
   readonly about: Readonly<Record<string, string>>;
+  /** For the words of errors about the memory. */
+  readonly asker: Asker;
 }
 
 /** How a run ended. */
@@ -102,6 +104,8 @@ export interface RunResult {
   readonly backend: Backend;
   readonly history: readonly EpochEntry[];
   readonly best: EpochEntry;
+  /** The pictures of both datasets that could not be read, each once. */
+  readonly failed: readonly Failed[];
   /** Why it ended before its last epoch. */
   readonly stopped?: string;
 }
@@ -125,7 +129,7 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
     ...(signal && { signal }),
   };
   let backend = await openBackend(wish, { ...starting, ...(memory && { memory }) });
-  const { portion, memory: fitting } = portionOf(task.network, backend.info, options);
+  const { portion, memory: fitting } = portionOf(task, backend.info, options);
   if (fitting && fitting !== backend.info.memory) backend = await openBackend(backend.name, { ...starting, memory: fitting });
   const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
   try {
@@ -174,14 +178,13 @@ function checkSame({ name, network, about }: Checkpoint, task: RunTask): void {
 const isAdam = ({ algorithm }: OptimizerOptions): boolean => algorithm === 'adam' || algorithm === 'adamw';
 
 /** How many pictures are learnt from at a time, and in which memory mode: the one of the backend, or where nobody asked for it the next smaller. */
-function portionOf(network: Network, info: BackendInfo, options: RunOptions): Pick<TrainingPlan, 'portion' | 'memory'> {
+function portionOf({ network, asker }: RunTask, info: BackendInfo, options: RunOptions): Pick<TrainingPlan, 'portion' | 'memory'> {
   const { batch = RUN_DEFAULTS.batch, portion, optimizer = OPTIMIZER, maxMemoryBytes, onWarning = console.warn } = options;
   const { memory, threads } = info;
-  checkNumber('train', 'batch', batch, { least: 1, whole: true });
   if (portion !== undefined) return { portion: Math.min(batch, portion), memory };
   const { asked } = wantedMemory(options.memory, currentEnvironment());
   const sizes = { batch, height: network.size, width: network.size, ...layersOf(network, options.unfreeze) };
-  const plan = planTraining(network, { ...sizes, kept: isAdam(optimizer) ? 2 : 1, memory, asked, threads, maxMemoryBytes });
+  const plan = planTraining(network, { ...sizes, kept: isAdam(optimizer) ? 2 : 1, memory, asked, threads, maxMemoryBytes, who: asker });
   if (plan.memory !== memory)
     onWarning(`train: not even one picture fits with memory ${memory}, so memory ${plan.memory} is taken, which is slower`);
   if (plan.portion < batch) onWarning(`train: ${describeTrainingPlan(plan, batch)}`);
@@ -204,7 +207,8 @@ class Run {
   ) {
     this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]));
     const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...given(options) };
-    const { optimizer = OPTIMIZER, schedule = { kind: 'constant' }, augment, unfreeze, freezeStatistics, patience } = options;
+    const { epochs = RUN_DEFAULTS.epochs, optimizer = OPTIMIZER, augment, unfreeze, freezeStatistics, patience } = options;
+    const schedule = scheduleFor(options.schedule ?? { kind: 'constant' }, epochs);
     const rate = options.rate ?? (isAdam(optimizer) ? 0.001 : 0.01);
     const kept = { batch, optimizer, rate, schedule, smoothing, augment, seed, unfreeze, freezeStatistics, patience };
     const { preprocessing, train } = task;
@@ -230,13 +234,13 @@ class Run {
       await this.#epoch();
       stopped = this.#stopped();
     }
-    if (!progress.best) throw new VggError('VGG_OPTION', `train: expected a whole number of at least 1 as epochs, received ${epochs}`);
     if (options.restoreBest ?? true) await this.#restoreBest();
     return {
       trainable: this.trainable,
       backend: this.backend,
       history: progress.history,
-      best: progress.best,
+      best: progress.best!,
+      failed: [...progress.failed.values()].map(({ name, code, message }) => ({ name, error: new VggError(code, message) })),
       ...(stopped && { stopped }),
     };
   }
@@ -265,7 +269,7 @@ class Run {
     });
     try {
       for await (const each of pictures) {
-        this.#warnOf(each.failed);
+        this.#note('train', each.failed);
         await this.#step(each, this.#rate(progress.step), paced);
         const now = performance.now();
         progress.sums.seconds += (now - last) / 1000;
@@ -348,6 +352,7 @@ class Run {
     const { portion, sums } = progress;
     const scoring = { portion, cache: this.#cache, signal, onProgress };
     const scored = task.validation && (await scoreDataset(this.trainable, task.validation, task.preprocessing, scoring));
+    if (scored) this.#note('validation', scored.failed);
     const entry: EpochEntry = {
       epoch: progress.epoch + 1,
       step: progress.steps,
@@ -394,9 +399,14 @@ class Run {
     }
   }
 
-  #warnOf(failed: Batch<Prepared>['failed']): void {
-    // Said once, not in every epoch.
-    if (this.progress.epoch > 0) return;
-    for (const { error } of failed) (this.options.onWarning ?? console.warn)(`train: ${error.message}; it is left out`);
+  /** Pictures that cannot be read are said once, not in every epoch. */
+  #note(dataset: 'train' | 'validation', pictures: Batch['failed']): void {
+    const { failed } = this.progress;
+    for (const { name, index, error } of pictures) {
+      const place = `${dataset} ${index}`;
+      if (failed.has(place)) continue;
+      failed.set(place, { place, name, code: error.code, message: error.message });
+      (this.options.onWarning ?? console.warn)(`train: ${error.message}; it is left out`);
+    }
   }
 }

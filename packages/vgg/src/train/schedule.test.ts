@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import golden from '../../test/train/fixtures/torch.json';
-import { makeSchedule, type ScheduleOptions } from './schedule.js';
+import { makeSchedule, type ScheduleOptions, scheduleFor } from './schedule.js';
 
 const { base, stepsPerEpoch } = golden;
 const titled = golden.schedules.map((each) => ({ accuracies: undefined, ...each, title: JSON.stringify(each.options) }));
@@ -83,5 +83,22 @@ describe('makeSchedule', () => {
     expect(() => makeSchedule(options as ScheduleOptions, 0.1)).toThrow(
       expect.objectContaining({ code: 'VGG_OPTION', message: expect.stringContaining(words) }),
     );
+  });
+});
+
+describe('scheduleFor', () => {
+  it.each([
+    [{ kind: 'cosine' }, 50, { kind: 'cosine', length: 50 }],
+    [{ kind: 'cosine', warmup: {}, by: 'step' }, 50, { kind: 'cosine', length: 45, by: 'step', warmup: { length: 5 } }],
+    [{ kind: 'cosine', warmup: { length: 2, from: 0 } }, 12, { kind: 'cosine', length: 10, warmup: { length: 2, from: 0 } }],
+    [{ kind: 'cosine', warmup: { length: 9 } }, 3, { kind: 'cosine', length: 1, warmup: { length: 9 } }],
+    [{ kind: 'step' }, 10, { kind: 'step', length: 4 }],
+    [{ kind: 'step', length: 30, gamma: 0.5 }, 10, { kind: 'step', length: 30, gamma: 0.5 }],
+    [{ kind: 'plateau', warmup: {} }, 1, { kind: 'plateau', warmup: { length: 1 } }],
+    [{ kind: 'constant' }, 10, { kind: 'constant' }],
+  ] as [ScheduleOptions, number, ScheduleOptions][])('%j in %d epochs', (options, epochs, expected) => {
+    // As text: a checkpoint compares options so, and the order of their names counts.
+    expect(JSON.stringify(scheduleFor(options, epochs))).toBe(JSON.stringify(expected));
+    expect(makeSchedule(scheduleFor(options, epochs), 0.1).rate({ epoch: epochs - 1, step: 0, stepsPerEpoch: 5 })).toBeGreaterThan(0);
   });
 });

@@ -2,23 +2,29 @@ import { VggError } from '@vgg/errors';
 import { checkNames, checkNumber, checkWord, wrongOption } from './options.js';
 import { Plateau, type PlateauState } from './plateau.js';
 
-/** Options of {@link makeSchedule}; plain data, which a checkpoint can hold. All lengths are in epochs. */
+/** How the learning rate changes; plain data, which a checkpoint can hold. All lengths are in epochs, and go by those of the run where they are not given. */
 export type ScheduleOptions = ScheduleKind & {
   /** Whether the rate changes between epochs only, or at each step: lengths may then be parts of an epoch. Default: `epoch`. */
   readonly by?: 'epoch' | 'step';
-  /** In front of it all: the rate rises in a line from a part of itself (`from`, 0.1 by default); the rest begins when that is over. */
-  readonly warmup?: { readonly length: number; readonly from?: number };
+  /**
+   * In front of it all: the rate rises in a line from a part of itself (`from`, 0.1 by default); the rest begins when that is over. Default of
+   * `length`: a tenth of the run's epochs, rounded up.
+   */
+  readonly warmup?: { readonly length?: number; readonly from?: number };
 };
 
 type ScheduleKind =
   /** The rate stays. */
   | { readonly kind: 'constant' }
-  /** Times `gamma` (0.1 by default) after every `length` epochs. */
-  | { readonly kind: 'step'; readonly length: number; readonly gamma?: number }
+  /** Times `gamma` (0.1 by default) after every `length` epochs; default a third of the run's epochs behind the warm-up, rounded up. */
+  | { readonly kind: 'step'; readonly length?: number; readonly gamma?: number }
   /** Times `gamma` (0.1 by default) at each of these epochs. */
   | { readonly kind: 'multi-step'; readonly at: readonly number[]; readonly gamma?: number }
-  /** Half a cosine from the rate to `floor` (0 by default, a rate itself) in `length` epochs; there it stays. Loshchilov and Hutter 2017. */
-  | { readonly kind: 'cosine'; readonly length: number; readonly floor?: number }
+  /**
+   * Half a cosine from the rate to `floor` (0 by default, a rate itself) in `length` epochs, by default all of the run's behind the warm-up; there it
+   * stays. Loshchilov and Hutter 2017.
+   */
+  | { readonly kind: 'cosine'; readonly length?: number; readonly floor?: number }
   /**
    * The paper's: times `gamma` (0.1 by default) when the validation accuracy has not risen by more than `minDelta` (0) for more than `patience` (2)
    * epochs in a row, at most `most` (3) times; where that would happen once more, the run is finished.
@@ -47,8 +53,27 @@ export interface Schedule {
 }
 
 /**
+ * The same schedule with the lengths that it leaves to the run.
+ *
+ * @param epochs of the run
+ * @example
+ * scheduleFor({ kind: 'cosine', warmup: {} }, 50); // { kind: 'cosine', length: 45, warmup: { length: 5 } }
+ */
+export function scheduleFor(options: ScheduleOptions, epochs: number): ScheduleOptions {
+  const { warmup } = options;
+  const rise = warmup && { ...warmup, length: warmup.length ?? Math.ceil(epochs / 10) };
+  const all = { ...options, ...(rise && { warmup: rise }) };
+  if ((all.kind !== 'cosine' && all.kind !== 'step') || all.length !== undefined) return all;
+  // A warm-up that is all of the run leaves nothing to divide.
+  const rest = Math.max(epochs - (rise?.length ?? 0), 0) || 1;
+  const { kind, length: _, ...more } = all;
+  return { kind, length: kind === 'cosine' ? rest : Math.ceil(rest / 3), ...more };
+}
+
+/**
  * A learning rate over a run. The rates are those of PyTorch's schedulers of these names; all but the plateau's depend on the place alone.
  *
+ * @param options with all lengths, see {@link scheduleFor}
  * @param base the rate that it begins with, behind the warm-up
  * @param state what {@link Schedule.state} gave, to go on from
  * @throws VggError `VGG_OPTION`; `VGG_INTEGRITY` for a state that is none
@@ -68,7 +93,7 @@ export function makeSchedule(options: ScheduleOptions, base: number, state: Sche
     rate({ epoch, step, stepsPerEpoch }) {
       const place = by === 'epoch' ? epoch : epoch + step / stepsPerEpoch;
       if (!warmup) return rateAfter(place);
-      const { length, from = WARMUP_FROM } = warmup;
+      const { length = 0, from = WARMUP_FROM } = warmup;
       return place < length ? base * (from + ((1 - from) * place) / length) : rateAfter(place - length);
     },
     observe: (accuracy) => plateau?.observe(accuracy),
@@ -85,11 +110,11 @@ const PLATEAU_DEFAULTS = { gamma: GAMMA, patience: 2, minDelta: 0, most: 3 } as 
 
 /** The rate of a kind that depends on the place alone, `place` epochs behind the warm-up. */
 function rateAt(options: ScheduleOptions, base: number, place: number): number {
-  if (options.kind === 'step') return base * (options.gamma ?? GAMMA) ** Math.floor(place / options.length);
+  if (options.kind === 'step') return base * (options.gamma ?? GAMMA) ** Math.floor(place / options.length!);
   if (options.kind === 'multi-step') return base * (options.gamma ?? GAMMA) ** options.at.filter((epoch) => epoch <= place).length;
   if (options.kind === 'cosine') {
     const { length, floor = 0 } = options;
-    return floor + ((base - floor) * (1 + Math.cos(Math.PI * Math.min(1, place / length)))) / 2;
+    return floor + ((base - floor) * (1 + Math.cos(Math.PI * Math.min(1, place / length!)))) / 2;
   }
   return base;
 }

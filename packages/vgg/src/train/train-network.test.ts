@@ -200,6 +200,50 @@ describe('trainNetwork', () => {
     });
   });
 
+  it.each([
+    ['nothing', undefined, SHORT, 'VGG_INPUT', 'expected { arch } or { weights } to begin with, received undefined'],
+    ['neither', {}, SHORT, 'VGG_INPUT', 'received neither'],
+    ['a mistyped start', { arch: PLAN, wieghts: 'a.h5' }, SHORT, 'VGG_OPTION', 'received wieghts (did you mean "weights"?)'],
+    ['a mistyped option', { arch: PLAN }, { ...SHORT, epochz: 3 }, 'VGG_OPTION', 'received epochz (did you mean "epochs"?)'],
+    ['options that are none', { arch: PLAN }, null, 'VGG_OPTION', 'expected an object as options, received null'],
+    ['a batch of 0', { arch: PLAN }, { ...SHORT, batch: 0 }, 'VGG_OPTION', 'a whole number at least 1 as batch, received 0'],
+    ['no epochs', { arch: PLAN }, { ...SHORT, epochs: 0 }, 'VGG_OPTION', 'a whole number at least 1 as epochs, received 0'],
+    ['all for validation', { arch: PLAN }, { ...SHORT, validation: 1 }, 'VGG_OPTION', 'a number above 0 and below 1 as validation'],
+    ['a name for a schedule', { arch: PLAN }, { ...SHORT, schedule: 'cosine' }, 'VGG_OPTION', 'as schedule, received cosine'],
+    ['a name for an optimiser', { arch: PLAN }, { ...SHORT, optimizer: 'adam' }, 'VGG_OPTION', 'as optimizer, received adam'],
+    ['unfreeze without weights', { arch: PLAN }, { ...SHORT, unfreeze: 'conv2' }, 'VGG_OPTION', 'weights to begin with for unfreeze'],
+    ['dense layers for weights', { weights: 'a.h5' }, { ...SHORT, network: { dense: [8] } }, 'VGG_OPTION', 'for network, received weights'],
+  ])('refuses %s, before anything is read', async (_, start, options, code, message) => {
+    const data = { across: ['none.png'], down: ['none.png'] };
+    await expect(trainNetwork(start as never, data, options as never)).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it('leaves out pictures that cannot be read, and lists each once', async () => {
+    const broken = (name: string, label: number) => ({ name, label, image: new Uint8Array(9) });
+    const spoilt = (data: typeof FEW, name: string) => ({ ...data, examples: [...data.examples, broken(name, 1)] });
+    const warnings: string[] = [];
+    using net = await trainNetwork({ arch: PLAN }, spoilt(FEW, 'a.png'), {
+      ...SHORT,
+      epochs: 2,
+      validation: spoilt(stripes(10, 2), 'b.png'),
+      onWarning: (text) => void warnings.push(text),
+    });
+    expect(net.failed.map(({ name, error }) => [name, error.code])).toEqual([
+      ['a.png', 'VGG_INPUT'],
+      ['b.png', 'VGG_INPUT'],
+    ]);
+    expect(warnings.map((text) => /[ab]\.png.*left out/.test(text))).toEqual([true, true]);
+    await expect(net.evaluate(FEW, { batch: 0 })).rejects.toMatchObject({ message: expect.stringContaining('evaluate: expected a whole') });
+  });
+
+  it('a schedule without lengths goes by those of the run', async () => {
+    using net = await trainNetwork({ arch: PLAN }, FEW, { ...SHORT, epochs: 4, rate: 0.1, schedule: { kind: 'cosine' } });
+    expect(net.history.map(({ rate }) => Number(rate.toFixed(4)))).toEqual([0.1, 0.0854, 0.05, 0.0146]);
+  });
+
   it('refuses pictures of several sizes where nothing brings them to one', async () => {
     const preprocessing = {
       name: 'plain',

@@ -11,11 +11,12 @@ import type { Picture } from '../pictures/picture.js';
 import { type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
 import { channelStatistics } from '../pictures/statistics.js';
 import { METADATA } from '../weights/metadata.js';
+import { checkTraining } from './check-options.js';
 import { type InitializeOptions, initialWeights } from './initialize.js';
-import { checkWord, wrongOption } from './options.js';
+import type { Asker } from './memory.js';
 import { type RunOptions, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
-import { type Start, sized, TOPS, type Top, tuned } from './tune.js';
+import { type Start, sized, type Top, tuned } from './tune.js';
 
 /** What {@link trainNetwork} takes beside how to learn. */
 export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
@@ -54,15 +55,19 @@ export type TrainNetworkStart =
 /** Pictures whose channels are measured for a new network's preprocessing. */
 const MEASURED = 5000;
 
-/** See {@link trainNetwork} of entry.ts, which loads this. */
+/**
+ * See {@link trainNetwork} of entry.ts, which loads this.
+ *
+ * @param asker for the words of errors about the memory
+ */
 export async function trainNetwork(
   start: TrainNetworkStart,
   data: DatasetInput,
   options: TrainNetworkOptions = {},
+  asker: Asker = 'train',
 ): Promise<TrainedNetwork> {
-  const { signal, top } = options;
-  throwIfAborted(signal, 'train');
-  if (top !== undefined) checkTop(start, options);
+  checkTraining(start, options);
+  throwIfAborted(options.signal, 'train');
   const { train, validation } = await openBoth(data, options);
   if (train.classes.length < 2)
     throw new VggError(
@@ -82,22 +87,11 @@ export async function trainNetwork(
       ...(optimizer && { optimizer }),
       ...(augment !== undefined && { augment: augmentationOf(augment, network.size) }),
     };
-    const result = await runTraining({ ...task, train, validation, about }, run);
+    const result = await runTraining({ ...task, train, validation, about, asker }, run);
     return new TrainedNetwork({ ...result, classes: train.classes, preprocessing, about });
   } finally {
     await task.release?.();
   }
-}
-
-/** @throws VggError `VGG_OPTION` for a top that the other options leave no room for */
-function checkTop(start: TrainNetworkStart, { top, layer }: TrainNetworkOptions): void {
-  checkWord('train', 'top', top, TOPS);
-  if (start.weights === undefined) throw wrongOption('train', 'top', 'weights to begin with', `${top}, which is for weights`);
-  if (top === 'pretrained' && layer !== undefined)
-    throw new VggError(
-      'VGG_OPTION',
-      `train: expected layer or top pretrained, received both; the network's own dense layers stand where they stood, so leave layer ${layer} out`,
-    );
 }
 
 async function openBoth(
@@ -160,10 +154,6 @@ async function measured(train: Dataset, { size }: Network, { seed = 0, signal, o
 function augmentationOf(given: NonNullable<TrainNetworkOptions['augment']>, size: number): AugmentOptions {
   // Where the scale is drawn, only a window brings the picture to the network's size.
   if (typeof given === 'object') return given.scale !== undefined && given.crop === undefined ? { ...given, crop: size } : given;
-  if (!Object.hasOwn(AUGMENTATIONS, given)) {
-    const names = Object.keys(AUGMENTATIONS).join(', ');
-    throw new VggError('VGG_OPTION', `train: expected ${names} or options of one's own as augment, received "${given}"`);
-  }
   const { crop, ...rest } = AUGMENTATIONS[given];
   const scaled = (pixels: number) => Math.round((pixels * size) / crop);
   if (given === 'cifar') return { ...rest, crop: size, pad: scaled(AUGMENTATIONS.cifar.pad) };

@@ -4,6 +4,7 @@ import { writeSafetensors } from '@vgg/loaders';
 import { io } from '#io';
 import { type Dataset, type DatasetInput, openDataset } from '../data/dataset.js';
 import { mapClasses } from '../head/head.js';
+import type { Failed } from '../head/train/features.js';
 import { collectBytes } from '../io/collect.js';
 import type { WriteTarget } from '../io/io.js';
 import type { Network } from '../network/plan.js';
@@ -12,6 +13,7 @@ import { METADATA } from '../weights/metadata.js';
 import { namedValues } from './checkpoint-tensors.js';
 import { type Scored, scoreDataset } from './evaluate.js';
 import type { EpochEntry } from './history.js';
+import { checkNumber } from './options.js';
 import type { RunResult } from './run.js';
 import type { Trainable } from './trainable.js';
 
@@ -31,19 +33,22 @@ export class TrainedNetwork {
   readonly history: readonly EpochEntry[];
   /** The best epoch, whose weights it has unless `restoreBest` was false. */
   readonly best: EpochEntry;
+  /** The pictures of both datasets that could not be read and were left out, each once. */
+  readonly failed: readonly Failed[];
   /** Why training ended before its last epoch. */
   readonly stopped: string | undefined;
   readonly #trainable: Trainable;
   readonly #backend: Backend;
   readonly #about: Readonly<Record<string, string>>;
 
-  constructor({ trainable, backend, classes, preprocessing, history, best, stopped, about }: TrainedParts) {
+  constructor({ trainable, backend, classes, preprocessing, history, best, failed, stopped, about }: TrainedParts) {
     this.#trainable = trainable;
     this.#backend = backend;
     this.classes = classes;
     this.preprocessing = preprocessing;
     this.history = history;
     this.best = best;
+    this.failed = failed;
     this.stopped = stopped;
     this.#about = about;
   }
@@ -55,10 +60,11 @@ export class TrainedNetwork {
   /**
    * Loss and accuracy on pictures whose classes are among its own.
    *
-   * @throws VggError `VGG_DATASET` for a class that it does not know, `VGG_SHAPE`, `VGG_ABORTED`
+   * @throws VggError `VGG_DATASET` for a class that it does not know, `VGG_OPTION`, `VGG_SHAPE`, `VGG_ABORTED`
    */
   async evaluate(data: DatasetInput, options: { batch?: number; onProgress?: OnProgress; signal?: AbortSignal } = {}): Promise<Scored> {
     const { batch = 32, ...rest } = options;
+    checkNumber('evaluate', 'batch', batch, { least: 1, whole: true });
     const dataset = ofClasses(await openDataset(data, options), this.classes, 'evaluate');
     return scoreDataset(this.#trainable, dataset, this.preprocessing, { ...rest, portion: batch });
   }

@@ -111,7 +111,7 @@ describe('top pretrained', () => {
   });
 
   it.each([
-    ['a network without weights', true, {}, 'VGG_OPTION', 'expected weights to begin with as top, received pretrained'],
+    ['a network without weights', true, {}, 'VGG_OPTION', 'expected weights to begin with for top, received arch alone'],
     ['a layer to cut behind', false, { layer: 'pool2' }, 'VGG_OPTION', 'expected layer or top pretrained, received both'],
     ['another word', false, { top: 'own' }, 'VGG_OPTION', 'expected new or pretrained as top, received own'],
     ['pictures of another size', false, { size: 32 }, 'VGG_SHAPE', 'expected pictures of 16 pixels for the dense layers'],

@@ -88,6 +88,17 @@ export function describeResume(make: () => Promise<{ target: WriteTarget; remove
       expect(await ending(await train({ checkpoints: folder, resume: true }))).toEqual(whole);
     });
 
+    it('still tells of the pictures that could not be read', async () => {
+      const broken = { image: new Uint8Array(9), label: 1, name: 'broken.png' };
+      const data = { ...DATA, examples: [...DATA.examples, broken] };
+      const options = { ...OPTIONS, epochs: 1, checkpoints: folder, onWarning: () => {} };
+      const run = (more: TrainNetworkOptions) => trainNetwork({ arch: STRIPES_PLAN }, data, { ...options, ...more });
+      using first = await run({});
+      using again = await run({ resume: true });
+      expect(again.failed).toHaveLength(1);
+      expect(again.failed[0]).toMatchObject({ name: 'broken.png', error: { code: 'VGG_INPUT', message: first.failed[0]!.error.message } });
+    });
+
     it('that ended early has nothing left to do', async () => {
       const stop: TrainNetworkOptions = { epochs: 9, patience: 1, rate: 1e-12, checkpoints: folder };
       const first = await train(stop);

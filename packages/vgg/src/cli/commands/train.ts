@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { type DatasetInput, type DatasetOptions, openDataset } from '../../data/dataset.js';
+import { type DatasetOptions, openDataset } from '../../data/dataset.js';
 import { type Head, loadHead } from '../../head/head.js';
 import { extendHead } from '../../head/train/extend-head.js';
 import { DISTANCES } from '../../head/train/knn.js';
-import { targetKind } from '../../head/train/settings.js';
+import { entryUnit, targetKind } from '../../head/train/settings.js';
 import { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions, trainHead } from '../../head/train/train-head.js';
 import type { Model } from '../../model.js';
 import { trainingCurves } from '../../report/curves.js';
@@ -14,9 +14,10 @@ import { EXIT, UsageError } from '../exit.js';
 import { type HeadOptions, noting, openHead } from '../head-command.js';
 import { layerOf, MODEL_FLAGS, openModel, POOL_FLAG, SIZE_FLAG } from '../open-model.js';
 import { type Failure, failedText, warnOfSkipped } from '../pictures.js';
-import { versionsOf, writeText } from '../report-file.js';
+import { checkWritable, checkWritableFolder, versionsOf, writeText } from '../report-file.js';
 import { scores } from '../scores.js';
 import { bytes, facts, plural } from '../text.js';
+import { checkTrainFlags } from '../train-flags.js';
 import { NETWORK_FLAGS, trainNetworkCommand } from '../train-network.js';
 
 export const train = command({
@@ -87,19 +88,24 @@ export const train = command({
   ],
   async run([folder], values, context) {
     const { out, layer, pool, size, val, epochs, solver, hidden, lr, batch, report: reportFile, curves } = values;
-    if (out === undefined) context.warn('without --out: what is trained is measured, and not kept');
     const { options, signal, onProgress, warn } = context;
+    checkTrainFlags(context.given, values);
+    if (values.classes && solver && targetKind(solver))
+      throw new UsageError(`vgg train --classes: expected none with --solver ${solver}, received some`);
+    for (const [name, target] of Object.entries({ out, report: reportFile, curves }))
+      if (target !== undefined) await checkWritable(`vgg train --${name}`, target);
+    if (values.checkpoints !== undefined) await checkWritableFolder('vgg train --checkpoints', values.checkpoints);
+    if (out === undefined) warn('without --out: what is trained is measured, and not kept');
     const start = performance.now();
     const opening = { signal, ...(values.classes && { classes: values.classes }) };
     const data = await openDataset(folder, opening);
     const validation = val === undefined ? undefined : await validationOf(val, opening);
     const skipped = [...data.skipped, ...(typeof validation === 'object' ? validation.skipped : [])];
     warnOfSkipped(skipped, warn);
-    if (values.classes && solver && targetKind(solver))
-      throw new UsageError(`vgg train --classes: expected none with --solver ${solver}, received some`);
-    if (values.extend !== undefined) checkExtend(values, validation);
-    if (values['from-scratch'] || values.unfreeze !== undefined) return trainNetworkCommand(folder, data, validation, values, context);
-    if (values.top !== undefined) throw new UsageError('vgg train --top: expected --unfreeze, such as conv1, received none');
+    if (values.extend !== undefined && typeof validation === 'number')
+      throw new UsageError(`vgg train --extend: expected a folder as --val, received ${validation}`);
+    if (values['from-scratch'] || values.unfreeze !== undefined)
+      return trainNetworkCommand(folder, data, validation, skipped, values, context);
     const { weights, arch, preprocessing, offline } = values;
     const model =
       values.extend === undefined
@@ -145,8 +151,11 @@ export const train = command({
       if (out !== undefined) await head.save(out);
       const seconds = (performance.now() - start) / 1000;
       const { classes, history, best, info } = head;
-      if (curves !== undefined)
-        await writeText(curves, trainingCurves(history, { best: best.epoch, targets: targetKind(info.training.solver) }), signal);
+      const unit = entryUnit(info.training.solver);
+      if (curves !== undefined) {
+        const drawn = { best: best.epoch, unit: unit ?? 'step', targets: targetKind(info.training.solver) };
+        await writeText(curves, trainingCurves(history, drawn), signal);
+      }
       if (reportFile !== undefined) {
         const about = [...factsOf(head, model.weightsName), ['folder', folder], ['validation', val], ['head', out]] as const;
         await writeText(reportFile, reportOf(head, { about, seconds, versions: versionsOf(model) }), signal);
@@ -170,7 +179,7 @@ export const train = command({
         text: await report(out, seconds, failed, [
           ['classes', classes.join(', ')],
           ...factsOf(head, model.weightsName),
-          ['kept', `epoch ${best.epoch}: ${scores(best, isNumber(info.training.solver))}`],
+          ['kept', `${unit ? `${unit} ${best.epoch}: ` : ''}${scores(best, isNumber(info.training.solver))}`],
           ['report', reportFile],
           ['curves', curves],
         ]),
@@ -181,15 +190,6 @@ export const train = command({
     }
   },
 });
-
-/** A head that is extended has its own options. */
-function checkExtend(values: Readonly<Record<string, unknown>>, validation: DatasetInput | number | undefined): void {
-  const own = ['layer', 'size', 'solver', 'hidden', 'preprocessing', 'from-scratch', 'unfreeze'];
-  const given = own.find((name) => values[name] !== undefined && values[name] !== false);
-  if (given !== undefined)
-    throw new UsageError(`vgg train --extend: expected no --${given}, since the head's own options hold; leave it out`);
-  if (typeof validation === 'number') throw new UsageError(`vgg train --extend: expected a folder as --val, received ${validation}`);
-}
 
 /** The model of the head in a file. */
 async function modelOf(head: string, { weights, arch, offline }: Omit<HeadOptions, 'head'>, context: Context): Promise<Model> {
@@ -215,9 +215,12 @@ const isNumber = (solver: Solver = 'lbfgs'): boolean => targetKind(solver) === '
 function factsOf({ layer, pooling, info, history }: Head, weights: string): (readonly [string, string])[] {
   const { images, solver } = info.training;
   const kept = info.kept === undefined ? '' : ', features kept';
+  const unit = entryUnit(solver);
+  // Some solvers tell only of their last step.
+  const steps = unit ? `, ${plural(history.at(-1)!.epoch, unit)}` : '';
   return [
     ['features', `${layer} of ${weights}, pooling ${pooling}, ${plural(info.dimensions, 'value')} a picture`],
-    ['trained on', `${plural(images, 'picture')}, ${solver}, ${plural(history.length, 'epoch')}${kept}`],
+    ['trained on', `${plural(images, 'picture')}, ${solver}${steps}${kept}`],
   ];
 }
 
@@ -230,6 +233,7 @@ function reportOf(head: Head, run: Pick<TrainingRun, 'about' | 'seconds' | 'vers
     title: `A head on ${layer} of ${network}`,
     classes,
     targets: targetKind(info.training.solver),
+    unit: entryUnit(info.training.solver) ?? 'step',
     history,
     best,
     evaluation,

@@ -71,6 +71,12 @@ export function targetKind(solver: Solver): TargetKind | undefined {
   return solver === 'multi-label' ? 'labels' : solver === 'regression' ? 'number' : undefined;
 }
 
+/** What the number of an entry of a head's history counts; undefined for solvers that are done in one go. */
+export function entryUnit(solver: Solver): 'epoch' | 'step' | undefined {
+  if (solver === 'adam') return 'epoch';
+  return solver === 'knn' || solver === 'nearest-mean' ? undefined : 'step';
+}
+
 export type Settings = ReturnType<typeof settingsOf>;
 
 /** @throws VggError `VGG_OPTION` */

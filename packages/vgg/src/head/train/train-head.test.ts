@@ -221,6 +221,13 @@ describe('bad input', () => {
     await expect(trainHead(model, data as never, options)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  test.each([undefined, null, 'vgg16', {}])('%j for a model', async (none) => {
+    await expect(trainHead(none as never, colours(2))).rejects.toMatchObject({
+      code: 'VGG_INPUT',
+      message: expect.stringContaining('expected a model to take features from, received'),
+    });
+  });
+
   test('an abort while features are computed leaves nothing behind', async () => {
     const controller = new AbortController();
     const training = trainHead(model, colours(50), { signal: controller.signal, onProgress: () => controller.abort() });

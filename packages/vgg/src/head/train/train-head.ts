@@ -25,7 +25,7 @@ export { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions } from './s
  *
  * @param data pictures in classes ({@link openDataset}), or their features from `computeFeatures`; for multi-label and regression see
  * {@link TargetInput}
- * @throws VggError `VGG_DATASET` for fewer than two classes, or a validation class that training does not know; `VGG_OPTION`;
+ * @throws VggError `VGG_INPUT` where the model is none; `VGG_DATASET` for fewer than two classes, or a validation class that training does not know; `VGG_OPTION`;
  * `VGG_HEAD` for features that are of another base or not finite, or a loss that is not a number; `VGG_SHAPE`; `VGG_MEMORY`; `VGG_ABORTED`
  * @example
  * const head = await trainHead(model, 'photos/train', { layer: 'pool3', size: 128, validation: 'photos/val' });
@@ -35,6 +35,7 @@ export { SOLVERS, type Solver, TRAIN_DEFAULTS, type TrainHeadOptions } from './s
  * const ages = await trainHead(model, 'trees.csv', { solver: 'regression' }); // columns image, target
  */
 export async function trainHead(model: Embedder, data: TargetInput | FeatureSet, options: TrainHeadOptions = {}): Promise<Head> {
+  checkModel(model);
   const settings = settingsOf(options);
   const { signal, onProgress } = options;
   throwIfAborted(signal, 'trainHead');
@@ -58,6 +59,12 @@ export async function trainHead(model: Embedder, data: TargetInput | FeatureSet,
 
   const wait = pace(signal, 'trainHead');
   return makeHead(model, { classes, base, fitted, held, settings }, { ...options, warnings, warn }, wait);
+}
+
+function checkModel(model: Embedder): void {
+  if (typeof model?.embedAll === 'function') return;
+  const received = typeof model === 'object' && model ? 'another object' : String(model);
+  throw new VggError('VGG_INPUT', `trainHead: expected a model to take features from, received ${received}; pass what load gives`);
 }
 
 /** Features as they are, if they are of this base; anything else as a dataset. */
