@@ -187,7 +187,7 @@ test(`a run that is killed ${KILLS} times ends with the same bits as one that is
     const { child, exited } = start();
     // It has begun to learn, or has ended.
     await Promise.race([once(child.stderr, 'data'), exited]);
-    await setTimeout(rng.below(300));
+    await setTimeout(rng.below(150));
     child.kill('SIGKILL');
     const [code] = await exited;
     if (code === 0) break;

@@ -402,10 +402,13 @@ class Run {
   /** Pictures that cannot be read are said once, not in every epoch. */
   #note(dataset: 'train' | 'validation', pictures: Batch['failed']): void {
     const { failed } = this.progress;
+    const { examples } = this.task[dataset]!;
     for (const { name, index, error } of pictures) {
       const place = `${dataset} ${index}`;
       if (failed.has(place)) continue;
-      failed.set(place, { place, name, code: error.code, message: error.message });
+      const { image } = examples[index]!;
+      const path = typeof image === 'string' ? image : name;
+      failed.set(place, { place, name: path, code: error.code, message: error.message });
       (this.options.onWarning ?? console.warn)(`train: ${error.message}; it is left out`);
     }
   }

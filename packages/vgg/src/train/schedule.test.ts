@@ -89,7 +89,7 @@ describe('makeSchedule', () => {
 describe('scheduleFor', () => {
   it.each([
     [{ kind: 'cosine' }, 50, { kind: 'cosine', length: 50 }],
-    [{ kind: 'cosine', warmup: {}, by: 'step' }, 50, { kind: 'cosine', length: 45, by: 'step', warmup: { length: 5 } }],
+    [{ kind: 'cosine', warmup: {}, by: 'step' }, 50, { kind: 'cosine', length: 45, warmup: { length: 5 }, by: 'step' }],
     [{ kind: 'cosine', warmup: { length: 2, from: 0 } }, 12, { kind: 'cosine', length: 10, warmup: { length: 2, from: 0 } }],
     [{ kind: 'cosine', warmup: { length: 9 } }, 3, { kind: 'cosine', length: 1, warmup: { length: 9 } }],
     [{ kind: 'step' }, 10, { kind: 'step', length: 4 }],

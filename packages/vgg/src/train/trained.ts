@@ -33,7 +33,7 @@ export class TrainedNetwork {
   readonly history: readonly EpochEntry[];
   /** The best epoch, whose weights it has unless `restoreBest` was false. */
   readonly best: EpochEntry;
-  /** The pictures of both datasets that could not be read and were left out, each once. */
+  /** The pictures of both datasets that could not be read and were left out, each once, by their paths or names. */
   readonly failed: readonly Failed[];
   /** Why training ended before its last epoch. */
   readonly stopped: string | undefined;
