@@ -1,10 +1,10 @@
 import { isBuiltin } from 'node:module';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import type { Plugin, RollupOptions } from 'rollup';
 import esbuild from 'rollup-plugin-esbuild';
-import { wasmInline } from './scripts/wasm-inline.ts';
+import { inlined } from './scripts/inline.ts';
 
 const root = 'packages/vgg';
 const entries = {
@@ -19,12 +19,20 @@ const entries = {
 // The leaves (@vgg/*) are inlined; what a user installs beside us, and the platform, are not.
 const external = (id: string) => /^(node:|#io$|@tensorflow\/|@noble\/|sharp$|webgpu$)/.test(id);
 const compile = () => esbuild({ target: 'es2022', tsconfig: 'tsconfig.json' });
+/** The weights inside the package are a file of their own, which the library and the page's folder share. */
+const NETS = /\?base64$|^\0binary:/;
+const sharedNets = (): Plugin => ({
+  name: 'shared-nets',
+  resolveId: (id) => (NETS.test(id) ? { id: resolve(root, 'dist/browser/nets', netFile(id)), external: 'relative' } : null),
+});
+/** compact.js for compact.safetensors. */
+const netFile = (id: string) => `${basename(id).replace(/\..*$/, '')}.js`;
 const resolveSource = () => nodeResolve({ exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] });
 
 const library: RollupOptions = {
   input: { ...entries, cli: `${root}/src/cli/main.ts` },
   external,
-  plugins: [wasmInline(), resolveSource(), compile()],
+  plugins: [sharedNets(), inlined(), resolveSource(), compile()],
   output: {
     dir: `${root}/dist`,
     format: 'es',
@@ -55,12 +63,17 @@ const page: RollupOptions = {
   plugins: [
     withoutNode(),
     workerAddress(),
-    wasmInline(),
+    inlined(),
     nodeResolve({ browser: true, exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }),
     commonjs(),
     esbuild({ target: 'es2022', minify: true, tsconfig: 'tsconfig.json' }),
   ],
-  output: { dir: `${root}/dist/browser`, format: 'es', chunkFileNames: 'chunks/[name]-[hash].js' },
+  output: {
+    dir: `${root}/dist/browser`,
+    format: 'es',
+    chunkFileNames: ({ facadeModuleId }) =>
+      NETS.test(facadeModuleId ?? '') ? `nets/${netFile(facadeModuleId!)}` : 'chunks/[name]-[hash].js',
+  },
   onwarn(warning, warn) {
     // tfjs's own CommonJS wrappers.
     if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'EVAL' || warning.code === 'CIRCULAR_DEPENDENCY') return;

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium, NO_CHROMIUM } from './scripts/find-chromium.ts';
-import { wasmInline } from './scripts/wasm-inline.ts';
+import { inlined } from './scripts/inline.ts';
 
 // One spec serves both platforms: *.test.ts runs in Node and in Chromium, *.node.test.ts and *.web.test.ts in one of them.
 const specs = ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts'];
@@ -12,7 +12,7 @@ const SOFTWARE_VULKAN = '/usr/lib/chromium/vk_swiftshader_icd.json';
 if (!process.env.VK_ICD_FILENAMES && existsSync(SOFTWARE_VULKAN)) process.env.VK_ICD_FILENAMES = SOFTWARE_VULKAN;
 
 const node: TestProjectConfiguration = {
-  plugins: [wasmInline()],
+  plugins: [inlined()],
   resolve: { conditions: ['@vgg/source', 'node', 'import', 'default'] },
   ssr: { resolve: { conditions: ['@vgg/source', 'node', 'import', 'default'] } },
   test: {
@@ -27,7 +27,7 @@ const node: TestProjectConfiguration = {
 
 function web(executablePath: string): TestProjectConfiguration {
   return {
-    plugins: [wasmInline()],
+    plugins: [inlined()],
     resolve: { conditions: ['@vgg/source', 'browser', 'import', 'default'] },
     optimizeDeps: {
       include: [

@@ -19,8 +19,8 @@ const serve = (plugins) =>
 
 // The plugin is TypeScript too, and loads its compiler late: its server stays open as long as it is used.
 const tools = await serve([]);
-const { wasmInline } = await tools.ssrLoadModule('/scripts/wasm-inline.ts');
-const server = await serve([wasmInline()]);
+const { inlined } = await tools.ssrLoadModule('/scripts/inline.ts');
+const server = await serve([inlined()]);
 try {
   await (await server.ssrLoadModule(`/benchmarks/${name}.ts`)).main(options);
 } finally {

@@ -1,17 +1,20 @@
-// The main job from end to end: real VGG weights in, features out, a head trained on top, and new pictures named with it.
-//   npm start                                          fetches the 58.9 MB of VGG-16's convolutions once
-//   npm start -- --weights FILE [--pictures FOLDER]    your own weights, your own class folders
+// The main job from end to end: features of a layer, a head trained on them, new pictures named with it, and a report. Nothing is fetched.
+//   npm start                                        the small network inside the package, on pictures that are drawn here
+//   npm start -- --arch vgg16                        VGG-16: fetches the 58.9 MB of its convolutions once
+//   npm start -- --weights FILE [--pictures FOLDER]  your own weights, your own class folders
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { load, loadHead, toNpy, trainHead } from 'vgg';
+import { load, loadHead, toNpy, trainHead, trainingReport } from 'vgg';
 import { drawClasses } from './drawings.mjs';
 
 const { values: options } = parseArgs({
   options: {
+    arch: { type: 'string' },
     weights: { type: 'string' },
     pictures: { type: 'string' },
     layer: { type: 'string' },
+    size: { type: 'string' },
     backend: { type: 'string', default: 'auto' },
     out: { type: 'string', default: 'tour' },
   },
@@ -30,8 +33,11 @@ async function tour() {
   const shown = (path) => relative(process.cwd(), path);
 
   title('1. Load');
-  const model = await load('vgg16', { weights: options.weights, backend: options.backend, onProgress: show });
-  const layer = model.resolve(options.layer ?? model.deepest);
+  const model = await load(options.arch, { weights: options.weights, backend: options.backend, onProgress: show });
+  // The small network was made for pictures of 32x32, VGG-16 for 224x224; both look at larger and smaller ones too.
+  const isSmall = model.network.name === 'compact';
+  const layer = model.resolve(options.layer ?? (isSmall ? 'pool3' : model.deepest));
+  const size = Number(options.size ?? (isSmall ? 96 : 128));
   console.log(`${model.network.name} on ${model.backend.name}: ${model.backend.reason}`);
   console.log(
     `weights: ${model.weights.name} (${model.weights.format}), prepared as ${model.preprocessing.name} does; the deepest tap is ${model.deepest}`,
@@ -40,9 +46,9 @@ async function tour() {
   title('2. Pictures');
   const folder = options.pictures ?? join(out, 'pictures');
   if (!options.pictures) {
-    await drawClasses(join(folder, 'train'), 20, 1);
-    await drawClasses(join(folder, 'new'), 5, 2);
-    console.log(`drew 60 pictures to learn from and 15 new ones below ${shown(folder)}`);
+    await drawClasses(join(folder, 'train'), 40, 1);
+    await drawClasses(join(folder, 'new'), 10, 2);
+    console.log(`drew 120 pictures to learn from and 30 new ones below ${shown(folder)}`);
   }
   const training = options.pictures ?? join(folder, 'train');
 
@@ -51,7 +57,7 @@ async function tour() {
   const sample = options.pictures ? undefined : join(training, 'dots', 'dots-00.png');
   if (sample) {
     const started = performance.now();
-    const map = await model.extract(sample, layer, { onProgress: show });
+    const map = await model.extract(sample, layer, { size, onProgress: show });
     const largest = map.data.reduce((a, b) => Math.max(a, b), 0);
     console.log(
       `${layer} of ${shown(sample)}: [${map.shape}], largest value ${largest.toFixed(1)}, ${Math.round(performance.now() - started)} ms with reading the weights`,
@@ -62,22 +68,28 @@ async function tour() {
 
   title('4. Train a head');
   const started = performance.now();
-  const head = await trainHead(model, training, { layer, pooling: 'average', size: 128, validation: 0.25, seed: 0, onProgress: show });
-  const { best } = head;
-  console.log(`classes: ${head.classes.join(', ')}`);
+  const head = await trainHead(model, training, { layer, pooling: 'average', size, validation: 0.25, seed: 0, onProgress: show });
+  const { best, classes, history, evaluation } = head;
+  console.log(`classes: ${classes.join(', ')}`);
   console.log(
     `validation accuracy ${(best.valAccuracy * 100).toFixed(1)} %, loss ${best.valLoss.toFixed(4)}, in ${((performance.now() - started) / 1000).toFixed(1)} s`,
   );
   const file = join(out, 'head.safetensors');
   await head.save(file);
-  console.log(`saved ${shown(file)}`);
+  const report = join(out, 'report.html');
+  await writeFile(
+    report,
+    trainingReport({ title: `A head on ${layer} of ${model.network.name}`, classes, history, best, evaluation, seed: 0 }),
+  );
+  console.log(`saved ${shown(file)}, and ${shown(report)} with the curves and the confusion matrix`);
 
   title('5. Use it');
   const again = await loadHead(file, model);
   if (options.pictures) {
-    console.log(`vgg predict PICTURES --head ${shown(file)}${options.weights ? ` --weights ${options.weights}` : ''}`);
+    const { name } = model.weights;
+    console.log(`npx vgg predict PICTURES --head ${shown(file)} --weights ${options.weights ?? name}`);
   } else {
-    for (const name of head.classes) {
+    for (const name of classes) {
       const picture = join(folder, 'new', name, `${name}-00.png`);
       const [first] = await again.predict(picture);
       console.log(`${shown(picture)}: ${first.label} (${(first.probability * 100).toFixed(1)} %)`);

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { bytesSource } from '@vgg/loaders';
 import { describe, expect, test } from 'vitest';
 import { openZip, readEntry } from '../../packages/loaders/src/formats/zip/index.js';
-import { load } from '../../packages/vgg/src/index.js';
+import { load, openDataset } from '../../packages/vgg/src/index.js';
 
 const DATA = '../shared/data/';
 /** A JPEG of 32 x 32 pixels has about a thousand bytes. */
@@ -35,6 +35,21 @@ describe.skipIf(!existsSync(`${DATA}torch/cifar_net.pth`))('torch/cifar_net.pth 
     const predicted = await model.classify(pictures(), { top: 1 });
     const right = predicted.filter(([best], i) => classes[best!.index] === classOf(names[i]!)).length;
     expect(Math.abs(right / names.length - 0.7255)).toBeLessThan(0.003);
+  });
+});
+
+describe.skipIf(!existsSync(`${DATA}cifar10/test.zip`))('the weights inside the package (../shared/data/cifar10)', () => {
+  test('name the share of the 10,000 test pictures of CIFAR-10 that their card says', { timeout: 240_000 }, async () => {
+    const card = readFileSync('packages/vgg/nets/compact/README.md', 'utf8');
+    const told = Number(/accuracy \| ([\d.]+) % of the 10,000 test pictures/.exec(card)![1]);
+    expect(told).toBeGreaterThan(85);
+    using model = await load(undefined, { backend: 'wasm' });
+    const { examples, classes } = await openDataset(`${DATA}cifar10/test.zip`);
+    expect(examples).toHaveLength(10_000);
+    const images = examples.map(({ image }) => image);
+    const predicted = await model.classify(images, { top: 1 });
+    const right = predicted.filter(([best], i) => best!.label === classes[examples[i]!.label]).length;
+    expect(Math.abs(right / 100 - told)).toBeLessThan(0.05);
   });
 });
 

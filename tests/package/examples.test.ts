@@ -18,18 +18,29 @@ const tour = (...args: string[]) =>
   });
 
 describe('the first command (examples/node/tour.mjs)', () => {
+  it('runs the main job on the weights inside the package, with nothing fetched', async () => {
+    const { stdout, stderr } = await tour();
+    expect(stderr).toBe('');
+    expect(stdout).toContain('weights: compact.cifar10 (safetensors)');
+    const accuracy = Number(/validation accuracy ([\d.]+) %/.exec(stdout)?.[1]);
+    expect(accuracy).toBeGreaterThan(85);
+    const right = Number(/([\d.]+) % of 30 new pictures right/.exec(stdout)?.[1]);
+    expect(right).toBeGreaterThan(85);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('A head on pool3 of compact');
+  });
+
   it.skipIf(!existsSync(WEIGHTS))(`runs the main job on real weights (${WEIGHTS})`, async () => {
     const { stdout } = await tour('--weights', WEIGHTS);
     const accuracy = Number(/validation accuracy ([\d.]+) %/.exec(stdout)?.[1]);
     expect(accuracy).toBeGreaterThan(90);
-    const right = Number(/([\d.]+) % of 15 new pictures right/.exec(stdout)?.[1]);
+    const right = Number(/([\d.]+) % of 30 new pictures right/.exec(stdout)?.[1]);
     expect(right).toBeGreaterThan(90);
     expect(readFileSync(join(out, 'pool3.npy')).subarray(1, 6).toString()).toBe('NUMPY');
     expect(readFileSync(join(out, 'head.safetensors')).length).toBeLessThan(20_000);
   });
 
   it('says in one sentence how to pass a file where there is no network', async () => {
-    const failure = await tour().catch((error: { code: number; stderr: string }) => error);
+    const failure = await tour('--arch', 'vgg16').catch((error: { code: number; stderr: string }) => error);
     expect(failure).toMatchObject({ code: 1 });
     expect((failure as { stderr: string }).stderr.trim()).toMatch(/^[^\n]*pass a file you have[^\n]*--weights FILE[^\n]*\[VGG_NETWORK\]$/);
   });

@@ -267,8 +267,17 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     },
   );
 
+  test('the weights inside the package are the first choice, and need no network', { timeout: 60_000 }, async () => {
+    await page.getByText('Published', { exact: true }).click();
+    expect(await section('weights').locator('select[name=published]').inputValue()).toBe('compact.cifar10');
+    await load();
+    await expect.poll(() => section('weights').locator('.facts').textContent(), WAIT).toContain('Weightscompact.cifar10 (safetensors)');
+    expect(await section('weights').locator('.facts').textContent()).toContain('Reachcomplete');
+  });
+
   test('the published sets that a page may fetch are listed, with their licence', async () => {
     await page.getByText('Published', { exact: true }).click();
+    await section('weights').locator('select[name=published]').selectOption('vgg16.timm_tv_in1k');
     const names = await section('weights').locator('select[name=published] option').allTextContents();
     expect(names).toContain('vgg16.timm_tv_in1k (553.0 MB)');
     expect(await section('weights').locator('#published-note').textContent()).toContain('from huggingface.co; licence BSD-3-Clause');

@@ -3,7 +3,6 @@ import { element, megabytes } from './dom.js';
 import { dropArea } from './drop.js';
 import { fail, run } from './task.js';
 
-const FIRST_CHOICE = 'vgg16.timm_tv_in1k';
 /** So many chosen files are named. */
 const SHOWN = 4;
 
@@ -76,16 +75,17 @@ function reachOf(model) {
   return { layers: new Set(names.slice(0, hole)), missing };
 }
 
-/** What a page may fetch: from hosts that let other origins in. */
+/** What a page has, and may fetch: from hosts that let other origins in. */
 const FETCHABLE = PUBLISHED_SETS.filter(({ cors }) => cors);
 
 function listPublished(form, note) {
   const select = form.elements.published;
   select.append(...FETCHABLE.map(({ id, bytes, about }) => element('option', { value: id }, `${id} (${megabytes(bytes ?? about)})`)));
-  if (FETCHABLE.some(({ id }) => id === FIRST_CHOICE)) select.value = FIRST_CHOICE;
   const describe = () => {
-    const { source, licence, urls } = FETCHABLE.find(({ id }) => id === select.value);
-    note.textContent = `${source}, from ${new URL(urls[0]).host}; licence ${licence}. Only the layers that are looked at are fetched.`;
+    const { source, licence, urls, embedded } = FETCHABLE.find(({ id }) => id === select.value);
+    note.textContent = embedded
+      ? `A small network that comes with the package: it looks at pictures of 32 × 32 pixels and knows ten kinds of things. Licence ${licence}.`
+      : `${source}, from ${new URL(urls[0]).host}; licence ${licence}. Only the layers that are looked at are fetched.`;
   };
   select.addEventListener('change', describe);
   describe();

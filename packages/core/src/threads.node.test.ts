@@ -8,7 +8,7 @@ import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { rollup } from 'rollup';
 import esbuild from 'rollup-plugin-esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { wasmInline } from '../../../scripts/wasm-inline.ts';
+import { inlined } from '../../../scripts/inline.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -21,7 +21,7 @@ beforeAll(async () => {
     input: join(root, 'packages/core/src/index.ts'),
     external: /^(node:|@tensorflow\/|webgpu$)/,
     plugins: [
-      wasmInline(),
+      inlined(),
       nodeResolve({ exportConditions: ['@vgg/source'], extensions: ['.ts', '.js'] }),
       esbuild({ target: 'es2022', tsconfig: join(root, 'tsconfig.json') }),
     ],

@@ -1,4 +1,4 @@
-/** The bytes of a .wasm file as base64 text, put in by the build (scripts/wasm-inline.ts). */
+/** The bytes of a .wasm file as base64 text, put in by the build (scripts/inline.ts). */
 declare module 'wasm:*' {
   const base64: string;
   export default base64;

@@ -67,9 +67,13 @@ export interface LoadOptions extends OpenWeightsOptions {
  * Opens published or own weights and gives a model that runs on this machine's best backend. Only what the wanted layers need is
  * read, so a file whose later parts are missing serves every layer before the hole.
  *
- * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights
+ * @param arch `vgg16`, a paper's letter, a plan, a .prototxt ...; undefined to go by the weights, and without weights for the small network
+ *   inside the package
  * @throws VggError `VGG_NOT_FOUND`, `VGG_FORMAT`, `VGG_SHAPE`, `VGG_WEIGHTS_MISSING`, `VGG_NETWORK`, `VGG_INTEGRITY`, `VGG_BACKEND`, `VGG_MEMORY`,
  *   `VGG_ABORTED`, `VGG_OPTION` (a number of threads that is none, an option that cannot be sent to a `worker`)
+ * @example
+ * const small = await load(); // nothing is fetched: a network for 32x32 pictures of ten classes
+ * (await small.classify('truck.png'))[0]; // { index: 9, label: 'truck', probability: 0.92 }
  * @example
  * const model = await load('vgg16', { weights: 'vgg16_notop.h5' });
  * model.backend.name; // 'wasm'

@@ -35,7 +35,7 @@ describe('names', () => {
 
   it('every listed name is its own', () => {
     const names = architectureNames();
-    expect(names).toHaveLength(14);
+    expect(names).toHaveLength(15);
     for (const name of names) expect(network(name).name).toBe(name);
   });
 

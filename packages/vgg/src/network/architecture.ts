@@ -43,8 +43,14 @@ const E: Plan['blocks'] = [
   [512, 512, 512, 512],
   [512, 512, 512, 512],
 ];
+const COMPACT: Plan['blocks'] = [
+  [32, 32],
+  [64, 64],
+  [128, 128, 128],
+  [256, 256],
+];
 
-/** Table 1 of the paper (Simonyan and Zisserman 2014, arXiv 1409.1556), and two small nets that people build from it. */
+/** Table 1 of the paper (Simonyan and Zisserman 2014, arXiv 1409.1556), and small nets that are built from it. */
 export const ARCHITECTURES: readonly Architecture[] = [
   { name: 'vgg11', column: 'A', about: '8 convolutions', plan: { blocks: A } },
   { name: 'vgg11_lrn', column: 'A-LRN', about: 'A with local response normalisation', plan: { blocks: A, lrn: true } },
@@ -61,6 +67,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
     name: 'vgg19_3pool',
     about: 'E with pools 1, 2 and 5 only, for ten classes of 32x32 pictures',
     plan: { blocks: E, pools: [1, 2, 5], dropout: 0.2, classes: 10, size: 32 },
+  },
+  {
+    name: 'compact',
+    about:
+      '9 convolutions with batch normalisation and one dense layer, for ten classes of 32x32 pictures; its weights are inside the package',
+    plan: { blocks: COMPACT, batchNorm: true, globalPool: true, dense: [], classes: 10, size: 32 },
   },
 ];
 

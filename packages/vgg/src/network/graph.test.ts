@@ -18,7 +18,7 @@ describe('a network as a graph and back', () => {
       const net = network(name, options);
       expect(planOfGraph(graphOfNetwork(net))).toEqual(net.plan);
     }
-    const convolutional = network(name, { convolutionalTop: true, size: name === 'vgg19_3pool' ? 8 : 32 });
+    const convolutional = network(name, { convolutionalTop: true, globalPool: false, size: 2 ** network(name).plan.pools.length });
     expect(planOfGraph(graphOfNetwork(convolutional))).toEqual(convolutional.plan);
     const features = network(name, { top: false, padding: 'valid', pool: 'average' });
     expect(network(planOfGraph(graphOfNetwork(features))!).layers).toEqual(features.layers);

@@ -1,7 +1,7 @@
 import { VggError } from '@vgg/errors';
 import { describeShapes, openWeights, type WeightFile } from '@vgg/loaders';
 import { io } from '#io';
-import { network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
+import { findArchitecture, network as makeNetwork, type NetworkOptions } from '../network/architecture.js';
 import { planOfGraph } from '../network/graph.js';
 import { inferNetwork, openTop, type WeightShapes } from '../network/infer.js';
 import type { Network, Plan, PlanInput } from '../network/plan.js';
@@ -20,8 +20,9 @@ interface Known {
 }
 
 /**
- * The network that a file's weights are of: what the caller says, its dense layers as the file has them where a plan leaves them open; else the plan in the file's metadata; else the layers that the file
- * tells of (a prototxt, an ONNX graph, MatConvNet's list), where they are of the family; else the one with these shapes.
+ * The network that a file's weights are of: what the caller says, its dense layers as the file has them where a plan leaves them open; else,
+ * or where the caller says its name, the plan in the file's metadata; else the layers that the file tells of (a prototxt, an ONNX graph,
+ * MatConvNet's list), where they are of the family; else the one with these shapes.
  *
  * @throws VggError `VGG_ARCHITECTURE`, `VGG_FORMAT`
  */
@@ -29,7 +30,7 @@ export function networkOf(file: WeightFile, { arch, set, options: given, name }:
   const drawn = file.graph && planOfGraph(file.graph);
   // A prototxt is a text that people change: its layers count, not what is noted of them above.
   const stored = drawn && /^(?:caffe|prototxt)$/.test(file.format) ? undefined : file.metadata.get(METADATA.plan);
-  if (arch === undefined && stored) return makeNetwork(stored, given);
+  if (stored && (arch === undefined || isNamed(stored, arch))) return makeNetwork(stored, given);
   if (file.tensors.size === 0 && file.graph) {
     if (arch === undefined && !drawn) throw otherFamily(name);
     return makeNetwork(arch ?? drawn!, given);
@@ -47,6 +48,11 @@ export function networkOf(file: WeightFile, { arch, set, options: given, name }:
   // A known name says which column it is; classes, batch norm and input size are the file's.
   const { plan } = inferNetwork(shapes, { name: arch, source: name });
   return makeNetwork(plan, options);
+}
+
+/** Whether a plan in a file is of the architecture that a name means: the file then knows its size best. */
+function isNamed(plan: string, arch: string | PlanInput): boolean {
+  return typeof arch === 'string' && findArchitecture(arch) !== undefined && makeNetwork(plan).name === makeNetwork(arch).name;
 }
 
 function shapesOf(file: WeightFile): WeightShapes {

@@ -17,7 +17,10 @@ export { METADATA } from './metadata.js';
 
 /** What to open and how: the part that {@link load}, {@link convert} and {@link inspect} share. */
 export interface OpenWeightsOptions extends FetchOptions {
-  /** A path, URL, File, Blob, FileList, bytes, or a published set's name; default the published set of the architecture. */
+  /**
+   * A path, URL, File, Blob, FileList, bytes, or a published set's name. Default: the published set of the architecture; without an
+   * architecture too `compact`, which is inside the package.
+   */
   weights?: SourceInput;
   /** What the network has otherwise than its architecture says: `classes`, `pool`, `rounding`, `top`, `convolutionalTop` ... */
   network?: NetworkOptions;
@@ -110,7 +113,9 @@ async function findSource(
   const taps = [options.layers ?? []].flat();
   const partial = taps.length > 0 && !taps.some(isDenseTap);
   const published = async (set: PublishedSet) => ({ set, source: await openPublished(set, { ...options, partial }) });
-  const set = weights === undefined ? publishedDefault(arch, wanted) : typeof weights === 'string' ? findPublished(weights) : undefined;
+  // With nothing named at all: what is inside the package.
+  const set =
+    weights === undefined ? publishedDefault(arch ?? 'compact', wanted) : typeof weights === 'string' ? findPublished(weights) : undefined;
   if (set) return published(set);
   if (weights === undefined)
     throw new VggError('VGG_WEIGHTS_MISSING', 'load: nothing is published for this network; pass weights (a path, URL, File or bytes)');

@@ -11,7 +11,8 @@ export interface PublishedSet extends RemoteFile {
   readonly architecture: string;
   readonly top: boolean;
   readonly format: 'keras-h5' | 'safetensors' | 'caffe' | 'torch' | 'onnx';
-  readonly preprocessing: PreprocessingName;
+  /** Where the file itself does not say. */
+  readonly preprocessing?: PreprocessingName;
   /** How the pools of the publisher's framework round. */
   readonly rounding: Rounding;
   readonly classes: number;
@@ -20,6 +21,8 @@ export interface PublishedSet extends RemoteFile {
   readonly source: string;
   /** Whether a page of another origin may fetch them. */
   readonly cors: boolean;
+  /** Inside the package: nothing is fetched. */
+  readonly embedded?: boolean;
 }
 
 const OXFORD = { licence: 'CC-BY-4.0', source: 'Oxford Visual Geometry Group, 2014' } as const;
@@ -132,8 +135,27 @@ function onnx(architecture: string, variant: string, file: string, bytes: number
   };
 }
 
-/** The published sets whose hash is known. */
+/** What `load()` opens where nothing is named; nets/compact has its card, its recipe and the log of its training. */
+const COMPACT: PublishedSet = {
+  id: 'compact.cifar10',
+  key: 'compact.cifar10.safetensors',
+  architecture: 'compact',
+  top: true,
+  urls: [],
+  bytes: 2_663_420,
+  hash: { algorithm: 'sha256', value: '903baf9c03927d03b6c586375716587cdde67d9e28bce28dfd9453d1ae1dea26' },
+  format: 'safetensors',
+  rounding: 'floor',
+  classes: 10,
+  licence: 'Apache-2.0',
+  source: 'this project, 2026',
+  cors: true,
+  embedded: true,
+};
+
+/** The sets whose hash is known: the one inside the package, and those that are published. */
 export const PUBLISHED_SETS: readonly PublishedSet[] = [
+  COMPACT,
   keras('vgg16', false, 58_889_256, '6d6bbae143d832006294945121d1f1fc'),
   keras('vgg16', true, 553_467_096, '64373286793e3c8b2b4e3219cbf3544b'),
   keras('vgg19', false, 80_134_624, '253f8cb515780f3b799900260a226db6'),

@@ -18,18 +18,18 @@ describe('PUBLISHED_SETS', () => {
     expect(set.id.split('.')[0]).toBe(set.architecture);
     expect(set.key.startsWith(set.id)).toBe(true);
     expect(architectureNames()).toContain(set.architecture);
-    expect(PREPROCESSINGS).toHaveProperty(set.preprocessing);
+    if (!set.embedded) expect(PREPROCESSINGS).toHaveProperty(set.preprocessing!);
     expect(set.licence && set.source).toBeTruthy();
     const digits = DIGITS[set.hash!.algorithm];
     expect(set.hash!.value).toMatch(set.hash!.value.length === 8 ? /^[0-9a-f]{8}$/ : new RegExp(`^[0-9a-f]{${digits}}$`));
     for (const url of set.urls) expect(new URL(url).href).toBe(url);
     // Only where the whole hash is known may the bytes come over plain http.
     if (set.urls.some((url) => url.startsWith('http:'))) expect(set.hash!.value).toHaveLength(digits);
-    // A file is its weights as float32 and little else; the int8 one a quarter of that.
+    // A file is its weights as float32 and little else; the int8 one a quarter of that, the one inside the package half.
     const { parameterBytes } = summarize(network(set.architecture, { top: set.top }));
-    const size = (set.bytes ?? set.about!) * (set.id.includes('int8') ? 4 : 1);
+    const size = (set.bytes ?? set.about!) * (set.id.includes('int8') ? 4 : set.embedded ? 2 : 1);
     expect(size / parameterBytes).toBeGreaterThan(0.998);
-    expect(size / parameterBytes).toBeLessThan(1.002);
+    expect(size / parameterBytes).toBeLessThan(set.embedded ? 1.01 : 1.002);
   });
 });
 
@@ -55,6 +55,8 @@ describe('names', () => {
     ['vgg13', 'web', true, undefined],
     ['vgg16c', 'node', true, undefined],
     ['cifar_vgg16_bn', 'node', true, undefined],
+    ['compact', 'node', true, 'compact.cifar10'],
+    ['compact', 'web', false, 'compact.cifar10'],
     [undefined, 'node', true, undefined],
   ] as const)('%s in %s, top %s: %s', (arch, platform, top, id) => {
     expect(publishedDefault(arch, { platform, top })?.id).toBe(id);
@@ -85,7 +87,7 @@ describe('names', () => {
     for (const name of ['vgg16.oxford', 'vgg19.oxford']) {
       const { preprocessing, rounding, hash } = publishedSet(name);
       expect(rounding).toBe('ceil');
-      expect(PREPROCESSINGS[preprocessing]).toMatchObject({
+      expect(PREPROCESSINGS[preprocessing!]).toMatchObject({
         channelOrder: 'bgr',
         mean: [103.939, 116.779, 123.68],
         scale: 1,

@@ -5,6 +5,7 @@ import { findArchitecture } from '../network/architecture.js';
 import type { PlanInput } from '../network/plan.js';
 import { didYouMean } from '../text/suggest.js';
 import { addressesOf, type FetchIo, type FetchOptions, fetchFile, isOffline } from './download.js';
+import { openEmbedded } from './embedded.js';
 import { PUBLISHED_SETS, type PublishedSet } from './published-sets.js';
 
 export type { FetchOptions } from './download.js';
@@ -54,8 +55,9 @@ export function publishedDefault(
   { platform, top }: { platform: 'node' | 'web'; top: boolean },
 ): PublishedSet | undefined {
   const found = typeof arch === 'string' ? findArchitecture(arch) : undefined;
-  if (found?.architecture.column === undefined) return undefined;
-  const name = `${found.architecture.name}${found.batchNorm ? '_bn' : ''}`;
+  if (!found) return undefined;
+  const { architecture, batchNorm } = found;
+  const name = `${architecture.name}${batchNorm && !architecture.plan.batchNorm ? '_bn' : ''}`;
   const fit = PUBLISHED_SETS.filter((set) => set.architecture === name && (set.top || !top) && (set.cors || platform === 'node'));
   // Keras's own first, and of those the one with just the layers that are wanted.
   const cost = (set: PublishedSet) => 2 * PREFERENCE.indexOf(set.format) + (set.top === top ? 0 : 1);
@@ -78,7 +80,7 @@ interface Platform {
  * const source = await fetchPublished(findPublished('vgg16.keras_in1k_notop'), { onProgress });
  */
 export async function fetchPublished(set: PublishedSet, { io = platformIo, ...options }: FetchOptions & Platform = {}): Promise<Source> {
-  return fetchFile({ ...set, name: set.id }, io, options);
+  return set.embedded ? openEmbedded(set) : fetchFile({ ...set, name: set.id }, io, options);
 }
 
 interface OpenPublishedOptions extends FetchOptions {
@@ -97,6 +99,7 @@ export async function openPublished(
   set: PublishedSet,
   { io = platformIo, partial = false, ...options }: OpenPublishedOptions & Platform = {},
 ): Promise<Source> {
+  if (set.embedded) return openEmbedded(set);
   const isPage = io.platform === 'web';
   const byTensor = isPage || (partial && set.format === 'safetensors');
   const cached = byTensor ? await io.cache.get(set.key) : undefined;

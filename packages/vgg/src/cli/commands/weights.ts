@@ -41,7 +41,8 @@ async function list(): Promise<Result> {
     // Where the exact length is not published, what is here or about what is there.
     bytes: set.bytes ?? kept.get(set.key) ?? Math.round(set.about ?? 0),
     exact: set.bytes !== undefined || kept.has(set.key),
-    cached: kept.has(set.key),
+    cached: set.embedded === true || kept.has(set.key),
+    embedded: set.embedded === true,
     licence: set.licence,
     source: set.source,
     preprocessing: set.preprocessing,
@@ -51,22 +52,32 @@ async function list(): Promise<Result> {
   return {
     json: { sets, cache: io.cache.where },
     text: () => {
-      const rows = sets.map((set) => [set.name, bytes(set.bytes), set.cached ? 'here' : '', set.format, set.licence, set.source]);
+      const rows = sets.map((set) => [
+        set.name,
+        bytes(set.bytes),
+        set.embedded ? 'inside' : set.cached ? 'here' : '',
+        set.format,
+        set.licence,
+        set.source,
+      ]);
       return `${table(['name', 'size', 'cached', 'format', 'licence', 'source'], rows, ['size'])}\n\ncache: ${io.cache.where}`;
     },
   };
 }
 
 async function get(sets: readonly ReturnType<typeof publishedSet>[], { signal, onProgress, warn }: Context): Promise<Result> {
-  const fetched: { name: string; bytes: number; cached: boolean; licence: string }[] = [];
+  const fetched: { name: string; bytes: number; cached: boolean; embedded: boolean; licence: string }[] = [];
   for (const set of sets) {
     const source = await fetchPublished(set, { signal, onProgress, onWarning: warn });
-    fetched.push({ name: set.id, bytes: source.size, cached: true, licence: set.licence });
+    fetched.push({ name: set.id, bytes: source.size, cached: true, embedded: set.embedded === true, licence: set.licence });
     await source.close?.();
   }
   return {
     json: { sets: fetched, cache: io.cache.where },
-    text: () => fetched.map((set) => `${set.name}: ${bytes(set.bytes)} in ${io.cache.where}, ${set.licence}`).join('\n'),
+    text: () =>
+      fetched
+        .map((set) => `${set.name}: ${bytes(set.bytes)} ${set.embedded ? 'inside the package' : `in ${io.cache.where}`}, ${set.licence}`)
+        .join('\n'),
   };
 }
 

@@ -1,4 +1,4 @@
-// What runs in a thread of the pool; the build puts it into the package as text (see scripts/wasm-inline.ts), so it stands alone.
+// What runs in a thread of the pool; the build puts it into the package as text (see scripts/inline.ts), so it stands alone.
 // Between jobs it sleeps in Atomics.wait, where no message reaches it: a waiting message is announced in the control block.
 
 import {

@@ -6,30 +6,38 @@ import { basename, dirname, join, resolve } from 'node:path';
 const compiled = new Map<string, { source: string; base64: Promise<string> }>();
 
 /**
- * A Rollup and Vite plugin that puts WebAssembly into the bundle as base64 text, so that nobody who builds a page has to copy a .wasm file.
+ * A Rollup and Vite plugin that puts WebAssembly and weights into the bundle as base64 text, so that nobody who builds a page has to copy a file.
+ * - `import bytes from './x.safetensors?base64'`: the file.
  * - `import bytes from 'wasm:PACKAGE/FILE.wasm'`: the file of a package.
  * - `import bytes from './x.ts?wasm'`: the AssemblyScript module x.ts, compiled here. It imports `env.memory`, shared (the loader clears
  *   the flag where the heap is not), and has SIMD; x.relaxed.ts has relaxed SIMD as well.
  * - `import text from './x.ts?script'`: the TypeScript module x.ts with all that it imports, as the text of a script that a worker can run.
  */
-export function wasmInline() {
+export function inlined() {
   const require = createRequire(import.meta.url);
   const file = '\0wasm:';
   const source = '\0assembly:';
   const script = '\0script:';
+  const binary = '\0binary:';
   return {
-    name: 'wasm-inline',
+    name: 'inlined',
     enforce: 'pre' as const,
     resolveId(id: string, importer: string | undefined) {
       if (id.startsWith('wasm:')) return file + id.slice(5);
+      if (id.endsWith('?base64')) return binary + resolve(dirname(importer ?? '.'), id.slice(0, -'?base64'.length));
       const [, path, kind] = /^(.*)\.ts\?(wasm|script)$/.exec(id) ?? [];
       // Without the extension, or another plugin would take the text for TypeScript.
       return path === undefined ? null : (kind === 'wasm' ? source : script) + resolve(dirname(importer ?? '.'), path);
     },
     async load(this: { addWatchFile?(path: string): void } | undefined, id: string) {
       if (id.startsWith(file)) {
-        const bytes = await readFile(require.resolve(id.slice(file.length)));
-        return `export default ${JSON.stringify(bytes.toString('base64'))};`;
+        const path = require.resolve(id.slice(file.length));
+        return `export default ${JSON.stringify(await readFile(path, 'base64'))};`;
+      }
+      if (id.startsWith(binary)) {
+        const path = id.slice(binary.length);
+        this?.addWatchFile?.(path);
+        return `export default ${JSON.stringify(await readFile(path, 'base64'))};`;
       }
       if (id.startsWith(script)) {
         const { text, files } = await bundleScript(`${id.slice(script.length)}.ts`);
@@ -98,7 +106,6 @@ async function compile(entry: string, files: Map<string, string>): Promise<strin
     },
     listFiles: () => [],
   });
-  if (result.error || !binary)
-    throw new Error(`wasm-inline: ${entry} does not compile\n${result.stderr.toString()}`, { cause: result.error });
+  if (result.error || !binary) throw new Error(`inlined: ${entry} does not compile\n${result.stderr.toString()}`, { cause: result.error });
   return Buffer.from(binary).toString('base64');
 }
