@@ -1,7 +1,7 @@
 import { describeEachBackend } from '@vgg/core/testing';
 import { describe, expect, it } from 'vitest';
 import { io } from '#io';
-import golden from '../../test/embedded/golden.json' with { type: 'json' };
+import golden from '../../test/embedded/fixtures/pytorch.json' with { type: 'json' };
 import { load } from '../load.js';
 import { network } from '../network/architecture.js';
 import { openEmbedded } from './embedded.js';
@@ -9,7 +9,7 @@ import { publishedSet } from './published.js';
 
 const NAMES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
 
-/** The picture of make_golden.py. */
+/** The picture of make_pytorch.py. */
 const RAMP = {
   width: 32,
   height: 32,

@@ -1,4 +1,4 @@
-"""Writes golden.json: what PyTorch makes of the weights inside the package (pip install torch). Usage: make_golden.py
+"""Writes fixtures/pytorch.json: what PyTorch makes of the weights inside the package (pip install torch). Usage: make_pytorch.py
 
 Reads nets/compact/compact.safetensors, runs it in float64 on a ramp picture (pixel (y, x, c) is 7y + 3x + 50c, modulo 256), and writes the
 mean and the largest value of some layers and the ten scores.
@@ -39,6 +39,6 @@ for b, block in enumerate(plan['blocks'], 1):
     values = F.max_pool2d(values, 2)
 scores = values.mean((2, 3)) @ tensor('fc6.weight') + tensor('fc6.bias')
 
-with open(os.path.join(HERE, 'golden.json'), 'w') as file:
+with open(os.path.join(HERE, 'fixtures/pytorch.json'), 'w') as file:
     json.dump({'torch': torch.__version__, 'layers': layers, 'scores': scores[0].tolist()}, file, indent=1)
     file.write('\n')
