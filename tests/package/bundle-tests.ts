@@ -18,6 +18,8 @@ interface PageResult {
   readonly threads: number;
   readonly threadsReason: string;
   readonly isolated: boolean;
+  /** Of the weights inside the package. */
+  readonly inside?: string;
   readonly relu2_2: number[];
 }
 
@@ -73,7 +75,7 @@ export function bundleTests(project: () => Project): void {
         expect((await readdir(folder(), { recursive: true })).filter((file) => /\.wasm$|\.node$|sharp/.test(file))).toEqual([]);
         const alone = await visit(folder());
         expectNumbers(alone);
-        expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1 });
+        expect(alone.result).toMatchObject({ isolated: false, sharedMemory: false, threads: 1, inside: 'compact.cifar10' });
         expect(alone.result.threadsReason).toContain('the headers Cross-Origin-Opener-Policy: same-origin and');
         expect(alone.asked.filter((path) => path.endsWith('.wasm'))).toEqual([]);
         const isolated = await visit(folder(), ISOLATED, '?threads=3');

@@ -20,7 +20,7 @@ export function expectSmoke(finished: Finished): void {
   // The bound of the whole package: 1e-4 of the maximum (float32 against float64).
   expect(relativeError(result.relu2_2, relu2_2)).toBeLessThan(1e-4);
   expect(relativeError(result.prob, prob)).toBeLessThan(1e-4);
-  expect(result).toMatchObject({ decoded: true, refusal: 'VGG_LAYER' });
+  expect(result).toMatchObject({ decoded: true, refusal: 'VGG_LAYER', inside: { name: 'compact.cifar10', label: expect.any(String) } });
   expect(result.backend.name).toMatch(/^(wasm|webgpu)$/);
 }
 
@@ -32,10 +32,23 @@ export function nodeTests(project: () => Project): void {
       .flatMap((target) => (typeof target === 'string' ? [target] : [target.types, target.default]))
       .map((target) => String(target).replace('./', ''));
     expect(targets.filter((target) => !files.includes(target))).toEqual([]);
-    expect(files).toEqual(expect.arrayContaining(['bin/vgg.js', 'dist/cli.js', 'README.md', 'LICENSE', 'NOTICES.md']));
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'bin/vgg.js',
+        'dist/cli.js',
+        'README.md',
+        'LICENSE',
+        'NOTICES.md',
+        'nets/compact/README.md',
+        'dist/browser/nets/compact.js',
+      ]),
+    );
     expect(
       files.filter(
-        (file) => !/^(bin\/vgg\.js|dist\/.+\.(js|d\.ts|wasm|wgsl)|package\.json|README\.md|LICENSE|NOTICES\.md|CHANGELOG\.md)$/.test(file),
+        (file) =>
+          !/^(bin\/vgg\.js|dist\/.+\.(js|d\.ts|wasm|wgsl)|nets\/compact\/(README\.md|training\.log|curves\.svg)|package\.json|README\.md|LICENSE|NOTICES\.md|CHANGELOG\.md)$/.test(
+            file,
+          ),
       ),
     ).toEqual([]);
   });

@@ -15,7 +15,16 @@ async function main() {
   const map = await model.extract({ data, width: side, height: side, channels: 3 }, 'relu2_2');
   const { name, sharedMemory, threads, threadsReason } = model.backend;
   model.dispose();
-  return { backend: name, sharedMemory, threads, threadsReason, isolated: crossOriginIsolated, relu2_2: [...map.data] };
+  const { weights } = await load();
+  return {
+    backend: name,
+    sharedMemory,
+    threads,
+    threadsReason,
+    isolated: crossOriginIsolated,
+    inside: weights.name,
+    relu2_2: [...map.data],
+  };
 }
 
 main().then(

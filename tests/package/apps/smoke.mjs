@@ -1,4 +1,5 @@
-// What every engine must be able to do: import, load weights, extract from pixels and from a PNG, one error. Prints one JSON document.
+// What every engine must be able to do: import, load weights, those inside the package too, extract from pixels and from a PNG, one error.
+// Prints one JSON document.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { load, VggError } from 'vgg';
@@ -15,6 +16,9 @@ const maps = await model.extract({ data, width: side, height: side, channels: 3 
 const byPath = await model.extract(here('picture.png'), 'relu2_2');
 const byBuffer = await model.extract(await readFile(here('picture.png')), 'relu2_2');
 const refusal = await model.extract({ data, width: side, height: side, channels: 3 }, 'relu9_9').catch((error) => error);
+const inside = await load();
+const [likeliest] = await inside.classify(here('picture.png'));
+inside.dispose();
 const { name, threads, simd, reason } = model.backend;
 model.dispose();
 console.log(
@@ -26,6 +30,7 @@ console.log(
     decoded:
       [...byPath.data].every((value, i) => value === maps.relu2_2.data[i]) &&
       [...byBuffer.data].every((value, i) => value === maps.relu2_2.data[i]),
+    inside: { name: inside.weights.name, label: likeliest.label },
     refusal: refusal instanceof VggError ? refusal.code : String(refusal),
   }),
 );
