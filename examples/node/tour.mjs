@@ -79,7 +79,7 @@ async function tour() {
   const report = join(out, 'report.html');
   await writeFile(
     report,
-    trainingReport({ title: `A head on ${layer} of ${model.network.name}`, classes, history, best, evaluation, seed: 0 }),
+    trainingReport({ title: `A head on ${layer} of ${model.network.name}`, classes, history, unit: 'step', best, evaluation, seed: 0 }),
   );
   console.log(`saved ${shown(file)}, and ${shown(report)} with the curves and the confusion matrix`);
 

@@ -2,7 +2,7 @@ import type { OnProgress } from '@vgg/errors';
 import type { Dataset } from '../data/dataset.js';
 import type { Head } from '../head/head.js';
 import type { TargetKind } from '../head/targets.js';
-import type { EvaluationRun } from '../report/evaluation-report.js';
+import { type EvaluationRun, labelFacts } from '../report/evaluation-report.js';
 import type { Result } from './command.js';
 import { EXIT } from './exit.js';
 import { type Failure, failedText, failure } from './pictures.js';
@@ -61,13 +61,7 @@ async function ofLabels(head: Head, data: Dataset, options: Options) {
     ...rest,
     evaluation,
     json: { meanAveragePrecision, meanF1, subsetAccuracy, loss, accuracy, perClass },
-    facts: [
-      ['mean average precision', percent(meanAveragePrecision)],
-      ['mean F1', percent(meanF1)],
-      ['pictures all right', percent(subsetAccuracy)],
-      ['decisions right', percent(accuracy)],
-      ['loss', loss.toFixed(4)],
-    ] as const,
+    facts: labelFacts(evaluation),
     table: ['', table(['label', 'pictures', 'average precision'], rows, ['pictures', 'average precision'])],
   };
 }

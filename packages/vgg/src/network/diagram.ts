@@ -1,5 +1,6 @@
 import { grouped } from '../text/columns.js';
 import { escapeText } from '../text/escape.js';
+import { two } from '../text/svg.js';
 import { costLine } from './format-summary.js';
 import type { Summary, SummaryRow } from './summary.js';
 
@@ -85,8 +86,6 @@ function titleOf({ name, kind, output, parameters, macs, receptiveField }: Summa
   ];
   return [`${name} (${kind}): ${sizeOf(output)}`, ...costs].filter((part) => part !== '').join(', ');
 }
-
-const two = (value: number): number => Math.round(value * 100) / 100;
 
 const STYLE = [
   '.vgg-network{max-width:100%;height:auto;--ink:#1f2328;--soft:#59636e;--input:#8c959f;--conv:#0969da;--pool:#bc4c00;--dense:#1a7f37}',

@@ -1,6 +1,7 @@
 import { VggError } from '@vgg/errors';
 import type { TargetKind } from '../head/targets.js';
 import { escapeText } from '../text/escape.js';
+import { two } from '../text/svg.js';
 import { capitalised, type Measures, measuresOf } from './measures.js';
 import { linearScale, logScale, type Scale, wholeScale } from './scale.js';
 
@@ -179,8 +180,6 @@ function percentages(scale: Scale): Scale {
 function text(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end', kind?: string): string {
   return `<text x="${two(x)}" y="${two(y)}" text-anchor="${anchor}"${kind ? ` class="${kind}"` : ''}>${escapeText(content)}</text>`;
 }
-
-const two = (value: number): number => Math.round(value * 100) / 100;
 
 const STYLE = [
   '.vgg-curves{max-width:100%;height:auto;--ink:#1f2328;--grid:#d9dee3;--train:#0969da;--val:#bc4c00;--rate:#6e7781}',

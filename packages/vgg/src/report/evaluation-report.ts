@@ -59,7 +59,25 @@ function ofClasses(evaluation: Evaluation): Told {
   return { lead: ` of ${confusion.classes.length} classes`, rows, sections: [predictions(evaluation, 'Predictions')] };
 }
 
-function ofLabels({ meanAveragePrecision, meanF1, subsetAccuracy, accuracy, loss, perClass }: LabelsEvaluation): Told {
+/** What labels that are right or wrong come to. */
+export function labelFacts({
+  meanAveragePrecision,
+  meanF1,
+  subsetAccuracy,
+  accuracy,
+  loss,
+}: LabelsEvaluation): (readonly [string, string])[] {
+  return [
+    ['mean average precision', percent(meanAveragePrecision)],
+    ['mean F1', percent(meanF1)],
+    ['pictures all right', percent(subsetAccuracy)],
+    ['decisions right', percent(accuracy)],
+    ['loss', loss.toFixed(4)],
+  ];
+}
+
+function ofLabels(evaluation: LabelsEvaluation): Told {
+  const { perClass } = evaluation;
   const part = (value: number | undefined) => (value === undefined ? '–' : percent(value));
   const rows = perClass.map(({ label, images, averagePrecision, precision, recall, f1 }) => [
     label,
@@ -67,13 +85,7 @@ function ofLabels({ meanAveragePrecision, meanF1, subsetAccuracy, accuracy, loss
   ]);
   return {
     lead: `, ${perClass.length} labels`,
-    rows: [
-      ['mean average precision', percent(meanAveragePrecision)],
-      ['mean F1', percent(meanF1)],
-      ['pictures all right', percent(subsetAccuracy)],
-      ['decisions right', percent(accuracy)],
-      ['loss', loss.toFixed(4)],
-    ],
+    rows: labelFacts(evaluation),
     sections: [
       section(
         'Labels',
