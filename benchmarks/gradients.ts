@@ -93,9 +93,9 @@ function timeLayer(batch: number, { side, ins, outs }: Layer, rounds: number): n
     for (let round = -1; round < rounds; round++) {
       KERNELS.forEach((name, i) => {
         const start = now();
-        const result = tf.engine().runKernel(name, inputs[i], { ...attributes, ...shapes } as never) as tf.Tensor;
+        const result = tf.engine().runKernel(name, inputs[i], { ...attributes, ...shapes } as never);
         const ms = now() - start;
-        result.dispose();
+        tf.dispose(result);
         if (round >= 0) times[i].push(ms);
       });
     }

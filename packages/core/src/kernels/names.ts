@@ -38,7 +38,8 @@ export const SUM_SQUARES = 'VggSumSquares';
 
 /**
  * Where registered, the gradients of a 3x3 convolution of stride 1: as tfjs's `Conv2DBackpropInput` and `Conv2DBackpropFilter`, and with a
- * further input `y`, the convolution's result behind a ReLU: `dy` counts as 0 where `y` is not positive.
+ * further input `y`, the convolution's result behind a ReLU: `dy` counts as 0 where `y` is not positive. The second gives a list, where
+ * the attribute `sums` is true with the sums of `dy` over all but its last axis behind the gradient: the gradient of a bias.
  */
 export const INPUT_GRADIENT = 'VggConv2dInputGradient';
 export const FILTER_GRADIENT = 'VggConv2dFilterGradient';

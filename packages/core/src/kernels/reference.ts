@@ -57,11 +57,11 @@ export function referenceConv2d(x: Volume, w: Volume, b: ArrayLike<number> | nul
 }
 
 /**
- * From the gradient `dy` of `referenceConv2d`'s result, those of its input and its filter, for padding zero or valid:
+ * From the gradient `dy` of `referenceConv2d`'s result, those of its input, its filter and its bias, for padding zero or valid:
  * `dx[n, y, z, c] = sum of dy[n, i, j, k] . w[r, s, c, k]` and `dw[r, s, c, k] = sum of dy[n, i, j, k] . x[n, y, z, c]` over all that
- * go together, `y = i + r - top` and `z = j + s - left`.
+ * go together, `y = i + r - top` and `z = j + s - left`; `db[k] = sum of dy[n, i, j, k]`.
  */
-export function referenceConv2dGradients(x: Volume, w: Volume, dy: Volume, padding: 'zero' | 'valid'): Record<'x' | 'w', Result> {
+export function referenceConv2dGradients(x: Volume, w: Volume, dy: Volume, padding: 'zero' | 'valid'): Record<'x' | 'w' | 'b', Result> {
   const [, height, width, inputs] = x.shape;
   const [kernelY, kernelX, , outputs] = w.shape;
   const [batch, outHeight, outWidth] = dy.shape;
@@ -69,6 +69,8 @@ export function referenceConv2dGradients(x: Volume, w: Volume, dy: Volume, paddi
   const left = padding === 'valid' ? 0 : (kernelX - 1) >> 1;
   const dx = new Float64Array(x.data.length);
   const dw = new Float64Array(w.data.length);
+  const db = new Float64Array(outputs);
+  for (let i = 0; i < dy.data.length; i++) db[i % outputs] += dy.data[i];
   for (let n = 0; n < batch; n++)
     for (let i = 0; i < outHeight; i++)
       for (let j = 0; j < outWidth; j++)
@@ -87,7 +89,7 @@ export function referenceConv2dGradients(x: Volume, w: Volume, dy: Volume, paddi
               }
             }
           }
-  return { x: { data: dx, shape: [...x.shape] }, w: { data: dw, shape: [...w.shape] } };
+  return { x: { data: dx, shape: [...x.shape] }, w: { data: dw, shape: [...w.shape] }, b: { data: db, shape: [outputs] } };
 }
 
 function inside(i: number, size: number): number {

@@ -39,10 +39,6 @@ describeEachBackend('gradients of conv2d', (backend) => {
         };
         const behind = { shape: y.shape, data: y.data.map((value, i) => (relu && value <= 0 ? 0 : outer.data[i])) };
         const expected = referenceConv2dGradients(x, filter, behind, padding);
-        const sums = new Float64Array(outs);
-        behind.data.forEach((value, i) => {
-          sums[i % outs] += value;
-        });
         const made = backend().run(() => {
           const inputs = [x, filter, bias].map(tensorOf);
           const factor = tensorOf(outer);
@@ -54,7 +50,7 @@ describeEachBackend('gradients of conv2d', (backend) => {
         });
         const actual = await Promise.all(made.map((gradient) => backend().read(gradient)));
         for (const gradient of made) gradient.dispose();
-        [expected.x.data, expected.w.data, sums].forEach((truth, i) => {
+        [expected.x.data, expected.w.data, expected.b.data].forEach((truth, i) => {
           expect(maximumDifference(actual[i], truth), ['x', 'filter', 'bias'][i]).toBeLessThan(TOLERANCE);
         });
       }),

@@ -10,11 +10,12 @@ import {
   type Tensor,
   type Tensor2D,
   type Tensor4D,
+  tensor1d,
   transpose,
 } from '@tensorflow/tfjs-core';
 import { VggError } from '@vgg/errors';
 import { CONV_MAX_POOL, FILTER_GRADIENT, INPUT_GRADIENT, ONE_OFF_CONVOLUTION } from '../kernels/names.js';
-import { differentiable, kernel } from './differentiable.js';
+import { differentiable, kernel, kernelOfMany } from './differentiable.js';
 import { biasGradient, reluGradient } from './masked-gradient.js';
 import { type PoolOptions, pool } from './pool.js';
 import { reflectGradient } from './reflect-gradient.js';
@@ -51,10 +52,12 @@ export function conv2d(x: Tensor4D, filter: Tensor4D, bias: Tensor | null, optio
     gradient: (dy: Tensor, [savedX, savedFilter, savedY]: Tensor[]) => {
       const saved = { x: savedX as Tensor4D, filter: savedFilter as Tensor4D };
       const outer: Outer = { dy: dy as Tensor4D, y: relu ? (savedY as Tensor4D) : undefined };
+      // Some kernels have the bias's gradient with the filter's, which comes first; a tensor would not outlive that.
+      const beside: Beside = {};
       return {
         x: () => inputGradient(outer, saved.filter, saved.x.shape, padding, margins),
-        filter: () => filterGradient(saved.x, outer, filter.shape, padding, margins),
-        bias: () => biasGradient(dy, outer.y),
+        filter: () => filterGradient(saved.x, outer, filter.shape, padding, margins, bias ? beside : undefined),
+        bias: () => (beside.bias ? tensor1d(beside.bias) : biasGradient(dy, outer.y)),
       };
     },
   };
@@ -189,7 +192,20 @@ function inputGradient(outer: Outer, filter: Tensor4D, shape: Tensor4D['shape'],
   return padding === 'valid' ? full : reflectGradient(full, shape, margins);
 }
 
-function filterGradient(x: Tensor4D, outer: Outer, filterShape: number[], padding: string, margins: [Margin, Margin]): Tensor {
+/** What a kernel computes beside the gradient of a filter. */
+interface Beside {
+  bias?: Float32Array;
+}
+
+/** @param beside is filled where it is wanted and the kernel has it */
+function filterGradient(
+  x: Tensor4D,
+  outer: Outer,
+  filterShape: number[],
+  padding: string,
+  margins: [Margin, Margin],
+  beside: Beside | undefined,
+): Tensor {
   const outputs = filterShape[3];
   if (isProduct(filterShape, x.shape, padding)) {
     const left = asMatrix(x, filterShape[0] * filterShape[1] * filterShape[2]);
@@ -197,7 +213,14 @@ function filterGradient(x: Tensor4D, outer: Outer, filterShape: number[], paddin
   }
   const seen = padding === 'reflect' ? mirrorPad(x, [[0, 0], margins[0], margins[1], [0, 0]], 'reflect') : x; // biome-ignore format: one axis a pair
   const attributes = { ...ONE_STEP, pad: padding === 'zero' ? 'same' : 'valid', filterShape };
-  if (hasOwnGradients(filterShape)) return kernel(FILTER_GRADIENT, withoutNone({ ...outer, x: seen }), attributes);
+  if (hasOwnGradients(filterShape)) {
+    const [gradient, sums] = kernelOfMany(FILTER_GRADIENT, withoutNone({ ...outer, x: seen }), {
+      ...attributes,
+      sums: beside !== undefined,
+    });
+    if (beside) beside.bias = sums.dataSync() as Float32Array;
+    return gradient;
+  }
   return kernel('Conv2DBackpropFilter', { x: seen, dy: masked(outer) }, attributes);
 }
 

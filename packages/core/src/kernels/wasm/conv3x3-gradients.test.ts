@@ -31,6 +31,8 @@ async function open(wrap: (runtime: WasmRuntime) => WasmRuntime = (runtime) => r
 const tensorOf = ({ data, shape }: Volume) => tf.tensor(Float32Array.from(data), [...shape]);
 const kernel = (name: string, inputs: Record<string, tf.Tensor>, attributes: object) =>
   tf.engine().runKernel(name, inputs, { strides: 1, dataFormat: 'NHWC', ...attributes } as never) as tf.Tensor;
+const kernels = (name: string, inputs: Record<string, tf.Tensor>, attributes: object) =>
+  kernel(name, inputs, attributes) as unknown as tf.Tensor[];
 
 interface Use {
   valid?: boolean;
@@ -44,8 +46,8 @@ function volumes([batch, height, width, ins, outs]: Shape, { valid }: Use) {
   return { x: noise([batch, height, width, ins], 1), filter: noise([3, 3, ins, outs], 2), dy: noise(outer, 3), y: noise(outer, 4) };
 }
 
-/** The largest errors of both gradients, over their largest values. */
-function errorsOf(shape: Shape, use: Use): [input: number, filter: number] {
+/** The largest errors of the gradients, over their largest values. */
+function errorsOf(shape: Shape, use: Use): [input: number, filter: number, bias: number] {
   const { x, filter, dy, y } = volumes(shape, use);
   const seen = use.masked ? { ...dy, data: Float32Array.from(dy.data, (value, i) => (y.data[i] > 0 ? value : 0)) } : dy;
   const expected = referenceConv2dGradients(x, filter, seen, use.valid ? 'valid' : 'zero');
@@ -53,16 +55,21 @@ function errorsOf(shape: Shape, use: Use): [input: number, filter: number] {
     const outer = { dy: tensorOf(dy), ...(use.masked && { y: tensorOf(y) }) };
     const pad = use.valid ? 'valid' : 'same';
     const dx = kernel(INPUT_GRADIENT, { ...outer, filter: tensorOf(filter) }, { pad, inputShape: x.shape });
-    const dw = kernel(FILTER_GRADIENT, { ...outer, x: tensorOf(x) }, { pad, filterShape: filter.shape });
-    expect([dx.shape, dw.shape]).toEqual([x.shape, filter.shape]);
-    return [maximumDifference(dx.dataSync(), expected.x.data), maximumDifference(dw.dataSync(), expected.w.data)];
+    const [dw, sums] = kernels(FILTER_GRADIENT, { ...outer, x: tensorOf(x) }, { pad, filterShape: filter.shape, sums: true });
+    expect([dx.shape, dw.shape, sums.shape]).toEqual([x.shape, filter.shape, filter.shape.slice(3)]);
+    return [
+      maximumDifference(dx.dataSync(), expected.x.data),
+      maximumDifference(dw.dataSync(), expected.w.data),
+      maximumDifference(sums.dataSync(), expected.b.data),
+    ];
   });
 }
 
 function check(shape: Shape, use: Use): void {
-  const [input, filter] = errorsOf(shape, use);
+  const [input, filter, bias] = errorsOf(shape, use);
   expect(input, 'of the input').toBeLessThan(LIMIT);
   expect(filter, 'of the filter').toBeLessThan(LIMIT);
+  expect(bias, 'of the bias').toBeLessThan(LIMIT);
 }
 
 describe.each(VARIANTS)('gradients of the 3x3 convolution agree with their definition: $build, $mode', ({ build, mode }) => {
@@ -147,7 +154,7 @@ describe('gradients of the 3x3 convolution', () => {
       const dx = kernel('Conv2DBackpropInput', { dy: tensorOf(dy), filter: tensorOf(filter) }, { pad, inputShape: x.shape });
       const inner = tf.slice(tensorOf(expected.x), [0, 0, 1, 0], [2, 9, 8, 6]).dataSync();
       expect(maximumDifference(dx.dataSync(), inner)).toBeLessThan(LIMIT);
-      const dw = kernel(FILTER_GRADIENT, { dy: tensorOf(dy), x: tensorOf(x) }, { pad, filterShape: filter.shape });
+      const [dw] = kernels(FILTER_GRADIENT, { dy: tensorOf(dy), x: tensorOf(x) }, { pad, filterShape: filter.shape });
       expect(maximumDifference(dw.dataSync(), expected.w.data)).toBeLessThan(LIMIT);
     });
   });
@@ -192,11 +199,11 @@ describe('gradients of the 3x3 convolution', () => {
     const tensors = { x: tensorOf(x), filter: tensorOf(filter), dy: tensorOf(dy) };
     const before = [taken(), conv.filterBytes(), tf.memory().numTensors];
     let allocations = 0;
-    let result: tf.Tensor | undefined;
-    while (!result) {
+    let results: tf.Tensor[] | undefined;
+    while (!results) {
       left = allocations++;
       try {
-        result = kernel(name, tensors, { pad: 'same', inputShape: x.shape, filterShape: filter.shape });
+        results = [kernels(name, tensors, { pad: 'same', inputShape: x.shape, filterShape: filter.shape, sums: true })].flat();
       } catch (error) {
         expect(error).toMatchObject({ name: 'VggError', code: 'VGG_MEMORY' });
         expect([taken(), conv.filterBytes(), tf.memory().numTensors]).toEqual(before);
@@ -205,8 +212,8 @@ describe('gradients of the 3x3 convolution', () => {
     }
     expect(allocations).toBeGreaterThan(1);
     const expected = referenceConv2dGradients(x, filter, dy, 'zero')[name === INPUT_GRADIENT ? 'x' : 'w'];
-    expect(maximumDifference(result.dataSync(), expected.data)).toBeLessThan(LIMIT);
-    tf.dispose([...Object.values(tensors), result]);
+    expect(maximumDifference(results[0].dataSync(), expected.data)).toBeLessThan(LIMIT);
+    tf.dispose([...Object.values(tensors), ...results]);
     expect(conv.filterBytes()).toBe(0);
   });
 

@@ -13,6 +13,8 @@ interface GradientAttributes {
   dimRoundingMode?: 'floor';
   inputShape?: Shape;
   filterShape?: Shape;
+  /** Of ours alone: the sums of `dy` over all places are wanted with the gradient of the filter. */
+  sums?: boolean;
 }
 
 /** The gradient of a 3x3 convolution's input, as a convolution; undefined where the gradient is not one of ours. */
@@ -66,5 +68,5 @@ export function filterGradientOf({ inputs, attrs }: KernelArguments): FilterGrad
   const attributes = attrs as unknown as GradientAttributes;
   if (!x || !dy || !attributes.filterShape || x.dtype !== 'float32') return undefined;
   const info = forwardOf(x.shape as Shape, attributes.filterShape, dy, y, attributes);
-  return info && { x, dy, mask: y, info };
+  return info && { x, dy, mask: y, sums: attributes.sums === true, info };
 }

@@ -79,21 +79,17 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     return call && engine.run(call);
   };
   let filterGradients: FilterGradient3x3 | undefined;
+  const serveInput = (args: KernelArguments) => {
+    const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
+    return call && engine.run(call);
+  };
+  const serveFilter = (args: KernelArguments) => {
+    const call = engine.serves(args.backend) ? filterGradientOf(args) : undefined;
+    return call && filterGradients?.run(call);
+  };
   const gradients: Override[] = [
-    {
-      name: 'Conv2DBackpropInput',
-      serve: (args) => {
-        const call = engine.serves(args.backend) ? inputGradient(args) : undefined;
-        return call && engine.run(call);
-      },
-    },
-    {
-      name: 'Conv2DBackpropFilter',
-      serve: (args) => {
-        const call = engine.serves(args.backend) ? filterGradientOf(args) : undefined;
-        return call && filterGradients?.run(call);
-      },
-    },
+    { name: 'Conv2DBackpropInput', serve: serveInput },
+    { name: 'Conv2DBackpropFilter', serve: (args) => serveFilter(args)?.[0] },
   ];
   let restore: () => void;
   try {
@@ -107,7 +103,8 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
     throw error;
   }
   const unregister = registerOwn([
-    ...[INPUT_GRADIENT, FILTER_GRADIENT].map((name, i) => ({ name, serve: gradients[i].serve })),
+    { name: INPUT_GRADIENT, serve: serveInput },
+    { name: FILTER_GRADIENT, serve: serveFilter },
     { name: CONV_MAX_POOL, serve: (args) => convolveAndPool(engine, args), silent: true },
   ]);
 

@@ -13,11 +13,13 @@ export interface FilterGradientCall {
   dy: TensorInfo;
   /** As `dy`, which counts as 0 where this is not positive. */
   mask: TensorInfo | undefined;
+  /** Whether the sums of `dy` over all places are wanted too. */
+  sums: boolean;
   info: backend_util.Conv2DInfo;
 }
 
 /** The fields of `FilterGradient` in assembly/filter-gradient.ts: those of a layer, then its own. */
-const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target'] as const;
+const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target', 'sums'] as const;
 type Fields = LayerFields & Record<(typeof FIELDS)[number], number>;
 /** Room for the fields. */
 const FIELDS_BYTES = 192;
@@ -47,20 +49,20 @@ export class FilterGradient3x3 {
   }
 
   /**
-   * Computes it into a new tensor, `[3, 3, inChannels, outChannels]`.
+   * Computes it into a new tensor, `[3, 3, inChannels, outChannels]`, and where they are wanted the sums, `[outChannels]`, into another.
    * @throws VggError `VGG_MEMORY` when the heap is full; nothing is kept then
    */
-  run({ x, dy, mask, info }: FilterGradientCall): TensorInfo {
+  run({ x, dy, mask, sums, info }: FilterGradientCall): TensorInfo[] {
     const { workspace } = this;
     const rowCut = cutSide(info.outHeight);
     const columnCut = cutSide(info.outWidth);
     const rows = info.batchSize * (rowCut.six + rowCut.four);
     const perRow = columnCut.six + columnCut.four;
     const panels = Math.ceil(info.outChannels / 8);
-    const outputs = info.batchSize * info.outHeight * info.outWidth * info.outChannels;
-    const threads = worthSharing(outputs, info.inChannels) ? this.pool.threads : 1;
+    const places = info.batchSize * info.outHeight * info.outWidth;
+    const threads = worthSharing(places * info.outChannels, info.inChannels) ? this.pool.threads : 1;
     const division = divideFilterGradient(rows, perRow, info.inChannels, panels, threads);
-    const output = workspace.makeOutput('conv3x3', [...info.filterShape]);
+    const outputs = workspace.makeOutputs('conv3x3', [info.filterShape, ...(sums ? [[info.outChannels]] : [])]);
     const fields: Fields = {
       input: workspace.pointer(x),
       output: 0,
@@ -97,14 +99,15 @@ export class FilterGradient3x3 {
       gradient: workspace.pointer(dy),
       gradientMask: mask ? workspace.pointer(mask) : 0,
       transformed: 0,
-      target: workspace.pointer(output),
+      target: workspace.pointer(outputs[0]),
+      sums: sums ? workspace.pointer(outputs[1]) : 0,
     };
     try {
       if (hasTwos(info)) this.computeTwos(fields, threads);
       else this.compute(fields, division.rows, rows, perRow, threads);
-      return output;
+      return outputs;
     } catch (error) {
-      this.runtime.backend.disposeData(output.dataId, true);
+      for (const { dataId } of outputs) this.runtime.backend.disposeData(dataId, true);
       throw error;
     }
   }

@@ -7,9 +7,10 @@
 //
 // A strip is summed in one go, strips are added in order: the bits do not depend on who computes which part.
 
-import { CHUNK, madd, TILE_STRIDE } from './gemm';
+import { CHUNK, madd, store2, TILE_STRIDE } from './gemm';
 import { copyMasked, Layer, min, padded } from './layer';
 import { multiplyOuter } from './outer';
+import { C16, C2, C32, C4, C8, read } from './transforms';
 import { chunksOf, inputTileBytes, pointStrideV, transformInput, visitGradientTiles } from './winograd';
 
 /** What the caller (filter-gradient-3x3.ts) writes behind a layer, whose filter is the one that the gradient is for: FIELDS there. */
@@ -23,6 +24,8 @@ export class FilterGradient extends Layer {
   transformed: usize;
   /** The result, [3][3][inChannels][outChannels]: written with the first strip, added to with the others. */
   target: usize;
+  /** The sums of the gradient over all places, [outChannels], likewise; or 0 for none. */
+  sums: usize;
 }
 
 const PAD: usize = 64;
@@ -69,6 +72,12 @@ export function filterGradientItem(job: FilterGradient, work: usize, item: i32):
   const count = min(job.panelsPerItem, job.panels - panel);
   const m = work + MIDDLE_BYTES + TAPS_BYTES;
   multiplyTiles(job, m, chunk, panel, count);
+  if (job.sums && chunk == 0) {
+    const tiles = (job.stripTo - job.stripFrom) * (job.columns6 + job.columns4);
+    // The point of 1 and 1 has the sum of a tile.
+    const z = job.transformed + 9 * pointStrideZ(job, tiles);
+    for (let i = panel; i < panel + count; i++) addSums(job, z + <usize>(i * tiles) * 32, tiles, i, work);
+  }
   const channels = min(CHUNK, job.inChannels - chunk * CHUNK);
   for (let i = 0; i < count; i++) {
     for (let channel = 0; channel < channels; channel++) {
@@ -165,6 +174,22 @@ export function write(job: FilterGradient, taps: usize, channel: i32, panel: i32
   }
 }
 
+/** Writes or adds the sums of a panel over `count` tiles of 32 bytes; `edge` has room for one. */
+export function addSums(job: FilterGradient, z: usize, count: i32, panel: i32, edge: usize): void {
+  const width = min(8, job.outChannels - panel * 8);
+  const target = job.sums + <usize>panel * 32;
+  const add = job.stripFrom > 0;
+  let low = f32x4.splat(0), high = low;
+  for (const end = z + <usize>count * 32; z < end; z += 32) {
+    low = f32x4.add(low, v128.load(z));
+    high = f32x4.add(high, v128.load(z, 16));
+  }
+  store2(edge, low, high);
+  for (let i: usize = 0; i < <usize>width * 4; i += 4) {
+    store<f32>(target + i, add ? load<f32>(target + i) + load<f32>(edge + i) : load<f32>(edge + i));
+  }
+}
+
 /** One tile of the gradient of the output, at (y, x). */
 export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: i32, tile: i32, image: i32, y: i32, x: i32, high: bool, wide: bool): void {
   const rows = high ? 6 : 4;
@@ -173,19 +198,26 @@ export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: 
   let pixel = <usize>job.outChannels * 4;
   let line = <usize>job.outWidth * pixel;
   let source = job.gradient + <usize>((image * job.outHeight + y) * job.outWidth + x) * pixel;
-  if (job.gradientMask || y + rows > job.outHeight || x + columns > job.outWidth || channels != job.outChannels) {
+  let mask = job.gradientMask ? job.gradientMask - job.gradient : 0;
+  if (y + rows > job.outHeight || x + columns > job.outWidth || channels != job.outChannels) {
     const patch = work + MIDDLE_BYTES;
     fillPatch(job, patch, source, min(rows, job.outHeight - y), min(columns, job.outWidth - x), rows * 6);
+    mask = 0;
     source = patch;
     pixel = <usize>channels * 4;
     line = pixel * 6;
   }
+  const k = job.constants;
   const stride = pointStrideZ(job, tiles);
   for (let channel = 0; channel < channels; channel += 4) {
     let s = source + <usize>channel * 4;
     for (let column = 0; column < columns; column++) {
-      if (high) gradient6(s, line, work + <usize>column * 16, 128);
-      else gradient4(s, line, work + <usize>column * 16, 128);
+      const d = work + <usize>column * 16;
+      if (mask) {
+        if (high) gradient6(s, line, d, 128, k, mask, true);
+        else gradient4(s, line, d, 128, k, mask, true);
+      } else if (high) gradient6(s, line, d, 128, k, 0, false);
+      else gradient4(s, line, d, 128, k, 0, false);
       s += pixel;
     }
     let d = z + <usize>((channel >> 3) * tiles + tile) * 32 + <usize>(channel & 4) * 4;
@@ -194,8 +226,8 @@ export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: 
         point = 7;
         d += stride * 16;
       }
-      if (wide) gradient6(work + <usize>point * 128, 16, d, stride);
-      else gradient4(work + <usize>point * 128, 16, d, stride);
+      if (wide) gradient6(work + <usize>point * 128, 16, d, stride, k, 0, false);
+      else gradient4(work + <usize>point * 128, 16, d, stride, k, 0, false);
       d += stride * 8;
     }
   }
@@ -219,24 +251,24 @@ function fillPatch(job: FilterGradient, patch: usize, source: usize, rows: i32, 
 /** Six outputs to the eight points: the transpose of `output6` in transforms.ts. */
 // @ts-ignore: decorator
 @inline
-function gradient6(s: usize, ss: usize, d: usize, ds: usize): void {
-  const y0 = v128.load(s);
-  const y1 = v128.load(s + ss);
-  const y2 = v128.load(s + ss * 2);
-  const y3 = v128.load(s + ss * 3);
-  const y4 = v128.load(s + ss * 4);
-  const y5 = v128.load(s + ss * 5);
+function gradient6(s: usize, ss: usize, d: usize, ds: usize, k: usize, mask: usize, masked: bool): void {
+  const y0 = read(s, mask, masked);
+  const y1 = read(s + ss, mask, masked);
+  const y2 = read(s + ss * 2, mask, masked);
+  const y3 = read(s + ss * 3, mask, masked);
+  const y4 = read(s + ss * 4, mask, masked);
+  const y5 = read(s + ss * 5, mask, masked);
   v128.store(d, y0);
   v128.store(d + ds * 7, y5);
   let even = f32x4.add(f32x4.add(y0, y2), y4);
   let odd = f32x4.add(f32x4.add(y1, y3), y5);
   v128.store(d + ds, f32x4.add(even, odd));
   v128.store(d + ds * 2, f32x4.sub(even, odd));
-  const c2 = f32x4.splat(2);
-  const c4 = f32x4.splat(4);
-  const c8 = f32x4.splat(8);
-  const c16 = f32x4.splat(16);
-  const c32 = f32x4.splat(32);
+  const c2 = v128.load_splat<f32>(k, C2);
+  const c4 = v128.load_splat<f32>(k, C4);
+  const c8 = v128.load_splat<f32>(k, C8);
+  const c16 = v128.load_splat<f32>(k, C16);
+  const c32 = v128.load_splat<f32>(k, C32);
   even = madd(c16, y4, madd(c4, y2, y0));
   odd = madd(c32, y5, madd(c8, y3, f32x4.mul(c2, y1)));
   v128.store(d + ds * 3, f32x4.add(even, odd));
@@ -250,19 +282,19 @@ function gradient6(s: usize, ss: usize, d: usize, ds: usize): void {
 /** Four outputs to six points, likewise. */
 // @ts-ignore: decorator
 @inline
-function gradient4(s: usize, ss: usize, d: usize, ds: usize): void {
-  const y0 = v128.load(s);
-  const y1 = v128.load(s + ss);
-  const y2 = v128.load(s + ss * 2);
-  const y3 = v128.load(s + ss * 3);
+function gradient4(s: usize, ss: usize, d: usize, ds: usize, k: usize, mask: usize, masked: bool): void {
+  const y0 = read(s, mask, masked);
+  const y1 = read(s + ss, mask, masked);
+  const y2 = read(s + ss * 2, mask, masked);
+  const y3 = read(s + ss * 3, mask, masked);
   v128.store(d, y0);
   v128.store(d + ds * 7, y3);
   let even = f32x4.add(y0, y2);
   let odd = f32x4.add(y1, y3);
   v128.store(d + ds, f32x4.add(even, odd));
   v128.store(d + ds * 2, f32x4.sub(even, odd));
-  even = madd(f32x4.splat(4), y2, y0);
-  odd = madd(f32x4.splat(8), y3, f32x4.mul(f32x4.splat(2), y1));
+  even = madd(v128.load_splat<f32>(k, C4), y2, y0);
+  odd = madd(v128.load_splat<f32>(k, C8), y3, f32x4.mul(v128.load_splat<f32>(k, C2), y1));
   v128.store(d + ds * 3, f32x4.add(even, odd));
   v128.store(d + ds * 4, f32x4.sub(even, odd));
 }

@@ -8,6 +8,7 @@
 // where the true sum holds +Infinity, the computed one holds a term of +Infinity, and it ends as +Infinity or NaN.
 //
 // Each reads at `s`, `s + ss` ... and writes at `d`, `d + ds` ... Constants come from memory: V8 builds a literal in three instructions.
+// Where `masked`, which is a literal, what is read counts as 0 where the value `mask` bytes behind it is not positive.
 
 import { madd } from './gemm';
 
@@ -36,17 +37,17 @@ const C4_25: usize = 4;
 const C1_25: usize = 8;
 const C2_5: usize = 12;
 const C0_5: usize = 16;
-const C4: usize = 20;
+export const C4: usize = 20;
 const C0_25: usize = 24;
 const C3: usize = 28;
 const C0_75: usize = 32;
 const C3_75: usize = 36;
 const C7_5: usize = 40;
 const C5: usize = 44;
-const C32: usize = 48;
-const C16: usize = 52;
-const C8: usize = 56;
-const C2: usize = 60;
+export const C32: usize = 48;
+export const C16: usize = 52;
+export const C8: usize = 56;
+export const C2: usize = 60;
 
 // @ts-ignore: decorator
 @inline
@@ -55,18 +56,24 @@ function nmadd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
+// @ts-ignore: decorator
+@inline
+export function read(s: usize, mask: usize, masked: bool): v128 {
+  return masked ? v128.and(v128.load(s), f32x4.gt(v128.load(s + mask), f32x4.splat(0))) : v128.load(s);
+}
+
 /** Eight inputs to the eight points. */
 // @ts-ignore: decorator
 @inline
-export function input6(s: usize, ss: usize, d: usize, ds: usize, k: usize): void {
-  const d0 = v128.load(s);
-  const d1 = v128.load(s + ss);
-  const d2 = v128.load(s + ss * 2);
-  const d3 = v128.load(s + ss * 3);
-  const d4 = v128.load(s + ss * 4);
-  const d5 = v128.load(s + ss * 5);
-  const d6 = v128.load(s + ss * 6);
-  const d7 = v128.load(s + ss * 7);
+export function input6(s: usize, ss: usize, d: usize, ds: usize, k: usize, mask: usize, masked: bool): void {
+  const d0 = read(s, mask, masked);
+  const d1 = read(s + ss, mask, masked);
+  const d2 = read(s + ss * 2, mask, masked);
+  const d3 = read(s + ss * 3, mask, masked);
+  const d4 = read(s + ss * 4, mask, masked);
+  const d5 = read(s + ss * 5, mask, masked);
+  const d6 = read(s + ss * 6, mask, masked);
+  const d7 = read(s + ss * 7, mask, masked);
 
   let c = v128.load_splat<f32>(k, C5_25);
   v128.store(d, madd(c, f32x4.sub(d4, d2), f32x4.sub(d0, d6)));
@@ -94,13 +101,13 @@ export function input6(s: usize, ss: usize, d: usize, ds: usize, k: usize): void
 /** Six inputs to the points 0, 1, -1, 2, -2 and infinity. */
 // @ts-ignore: decorator
 @inline
-export function input4(s: usize, ss: usize, d: usize, ds: usize, k: usize): void {
-  const d0 = v128.load(s);
-  const d1 = v128.load(s + ss);
-  const d2 = v128.load(s + ss * 2);
-  const d3 = v128.load(s + ss * 3);
-  const d4 = v128.load(s + ss * 4);
-  const d5 = v128.load(s + ss * 5);
+export function input4(s: usize, ss: usize, d: usize, ds: usize, k: usize, mask: usize, masked: bool): void {
+  const d0 = read(s, mask, masked);
+  const d1 = read(s + ss, mask, masked);
+  const d2 = read(s + ss * 2, mask, masked);
+  const d3 = read(s + ss * 3, mask, masked);
+  const d4 = read(s + ss * 4, mask, masked);
+  const d5 = read(s + ss * 5, mask, masked);
 
   v128.store(d, nmadd(v128.load_splat<f32>(k, C1_25), d2, madd(v128.load_splat<f32>(k, C0_25), d4, d0)));
   v128.store(d + ds * 7, nmadd(v128.load_splat<f32>(k, C5), d3, madd(v128.load_splat<f32>(k, C4), d1, d5)));

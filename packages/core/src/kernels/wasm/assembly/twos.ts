@@ -8,7 +8,7 @@
 //
 // A strip is a range of images. The strips of the gradient of a filter are summed in order.
 
-import { FilterGradient, write } from './filter-gradient';
+import { addSums, FilterGradient, write } from './filter-gradient';
 import { CHUNK, multiplyPanel, TILE_STRIDE } from './gemm';
 import { copyMasked, floorOf, Layer, min, padded } from './layer';
 import { multiplyOuter } from './outer';
@@ -207,6 +207,8 @@ export function filterGradientTwosItem(job: FilterGradient, work: usize, item: i
       const b = job.transformed + <usize>point * strideZ(job, images) + <usize>(each * images) * 32;
       multiplyOuter(a, b, m + <usize>point * POINT_BYTES, rows, images);
     }
+    // The first point has the sum of a map.
+    if (job.sums && chunk == 0) addSums(job, job.transformed + <usize>(each * images) * 32, images, each, work);
     for (let channel = 0; channel < channels; channel++) {
       for (let half: usize = 0; half < 32; half += 16) gatherTaps(m + <usize>channel * 32 + half, taps + half);
       write(job, taps, chunk * CHUNK + channel, each);

@@ -206,9 +206,11 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
   let pixel = <usize>layer.inChannels * 4;
   let line = <usize>layer.width * pixel;
   let source = layer.input + <usize>(image * layer.height + top) * line + <usize>left * pixel;
-  if (layer.mask || top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
+  let mask = layer.mask ? layer.mask - layer.input : 0;
+  if (top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
     const patch = work + MIDDLE_BYTES + EDGE_BYTES;
     fillPatch(layer, patch, source, top, left, rows, columns);
+    mask = 0;
     source = patch;
     pixel = <usize>channels * 4;
     line = pixel * 8;
@@ -218,8 +220,12 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
   for (let channel = 0; channel < channels; channel += 4) {
     let s = source + <usize>channel * 4;
     for (let column = 0; column < columns; column++) {
-      if (high) input6(s, line, work + <usize>column * 16, 128, k);
-      else input4(s, line, work + <usize>column * 16, 128, k);
+      const d = work + <usize>column * 16;
+      if (mask) {
+        if (high) input6(s, line, d, 128, k, mask, true);
+        else input4(s, line, d, 128, k, mask, true);
+      } else if (high) input6(s, line, d, 128, k, 0, false);
+      else input4(s, line, d, 128, k, 0, false);
       s += pixel;
     }
     let d = v + <usize>((channel / CHUNK) * tiles + tile) * TILE_STRIDE + <usize>(channel & (CHUNK - 1)) * 4;
@@ -228,8 +234,8 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
         point = 7;
         d += stride * 16;
       }
-      if (wide) input6(work + <usize>point * 128, 16, d, stride, k);
-      else input4(work + <usize>point * 128, 16, d, stride, k);
+      if (wide) input6(work + <usize>point * 128, 16, d, stride, k, 0, false);
+      else input4(work + <usize>point * 128, 16, d, stride, k, 0, false);
       d += stride * 8;
     }
   }
