@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { openPage, type PageOptions } from './peers/page.js';
 import { median } from './support/median.js';
 import { heFile } from './weights/files.js';
@@ -49,11 +50,13 @@ const COMPARISONS: readonly Comparison[] = [
 const SIZE = 224;
 
 /**
- * `node benchmarks/run.mjs peers [ROUNDS] [FOLDER] [NODE ...]`: VGG-16 at 224 x 224 with the same weights and picture by ours and by onnxruntime-node,
+ * `node benchmarks/run.mjs peers [ROUNDS] [FOLDER] [NODE ...] [--only WORK]`: VGG-16 at 224 x 224 with the same weights and picture by ours and by onnxruntime-node,
  * onnxruntime-web and tfjs-backend-wasm: one after the other in every round, each in a process of its own, on every NODE (default: the one that
- * runs this). Each turn is two counted forwards behind one that is not. Medians, the ratio of the medians, and what the set-up and the first forward take.
+ * runs this); with --only those rows alone whose work has these words. Each turn is two counted forwards behind one that is not. Medians, the ratio of the medians, and what the set-up and the first forward take.
  */
-export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), ...nodes]: string[]): Promise<void> {
+export async function main(options: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args: options, options: { only: { type: 'string' } }, allowPositionals: true });
+  const [rounds = '9', folder = join(tmpdir(), 'vgg-peers'), ...nodes] = positionals;
   if (!existsSync(PACKAGE)) throw new Error('peers: expected the built package; run npm run build first');
   mkdirSync(folder, { recursive: true });
   installPeers();
@@ -69,7 +72,7 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
     pixelsPath,
     Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => (i * 31) & 255),
   );
-  const options = (layer: keyof typeof files, batch: number, threads: number) => ({
+  const work = (layer: keyof typeof files, batch: number, threads: number) => ({
     ...{ weightsPath: files[layer].weights, modelPath: files[layer].model, pixelsPath: picture(batch) },
     ...{ layer, batch, threads, size: SIZE },
   });
@@ -81,15 +84,20 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
     console.log('| work | ours, ms | peer | peer, ms | ratio, ours / peer | peer / ours |');
     console.log('|---|---|---|---|---|---|');
     const setUps: string[] = [];
-    for (const { work, layer, batch, threads, peers, turbo } of COMPARISONS) {
+    for (const { work: name, layer, batch, threads, peers, turbo } of COMPARISONS) {
       if (turbo && Number.parseInt(version.slice(1), 10) < 24) continue;
+      if (values.only && !name.includes(values.only)) continue;
       const engines = await Promise.all(
-        (['vgg', ...peers] as Engine[]).map(async (name) => ({ name, times: [] as number[], process: new Engined(node, name) })),
+        (['vgg', ...peers] as Engine[]).map(async (engine) => ({
+          name: engine,
+          times: [] as number[],
+          process: new Engined(node, engine),
+        })),
       );
       try {
         const opened = new Map<Engine, Opened>();
         for (const engine of engines)
-          opened.set(engine.name, await engine.process.ask<Opened>('open', { ...options(layer, batch, threads), turbo }));
+          opened.set(engine.name, await engine.process.ask<Opened>('open', { ...work(layer, batch, threads), turbo }));
         for (let round = -2; round < Number(rounds); round++) {
           for (const engine of engines) {
             await pause();
@@ -97,16 +105,16 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
             if (round >= 0) engine.times.push(...times);
           }
         }
-        const [ours, ...others] = engines.map(({ name, times }) => ({ name, ms: median(times) / batch }));
-        for (const { name, ms } of others) {
+        const [ours, ...others] = engines.map((engine) => ({ peer: engine.name, ms: median(engine.times) / batch }));
+        for (const { peer, ms } of others) {
           console.log(
-            `| ${work} | ${ours!.ms.toFixed(1)} | ${name} | ${ms.toFixed(1)} | ${(ours!.ms / ms).toFixed(2)} | ${(ms / ours!.ms).toFixed(2)} |`,
+            `| ${name} | ${ours!.ms.toFixed(1)} | ${peer} | ${ms.toFixed(1)} | ${(ours!.ms / ms).toFixed(2)} | ${(ms / ours!.ms).toFixed(2)} |`,
           );
         }
         const { setUp, first, heap } = opened.get('vgg')!;
         const { peak } = await engines[0]!.process.ask<{ peak: number }>('end');
         setUps.push(
-          `| ${work} | ${(setUp / 1000).toFixed(2)} | ${(first / (ours!.ms * batch)).toFixed(2)} | ${megabytes(heap ?? 0)} | ${megabytes(peak)} |`,
+          `| ${name} | ${(setUp / 1000).toFixed(2)} | ${(first / (ours!.ms * batch)).toFixed(2)} | ${megabytes(heap ?? 0)} | ${megabytes(peak)} |`,
         );
       } finally {
         for (const engine of engines) engine.process.kill();
@@ -114,9 +122,10 @@ export async function main([rounds = '9', folder = join(tmpdir(), 'vgg-peers'), 
     }
     console.log('\n| work | set-up, s | first forward / median | heap, MB | peak memory of the process, MB |\n|---|---|---|---|---|');
     console.log(`${setUps.join('\n')}\n`);
-    await comparePage(node, Number(rounds), options('pool5', 1, 2));
+    if (values.only) continue;
+    await comparePage(node, Number(rounds), work('pool5', 1, 2));
     console.log(
-      `conv5_3 and that of onnxruntime-node differ by ${await difference(node, folder, options('conv5_3', 1, 2))} of the maximum.\n`,
+      `conv5_3 and that of onnxruntime-node differ by ${await difference(node, folder, work('conv5_3', 1, 2))} of the maximum.\n`,
     );
   }
 }
