@@ -40,7 +40,7 @@ async function tour() {
   const size = Number(options.size ?? (isSmall ? 96 : 128));
   console.log(`${model.network.name} on ${model.backend.name}: ${model.backend.reason}`);
   console.log(
-    `weights: ${model.weights.name} (${model.weights.format}), prepared as ${model.preprocessing.name} does; the deepest tap is ${model.deepest}`,
+    `weights: ${model.weights.name} (${model.weights.format}), preprocessing ${model.preprocessing.name}; the deepest tap is ${model.deepest}`,
   );
 
   title('2. Pictures');

@@ -103,7 +103,7 @@ function showFacts(list, model, reach) {
     Weights: `${weights.name} (${weights.format})${weights.licence ? `, ${weights.licence}` : ''}`,
     ...(weights.unknown.length > 0 ? { 'Not used': listed(weights.unknown) } : {}),
     Reach: reach.missing ? `up to ${[...reach.layers].at(-1)}; ${reach.missing} is not in the file` : 'complete',
-    Pictures: `prepared as ${preprocessing.name} does`,
+    Preprocessing: preprocessing.name,
     Backend: `${backend.name}${threads}: ${backend.reason}`,
     ...(elsewhere.length > 0
       ? { Elsewhere: elsewhere.map(({ layer, backend, reason }) => `${layer} on ${backend} (${reason})`).join('; ') }

@@ -17,7 +17,7 @@ import type { Pooling } from '../run/embedding.js';
 import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { weightSpecs } from '../weights/specs.js';
 import { tensorNames, WeightStore } from '../weights/store.js';
-import type { OptimizerOptions } from './optimizer.js';
+import type { OptimizerOptions, ParameterGroup } from './optimizer.js';
 import { OPTIMIZER, type RunTask } from './run.js';
 import type { TrainNetworkOptions } from './train-network.js';
 
@@ -33,7 +33,6 @@ export interface Start extends Pick<RunTask, 'network' | 'preprocessing' | 'valu
 /** A dense layer by its canonical names, and the mean square of the features that it stands on. */
 interface Classifier {
   readonly values: ReadonlyMap<string, Float32Array>;
-  readonly weight: string;
   readonly square: number;
 }
 
@@ -56,18 +55,21 @@ export async function tuned(
     const count = train.classes.length;
     const { network, layer, pooling } =
       top === 'new' ? newTop(modelOn(backend, opened, store), options.layer, count, size) : ownTop(opened, store, isKnown, count, size);
+    const name = classifierOf(network).name;
+    const resumed = isKnown ? undefined : await resumedRate(options, `${name}.weight`);
     let classifier: Classifier | undefined;
-    if (!isKnown) {
+    if (!isKnown && resumed === undefined) {
       const fitting = fittingMemory(opened.network, [layer], backend.info, { ...(memory && { memory }), ...(onWarning && { onWarning }) });
       if (fitting && fitting !== backend.info.memory) backend = await openBackend(backend.name, { ...starting, memory: fitting });
       const fit = { ...common, layer, pooling, seed: options.seed ?? 0, size, ...(validation && { validation }) };
-      classifier = await fitted(modelOn(backend, opened, store), classifierOf(network).name, train, fit);
+      classifier = await fitted(modelOn(backend, opened, store), name, train, fit);
     }
+    const rate = resumed ?? (classifier && gentleRate(options.optimizer, classifier));
     return {
       network,
       preprocessing: size === undefined ? opened.preprocessing : sized(opened.preprocessing, network),
       values: async (name) => classifier?.values.get(name) ?? held(store, opened.network, backend, name),
-      ...(classifier && { optimizer: gentle(options.optimizer, classifier) }),
+      ...(rate !== undefined && { optimizer: withGroup(options.optimizer, { match: `${name}.weight`, rate }) }),
       release: () => store.dispose(),
     };
   } catch (error) {
@@ -166,22 +168,32 @@ async function namesClasses(
 async function fitted(model: Model, name: string, train: Dataset, options: TrainHeadOptions): Promise<Classifier> {
   using head = await trainHead(model, train, options);
   const [dense] = head.denseLayers();
-  const weight = `${name}.weight`;
   const values = [
-    [weight, dense!.weight],
+    [`${name}.weight`, dense!.weight],
     [`${name}.bias`, dense!.bias],
   ] as const;
-  return { values: new Map(values), weight, square: head.featureSquare };
+  return { values: new Map(values), square: head.featureSquare };
 }
 
 /**
  * The classifier stands on features as they are, some of them in the hundreds: steps that suit a filter would throw it about. Its rate is what
  * that of a classifier on features of mean square 1 comes to.
  */
-function gentle(optimizer: OptimizerOptions = OPTIMIZER, { weight, square }: Classifier): OptimizerOptions {
-  const { algorithm = 'sgd', groups = [] } = optimizer;
-  const rate = algorithm === 'sgd' ? 1 / square : 1 / Math.sqrt(square);
-  return { ...optimizer, groups: [...groups, { match: weight, rate: Math.min(1, rate) }] };
+function gentleRate({ algorithm = 'sgd' }: OptimizerOptions = OPTIMIZER, { square }: Classifier): number {
+  return Math.min(1, algorithm === 'sgd' ? 1 / square : 1 / Math.sqrt(square));
+}
+
+function withGroup(optimizer: OptimizerOptions = OPTIMIZER, group: ParameterGroup): OptimizerOptions {
+  return { ...optimizer, groups: [...(optimizer.groups ?? []), group] };
+}
+
+/** The classifier's rate in the checkpoint that a run goes on from, whose classifier need not be fitted again. */
+async function resumedRate({ checkpoints, resume, signal }: TrainNetworkOptions, match: string): Promise<number | undefined> {
+  const found = resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
+  if (!found) return undefined;
+  await found.close();
+  const { groups = [] } = (found.run.options.optimizer ?? {}) as OptimizerOptions;
+  return groups.findLast((group) => group.match === match)?.rate;
 }
 
 /**

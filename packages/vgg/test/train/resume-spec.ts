@@ -88,6 +88,27 @@ export function describeResume(make: () => Promise<{ target: WriteTarget; remove
       expect(await ending(await train({ checkpoints: folder, resume: true }))).toEqual(whole);
     });
 
+    it('of a network that knew something goes on without fitting its classifier again', async () => {
+      using known = await trainNetwork({ arch: STRIPES_PLAN }, DATA, { ...OPTIONS, network: {}, epochs: 1 });
+      const weights = await known.toBytes();
+      const { network: _, ...options } = OPTIONS;
+      const tune = (more: TrainNetworkOptions) => trainNetwork({ weights }, DATA, { ...options, unfreeze: 'conv2', ...more });
+      const whole = await ending(await tune({}));
+      const controller = new AbortController();
+      const stages = new Set<string>();
+      const onProgress: TrainNetworkOptions['onProgress'] = ({ stage }) => {
+        stages.add(stage);
+        if (stage === 'validate') controller.abort();
+      };
+      const stopped = tune({ checkpoints: folder, signal: controller.signal, onProgress });
+      await expect(stopped).rejects.toMatchObject({ code: 'VGG_ABORTED' });
+      expect([...stages]).toContain('extract');
+      stages.clear();
+      const net = await tune({ checkpoints: folder, resume: true, onProgress: ({ stage }) => stages.add(stage) });
+      expect([...stages].sort()).toEqual(['train', 'validate']);
+      expect(await ending(net)).toEqual(whole);
+    });
+
     it('still tells of the pictures that could not be read', async () => {
       const broken = { image: new Uint8Array(9), label: 1, name: 'broken.png' };
       const data = { ...DATA, examples: [...DATA.examples, broken] };
