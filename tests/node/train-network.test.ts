@@ -106,6 +106,28 @@ describe('vgg train --from-scratch', () => {
     expect(changed.sort()).toEqual(['fc6.bias', 'fc6.weight', 'fc7.bias', 'fc7.weight']);
   });
 
+  test('--transplant begins with the layers of a shallower network, and --layer-rates 0 leaves them', { timeout: 60_000 }, async () => {
+    const base = at('shallow.safetensors');
+    const deep = at('deep.safetensors');
+    expect(await vgg(scratch(2, base))).toMatchObject({ code: 0 });
+    const blocks = [
+      [8, 8],
+      [16, 16],
+    ];
+    await writeFile(at('deep.json'), JSON.stringify({ ...PLAN, name: 'deep', blocks }));
+    const run = ['train', at('train'), '--from-scratch', '--arch', at('deep.json'), '--epochs', '1', '--out', deep, ...RUN];
+    const rates = ['--layer-rates', 'conv1_1=0,conv2_1=0,fc*=0'];
+    expect(await vgg([...run, '--transplant', base, ...rates])).toMatchObject({ code: 0 });
+    const [before, after] = await Promise.all([base, deep].map(valuesOf));
+    const same = [...after!].filter(([name, values]) => String(values) === String(before!.get(name))).map(([name]) => name);
+    expect(same).toEqual(['conv1_1', 'conv2_1', 'fc6', 'fc7'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`]));
+    const { code, err } = await vgg([...run, '--layer-rates', 'conv9=0.5']);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: expect.stringContaining('received "conv9_*", which matches nothing of conv1_1, bn1_1, '),
+    });
+  });
+
   test.each([
     [['--top', 'pretrained'], 'expected --unfreeze'],
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--top', 'new'], 'expected --from-scratch or --top, received both'],
@@ -113,6 +135,8 @@ describe('vgg train --from-scratch', () => {
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--unfreeze', 'conv5'], 'received both'],
     [['--unfreeze', 'conv5', '--resume'], 'expected --checkpoints'],
     [['--from-scratch', '--arch', 'cifar_vgg16_bn', '--dense', 'wide'], 'expected widths such as 512,512'],
+    [['--unfreeze', 'conv5', '--layer-rates', 'conv5'], '--layer-rates: expected layers and factors such as conv4=0.1,conv5=0.3'],
+    [['--unfreeze', 'conv5', '--transplant', 'a.h5'], '--transplant: expected --from-scratch, received none'],
     [['--augment', 'none'], '--augment: expected --unfreeze, such as conv5, or --from-scratch, received neither'],
     [['--checkpoints', 'run'], '--checkpoints: expected --unfreeze'],
     [['--schedule', 'cosine', '--solver', 'svm'], '--schedule: expected --unfreeze'],

@@ -4,7 +4,7 @@ import { NETWORK_FLAGS } from './train-network.js';
 /** What only a head has. */
 const HEAD = ['solver', 'hidden', 'keep', 'extend', 'neighbours', 'distance', 'pool'];
 /** What only a network has that begins anew. */
-const FRESH = ['dense', 'global-pool', 'dropout', 'init'];
+const FRESH = ['dense', 'global-pool', 'dropout', 'init', 'transplant'];
 /** What only weights that are there have. */
 const TUNED = ['weights', 'unfreeze', 'top'];
 /** What a head that is extended has of its own, or no use for. */

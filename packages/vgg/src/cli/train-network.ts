@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { DatasetInput } from '../data/dataset.js';
 import type { Skipped } from '../data/photographs.js';
+import { given } from '../given.js';
 import type { NetworkOptions } from '../network/architecture.js';
 import { AUGMENTATIONS } from '../pictures/augment.js';
 import { parsePreprocessing } from '../pictures/preprocessing.js';
@@ -8,7 +9,7 @@ import { trainingCurves } from '../report/curves.js';
 import { trainingReport } from '../report/training-report.js';
 import { CheckpointFolder } from '../train/checkpoint-folder.js';
 import { INITIALIZERS } from '../train/initialize.js';
-import type { OptimizerOptions } from '../train/optimizer.js';
+import type { OptimizerOptions, ParameterGroup } from '../train/optimizer.js';
 import { RUN_DEFAULTS } from '../train/run.js';
 import type { ScheduleOptions } from '../train/schedule.js';
 import { type TrainNetworkOptions, trainNetwork } from '../train/train-network.js';
@@ -64,6 +65,11 @@ export const NETWORK_FLAGS = {
   },
   warmup: { type: 'number', value: 'EPOCHS', least: 0, about: 'network: epochs in which the rate rises', default: 0 },
   smoothing: { type: 'number', value: 'S', least: 0, most: 1, about: 'network: label smoothing', default: RUN_DEFAULTS.smoothing },
+  'layer-rates': {
+    type: 'list',
+    value: 'L=F',
+    about: 'network: multiples of the learning rate, such as conv4=0.1,conv5=0.3; the first that a name matches counts',
+  },
   clip: { type: 'number', value: 'NORM', least: 0, about: 'network: scale gradients to this norm at most', defaultText: 'none' },
   augment: {
     type: 'choice',
@@ -93,6 +99,12 @@ export const NETWORK_FLAGS = {
     defaultText: "the architecture's own",
   },
   init: { type: 'choice', choices: INITIALIZERS, about: 'from scratch: how the weights begin', default: 'he-normal' },
+  transplant: {
+    type: 'string',
+    value: 'FILE',
+    about:
+      "from scratch: begin with the first four convolutions and the dense layers of these weights, as the paper's deeper columns do with A's",
+  },
   patience: {
     type: 'integer',
     value: 'N',
@@ -228,8 +240,9 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     ...(algorithm === 'sgd' && { momentum, nesterov }),
     ...(decay !== undefined && { weightDecay: decay }),
     ...(clip !== undefined && { clipNorm: clip }),
+    ...(values['layer-rates'] && { groups: values['layer-rates'].map(groupOf) }),
   };
-  const given = Object.entries({
+  const others = given({
     epochs,
     rate: lr,
     patience,
@@ -237,6 +250,7 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     layer,
     unfreeze,
     top,
+    transplant: values.transplant,
     checkpointEvery,
     augment: augmentOf(values),
   });
@@ -245,10 +259,24 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     schedule: scheduleOf(values),
     ...{ batch, smoothing, seed, resume, maxMemoryBytes: megabytes * 1e6 },
     freezeStatistics: (values['batch-norm'] ?? (values['from-scratch'] ? 'train' : 'frozen')) === 'frozen',
-    ...(values['from-scratch'] && { initialize: { initializer: values.init }, network: networkOf(values) }),
-    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(values['from-scratch'] && {
+      initialize: { initializer: values.init },
+      network: networkOf(values),
+    }),
+    ...others,
     ...(values.preprocessing !== undefined && { preprocessing: parsePreprocessing(values.preprocessing) }),
   };
+}
+
+/** One of --layer-rates: layers, or parameters of theirs, and what their rate is multiplied by. */
+function groupOf(text: string): ParameterGroup {
+  const [, name, factor] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  const rate = Number(factor);
+  if (name === undefined || !(rate >= 0 && rate < Infinity))
+    throw new UsageError(`vgg train --layer-rates: expected layers and factors such as conv4=0.1,conv5=0.3, received "${text}"`);
+  // A block has several layers, a layer several parameters.
+  const match = /^conv\d+$/.test(name) ? `${name}_*` : /[.*]/.test(name) ? name : `${name}.*`;
+  return { match, rate };
 }
 
 /** Where the scale is said, the rest of the paper's way with it. */

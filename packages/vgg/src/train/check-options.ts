@@ -8,7 +8,18 @@ import { TOPS } from './tune.js';
 
 /** All of them, so that a mistyped one is told from them. */
 const NAMES = {
-  ...{ validation: 0, size: 0, preprocessing: 0, initialize: 0, network: 0, augment: 0, top: 0, layer: 0, freezeStatistics: 0 },
+  ...{
+    validation: 0,
+    size: 0,
+    preprocessing: 0,
+    initialize: 0,
+    transplant: 0,
+    network: 0,
+    augment: 0,
+    top: 0,
+    layer: 0,
+    freezeStatistics: 0,
+  },
   ...{ epochs: 0, batch: 0, portion: 0, optimizer: 0, rate: 0, schedule: 0, smoothing: 0, patience: 0, seed: 0, unfreeze: 0 },
   ...{ restoreBest: 0, checkpoints: 0, checkpointEvery: 0, resume: 0, backend: 0, threads: 0, memory: 0, maxMemoryBytes: 0 },
   ...{ onEpoch: 0, onStep: 0, onProgress: 0, onWarning: 0, signal: 0 },
@@ -31,7 +42,7 @@ const BOUNDS = {
 
 /** What only some networks have: what they must begin with. */
 const FOR_WEIGHTS = ['unfreeze', 'layer', 'top'] as const;
-const FOR_NEW = ['initialize', 'network'] as const;
+const FOR_NEW = ['initialize', 'network', 'transplant'] as const;
 
 /**
  * Looks at all that is asked for, before anything is read or computed.

@@ -197,6 +197,18 @@ function ownVariable(make: () => tf.Tensor): tf.Variable {
 const mapValues = <A, B>(record: Record<string, A>, change: (value: A) => B): Record<string, B> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 
+/** @throws VggError `VGG_OPTION` for a group that none of the names belongs to */
+export function checkGroups({ groups = [] }: OptimizerOptions, names: readonly string[]): void {
+  const vain = groups.find(({ match }) => !names.some((name) => patternOf(match).test(name)));
+  if (vain) {
+    const layers = new Set(names.map((name) => name.replace(/\.\w+$/, '')));
+    throw new VggError(
+      'VGG_OPTION',
+      `train: optimizer: expected groups of parameters that learn, received "${vain.match}", which matches nothing of ${[...layers].join(', ')}`,
+    );
+  }
+}
+
 function patternOf(match: string): RegExp {
   const parts = match.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`);

@@ -29,7 +29,7 @@ import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
 import type { EpochEntry, StepEntry } from './history.js';
 import { type Asker, describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
-import type { OptimizerOptions } from './optimizer.js';
+import { checkGroups, type OptimizerOptions } from './optimizer.js';
 import { RunProgress } from './progress.js';
 import { type ScheduleOptions, scheduleFor } from './schedule.js';
 import { layersOf, Trainable, type Values } from './trainable.js';
@@ -145,6 +145,7 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
     await task.release?.();
     const run = new Run(task, options, trainable, backend, portion);
     try {
+      checkGroups(options.optimizer ?? OPTIMIZER, [...trainable.parameters.keys()]);
       if (found) await run.progress.restore(found, backend);
       return await run.finish();
     } catch (error) {

@@ -1,4 +1,5 @@
 import { throwIfAborted, VggError } from '@vgg/errors';
+import type { WeightFile } from '@vgg/loaders';
 import { type Dataset, type DatasetInput, openDataset } from '../data/dataset.js';
 import { batchesOf } from '../data/loader.js';
 import { given } from '../given.js';
@@ -11,11 +12,14 @@ import type { Picture } from '../pictures/picture.js';
 import { type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
 import { channelStatistics } from '../pictures/statistics.js';
 import { METADATA } from '../weights/metadata.js';
+import { openNetworkWeights } from '../weights/open-weights.js';
+import { weightSpecs } from '../weights/specs.js';
 import { checkTraining } from './check-options.js';
 import { type InitializeOptions, initialWeights } from './initialize.js';
 import type { Asker } from './memory.js';
 import { type RunOptions, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
+import { papersChoice, transplant } from './transplant.js';
 import { type Start, sized, type Top, tuned } from './tune.js';
 
 /** What {@link trainNetwork} takes beside how to learn. */
@@ -28,6 +32,11 @@ export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
   preprocessing?: Preprocessing | PreprocessingName;
   /** Without weights: how they begin. Default: He's. */
   initialize?: InitializeOptions;
+  /**
+   * Without weights: those of a shallower network, whose first four convolutions and dense layers the new one begins with, as the paper's columns
+   * B, D and E begin with A's ({@link transplant}); the last dense layer only where it has as many classes.
+   */
+  transplant?: SourceInput;
   /** Without weights: what the network has otherwise than its architecture says, such as `dense`, `globalPool` or `dropout`. */
   network?: NetworkOptions;
   /**
@@ -117,11 +126,32 @@ async function openBoth(
 async function fresh(arch: string | PlanInput, train: Dataset, options: TrainNetworkOptions): Promise<Start> {
   const { size, seed = 0, initialize, signal } = options;
   const network = makeNetwork(arch, { ...options.network, classes: train.classes.length, ...(size !== undefined && { size }) });
-  const file = initialWeights(network, { seed, ...initialize });
+  const first = { seed, ...initialize };
   const preprocessing = options.preprocessing
     ? sized(parsePreprocessing(options.preprocessing), network)
     : await measured(train, network, options);
-  return { network, preprocessing, values: (name) => file.read(name, signal ? { signal } : {}) };
+  const { file, release } = options.transplant
+    ? await transplanted(options.transplant, network, first, options)
+    : { file: initialWeights(network, first) };
+  return { network, preprocessing, values: (name) => file.read(name, signal ? { signal } : {}), ...(release && { release }) };
+}
+
+/** First weights with the paper's choice of layers of a shallower network. */
+async function transplanted(
+  weights: SourceInput,
+  network: Network,
+  first: InitializeOptions,
+  { signal, onProgress, onWarning }: TrainNetworkOptions,
+): Promise<{ file: WeightFile; release: () => Promise<void> }> {
+  const old = await openNetworkWeights(undefined, { weights, ...given({ signal, onProgress, onWarning }) }, true);
+  try {
+    const layers = papersChoice(weightSpecs(old.network)).filter((name) => name !== 'fc8' || old.network.classes === network.classes);
+    const { file } = transplant(old.file, network, { ...first, arch: old.network.plan, layers });
+    return { file, release: () => old.file.close() };
+  } catch (error) {
+    await old.file.close();
+    throw error;
+  }
 }
 
 /** By the mean and deviation of the channels of the training pictures, or of some of them. */

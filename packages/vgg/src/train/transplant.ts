@@ -91,7 +91,8 @@ export function transplant(from: WeightFile, network: Network, options: Transpla
   };
 }
 
-function papersChoice(specs: ReturnType<typeof weightSpecs>): string[] {
+/** The layers that the paper takes over: the first convolutions and the dense layers. */
+export function papersChoice(specs: ReturnType<typeof weightSpecs>): string[] {
   const convolutions = specs.filter(({ kind }) => kind === 'conv').slice(0, FIRST_CONVOLUTIONS);
   return [...convolutions, ...specs.filter(({ kind }) => kind === 'dense')].map(({ name }) => name);
 }
