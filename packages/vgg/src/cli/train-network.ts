@@ -73,9 +73,9 @@ export const NETWORK_FLAGS = {
   clip: { type: 'number', value: 'NORM', least: 0, about: 'network: scale gradients to this norm at most', defaultText: 'none' },
   augment: {
     type: 'choice',
-    choices: ['none', 'cifar', 'paper'],
+    choices: ['none', 'cifar', 'cutout', 'paper'],
     about:
-      'network: random variants of the pictures: cifar pads by an eighth, crops and flips; paper draws the scale, crops, flips and shifts colours',
+      'network: random variants of the pictures: cifar pads by an eighth, crops and flips; cutout hides a square too; paper draws the scale, crops, flips and shifts colours',
     default: 'none',
   },
   scale: {

@@ -53,6 +53,55 @@ describe('exactly', () => {
   });
 });
 
+describe('cutout', () => {
+  /** Even numbers alone, of an odd mean: what is hidden is told from the rest. */
+  const evenPlaces = (width: number, height: number): Picture => ({
+    width,
+    height,
+    data: places(width, height).data.map((value) => 2 * value),
+  });
+  const hidden = (result: Picture, x: number, y: number) => pixel(result, x, y)[0]! % 2 === 1;
+
+  test('fills a square with the mean colour, and leaves the rest and the picture it was given', () => {
+    const picture = evenPlaces(20, 10);
+    const before = picture.data.slice();
+    const found = new Set<string>();
+    let wrong = 0;
+    for (const result of draws(2000, picture, { cutout: 3 })) {
+      const [columns, rows] = [new Set<number>(), new Set<number>()];
+      for (let y = 0; y < 10; y++) {
+        for (let x = 0; x < 20; x++) {
+          const expected = hidden(result, x, y) ? [19, 9, 254] : pixel(picture, x, y);
+          if (String(pixel(result, x, y)) !== String(expected)) wrong++;
+          if (!hidden(result, x, y)) continue;
+          columns.add(x);
+          rows.add(y);
+        }
+      }
+      found.add(`${[...columns]} x ${[...rows]}`);
+    }
+    expect(wrong).toBe(0);
+    expect(picture.data).toEqual(before);
+    // Its centre may be in each of the 200 places; at the corners it reaches beyond the picture.
+    expect(found.size).toBe(200);
+    expect(found).toContain('0,1 x 0,1');
+    expect(found).toContain('17,18,19 x 4,5,6');
+  });
+
+  test('has the same chance everywhere', () => {
+    const counts = new Array<number>(256).fill(0);
+    for (const result of draws(5120, evenPlaces(16, 16), { cutout: 1 }))
+      for (let i = 0; i < 256; i++) if (hidden(result, i % 16, Math.floor(i / 16))) counts[i]!++;
+    expect(unevenness(counts)).toBeLessThan(1.4);
+  });
+
+  test('refuses a side that is none', () => {
+    expect(() => augment(places(4, 4), { cutout: 0.5 }, random(0))).toThrow(
+      'augment: expected whole pixels from 1 to 65535 as cutout, received 0.5',
+    );
+  });
+});
+
 describe('distributions', () => {
   test("the paper's S is uniform over its whole range", () => {
     const counts = new Array<number>(9).fill(0);

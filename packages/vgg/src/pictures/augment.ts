@@ -33,6 +33,11 @@ export interface AugmentOptions {
   readonly crop?: number;
   /** Mirror every other picture, left to right. */
   readonly flip?: boolean;
+  /**
+   * Side in pixels of a square that is filled with the picture's mean colour, its centre anywhere in the picture: DeVries and Taylor 2017,
+   * "Improved Regularization of Convolutional Neural Networks with Cutout" (arXiv:1708.04552).
+   */
+  readonly cutout?: number;
   readonly colour?: ColourShift;
 }
 
@@ -55,10 +60,11 @@ export const IMAGENET_COLOURS: ColourComponents = {
   ],
 };
 
-/** Section 3.1 of the paper for its jittered nets; for a fixed S pass `{ ...AUGMENTATIONS.paper, scale: 256 }`. CIFAR-10's usual way beside it. */
+/** Section 3.1 of the paper for its jittered nets; for a fixed S pass `{ ...AUGMENTATIONS.paper, scale: 256 }`. CIFAR-10's usual way beside it, without and with a cutout. */
 export const AUGMENTATIONS = {
   paper: { scale: [256, 512], crop: 224, flip: true, colour: { deviation: 0.1, ...IMAGENET_COLOURS } },
   cifar: { pad: 4, crop: 32, flip: true },
+  cutout: { pad: 4, crop: 32, flip: true, cutout: 8 },
 } as const satisfies Record<string, AugmentOptions>;
 
 /**
@@ -72,7 +78,7 @@ export const AUGMENTATIONS = {
  */
 export function augment(picture: Picture, options: AugmentOptions, random: Random): Augmented {
   checkAugmentation(options);
-  const { scale, filter = 'bilinear', pad: border = 0, crop: side, flip, colour } = options;
+  const { scale, filter = 'bilinear', pad: border = 0, crop: side, flip, cutout, colour } = options;
   let result = picture;
   if (scale !== undefined) {
     const [least, most] = typeof scale === 'number' ? [scale, scale] : scale;
@@ -89,12 +95,13 @@ export function augment(picture: Picture, options: AugmentOptions, random: Rando
     result = crop(result, random.below(width - side + 1), random.below(height - side + 1), side, side);
   }
   if (flip && random.below(2) === 1) result = mirrored(result);
+  if (cutout) result = cutOut(result, cutout, random.below(result.width), random.below(result.height));
   const { width, height, data } = result;
   return colour ? { width, height, data, shift: drawShift(colour, random) } : { width, height, data };
 }
 
 /** @throws VggError `VGG_OPTION` saying which option is wrong: once, before a run, instead of at its first picture */
-export function checkAugmentation({ scale, pad: border, crop: side, colour }: AugmentOptions): void {
+export function checkAugmentation({ scale, pad: border, crop: side, cutout, colour }: AugmentOptions): void {
   const least = typeof scale === 'object' ? scale[0] : scale;
   if (scale !== undefined) {
     const sides = typeof scale === 'object' ? [...scale] : [scale];
@@ -104,6 +111,7 @@ export function checkAugmentation({ scale, pad: border, crop: side, colour }: Au
   if (border !== undefined && !(Number.isInteger(border) && border >= 0 && border <= MAX_SIDE))
     throw wrong('pad', `whole pixels from 0 to ${MAX_SIDE}`, border);
   if (side !== undefined && !isSide(side)) throw wrong('crop', `whole pixels from 1 to ${MAX_SIDE}`, side);
+  if (cutout !== undefined && !isSide(cutout)) throw wrong('cutout', `whole pixels from 1 to ${MAX_SIDE}`, cutout);
   if (side !== undefined && least !== undefined && least + 2 * (border ?? 0) < side)
     throw wrong('scale', `at least the crop's ${side} pixels`, least);
   if (!colour) return;
@@ -135,6 +143,19 @@ function mirrored({ width, height, data }: Picture): Picture {
       result[to + 1] = data[from + 1]!;
       result[to + 2] = data[from + 2]!;
     }
+  }
+  return { width, height, data: result };
+}
+
+/** With a square of `side` pixels around (x, y), or what lies in the picture of it, in the picture's mean colour. */
+function cutOut({ width, height, data }: Picture, side: number, x: number, y: number): Picture {
+  const sums = [0, 0, 0];
+  for (let i = 0; i < data.length; i++) sums[i % 3]! += data[i]!;
+  const mean = sums.map((sum) => Math.round(sum / (width * height)));
+  const result = new Uint8Array(data);
+  const [left, top] = [x, y].map((centre) => centre - (side >> 1)) as [number, number];
+  for (let row = Math.max(0, top); row < Math.min(height, top + side); row++) {
+    for (let column = Math.max(0, left); column < Math.min(width, left + side); column++) result.set(mean, (row * width + column) * 3);
   }
   return { width, height, data: result };
 }

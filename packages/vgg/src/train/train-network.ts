@@ -40,8 +40,9 @@ export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
   /** Without weights: what the network has otherwise than its architecture says, such as `dense`, `globalPool` or `dropout`. */
   network?: NetworkOptions;
   /**
-   * What is done to training pictures: `cifar` pads a picture of the network's size by an eighth, crops it and mirrors every other one; `paper`
-   * draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the colours. Default: nothing.
+   * What is done to training pictures: `cifar` pads a picture of the network's size by an eighth, crops it and mirrors every other one; `cutout`
+   * also hides a square of a quarter of its side; `paper` draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the
+   * colours. Default: nothing.
    */
   augment?: AugmentOptions | keyof typeof AUGMENTATIONS;
   /**
@@ -186,7 +187,11 @@ function augmentationOf(given: NonNullable<TrainNetworkOptions['augment']>, size
   if (typeof given === 'object') return given.scale !== undefined && given.crop === undefined ? { ...given, crop: size } : given;
   const { crop, ...rest } = AUGMENTATIONS[given];
   const scaled = (pixels: number) => Math.round((pixels * size) / crop);
-  if (given === 'cifar') return { ...rest, crop: size, pad: scaled(AUGMENTATIONS.cifar.pad) };
-  const [least, most] = AUGMENTATIONS.paper.scale;
-  return { ...rest, crop: size, scale: [scaled(least), scaled(most)] };
+  return {
+    ...rest,
+    crop: size,
+    ...('pad' in rest && { pad: scaled(rest.pad) }),
+    ...('cutout' in rest && { cutout: scaled(rest.cutout) }),
+    ...('scale' in rest && { scale: [scaled(rest.scale[0]), scaled(rest.scale[1])] }),
+  };
 }
