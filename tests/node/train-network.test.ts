@@ -155,6 +155,16 @@ describe('vgg train --from-scratch', () => {
 });
 
 describe('vgg train', () => {
+  test('--offline fetches no weights to tune', async () => {
+    const { code, err } = await vgg(['train', at('train'), '--weights', 'vgg16', '--unfreeze', 'conv5', '--offline', '-q', ...WASM], {
+      env: { VGG_CACHE: at('no-cache') },
+    });
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringMatching(/expected it in .*, since offline was asked for; .*\[VGG_NETWORK\]\n$/),
+    });
+  });
+
   const small = () => ['train', at('train'), '--from-scratch', '--arch', at('small.json'), '--epochs', '1', ...WASM];
 
   test.each(['out', 'report', 'curves', 'checkpoints'])(

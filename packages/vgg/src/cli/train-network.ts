@@ -136,6 +136,7 @@ interface CommonValues {
   readonly batch: number;
   readonly report?: string | undefined;
   readonly curves?: string | undefined;
+  readonly offline: boolean;
   readonly preprocessing?: string | undefined;
 }
 
@@ -159,6 +160,7 @@ export async function trainNetworkCommand(
     ...(options.backend && { backend: options.backend }),
     ...(options.threads !== undefined && { threads: options.threads }),
     ...(options.memory && { memory: options.memory }),
+    ...(values.offline && { offline: true }),
     ...(checkpoints !== undefined && { checkpoints: await CheckpointFolder.open(checkpoints, { onWarning: warn }) }),
     onEpoch: (entry) => warn(`epoch ${entry.epoch}: ${scores(entry)}, rate ${brief(entry.rate, 3)}, ${entry.seconds.toFixed(0)} s`),
     onProgress,

@@ -11,6 +11,7 @@ import { AUGMENTATIONS, type AugmentOptions } from '../pictures/augment.js';
 import type { Picture } from '../pictures/picture.js';
 import { type Preprocessing, type PreprocessingName, parsePreprocessing } from '../pictures/preprocessing.js';
 import { channelStatistics } from '../pictures/statistics.js';
+import { type FetchOptions, fetchOptionsOf } from '../weights/download.js';
 import { METADATA } from '../weights/metadata.js';
 import { openNetworkWeights } from '../weights/open-weights.js';
 import { weightSpecs } from '../weights/specs.js';
@@ -22,8 +23,8 @@ import { ofClasses, TrainedNetwork } from './trained.js';
 import { papersChoice, transplant } from './transplant.js';
 import { type Start, sized, type Top, tuned } from './tune.js';
 
-/** What {@link trainNetwork} takes beside how to learn. */
-export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'> {
+/** What {@link trainNetwork} takes beside how to learn, and how weights are fetched. */
+export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'>, Omit<FetchOptions, 'signal' | 'onProgress' | 'onWarning'> {
   /** Pictures of the same classes that are not learnt from, or the part (0 to 1) of every class to set aside by the seed. */
   validation?: DatasetInput | number;
   /** The side that pictures are squashed to, in pixels. Default: the network's own. */
@@ -142,9 +143,9 @@ async function transplanted(
   weights: SourceInput,
   network: Network,
   first: InitializeOptions,
-  { signal, onProgress, onWarning }: TrainNetworkOptions,
+  options: TrainNetworkOptions,
 ): Promise<{ file: WeightFile; release: () => Promise<void> }> {
-  const old = await openNetworkWeights(undefined, { weights, ...given({ signal, onProgress, onWarning }) }, true);
+  const old = await openNetworkWeights(undefined, { weights, ...fetchOptionsOf(options) }, true);
   try {
     const layers = papersChoice(weightSpecs(old.network)).filter((name) => name !== 'fc8' || old.network.classes === network.classes);
     const { file } = transplant(old.file, network, { ...first, arch: old.network.plan, layers });

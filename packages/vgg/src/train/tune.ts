@@ -14,6 +14,7 @@ import { resolveLayer } from '../network/layers.js';
 import type { Layer, Network, PlanInput } from '../network/plan.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import type { Pooling } from '../run/embedding.js';
+import { fetchOptionsOf } from '../weights/download.js';
 import { type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { weightSpecs } from '../weights/specs.js';
 import { tensorNames, WeightStore } from '../weights/store.js';
@@ -47,7 +48,7 @@ export async function tuned(
   const common = { ...(signal && { signal }), ...(onProgress && { onProgress }), ...(onWarning && { onWarning }) };
   const starting = { ...common, ...(threads !== undefined && { threads }), ...(memory && { memory }) };
   let backend = await openBackend(options.backend ?? 'auto', starting);
-  const opening = { weights, ...common, ...(preprocessing && { preprocessing }) };
+  const opening = { weights, ...fetchOptionsOf(options), ...(preprocessing && { preprocessing }) };
   const opened = await openNetworkWeights(arch, opening, top === 'pretrained');
   const store = new WeightStore(opened.file, opened.mapping);
   try {

@@ -1,5 +1,6 @@
 import { type OnProgress, throwIfAborted, VggError } from '@vgg/errors';
 import type { Source } from '@vgg/loaders';
+import { given } from '../given.js';
 import type { Hash, Io, PartialFile } from '../io/io.js';
 import { type Answer, attempt } from './download-attempt.js';
 
@@ -37,6 +38,12 @@ export interface FetchOptions {
   onProgress?: OnProgress;
   /** Told in a sentence of what went another way than expected. */
   onWarning?: (message: string) => void;
+}
+
+/** Those of other options that say how to fetch. */
+export function fetchOptionsOf(options: FetchOptions): FetchOptions {
+  const { mirrors, headers, fetch, offline, retries, retryDelay, stallTimeout, signal, onProgress, onWarning } = options;
+  return given({ mirrors, headers, fetch, offline, retries, retryDelay, stallTimeout, signal, onProgress, onWarning });
 }
 
 /** What a download needs of the platform. */
