@@ -60,7 +60,10 @@ export const IMAGENET_COLOURS: ColourComponents = {
   ],
 };
 
-/** Section 3.1 of the paper for its jittered nets; for a fixed S pass `{ ...AUGMENTATIONS.paper, scale: 256 }`. CIFAR-10's usual way beside it, without and with a cutout. */
+/**
+ * Section 3.1 of the paper for its jittered nets; for a fixed S pass `{ ...AUGMENTATIONS.paper, scale: 256 }`. CIFAR-10's usual way beside it,
+ * without and with a cutout.
+ */
 export const AUGMENTATIONS = {
   paper: { scale: [256, 512], crop: 224, flip: true, colour: { deviation: 0.1, ...IMAGENET_COLOURS } },
   cifar: { pad: 4, crop: 32, flip: true },

@@ -159,6 +159,23 @@ describe('gradients of the 3x3 convolution', () => {
     });
   });
 
+  it('take dy for its own mask', () => {
+    tf.tidy(() => {
+      const { x, filter, dy } = volumes([1, 20, 20, 16, 16], {});
+      const expected = referenceConv2dGradients(
+        x,
+        filter,
+        { ...dy, data: Float32Array.from(dy.data, (value) => Math.max(0, value)) },
+        'zero',
+      );
+      const outer = tensorOf(dy);
+      const dx = kernel(INPUT_GRADIENT, { dy: outer, y: outer, filter: tensorOf(filter) }, { pad: 'same', inputShape: x.shape });
+      const [dw] = kernels(FILTER_GRADIENT, { dy: outer, y: outer, x: tensorOf(x) }, { pad: 'same', filterShape: filter.shape });
+      expect(maximumDifference(dx.dataSync(), expected.x.data)).toBeLessThan(LIMIT);
+      expect(maximumDifference(dw.dataSync(), expected.w.data)).toBeLessThan(LIMIT);
+    });
+  });
+
   it('leave other strides to tfjs', () => {
     tf.tidy(() => {
       const { x, filter } = volumes([1, 9, 9, 4, 5], {});

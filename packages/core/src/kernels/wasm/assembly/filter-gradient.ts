@@ -198,11 +198,12 @@ export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: 
   let pixel = <usize>job.outChannels * 4;
   let line = <usize>job.outWidth * pixel;
   let source = job.gradient + <usize>((image * job.outHeight + y) * job.outWidth + x) * pixel;
-  let mask = job.gradientMask ? job.gradientMask - job.gradient : 0;
+  const mask = job.gradientMask - job.gradient;
+  let masked = job.gradientMask != 0;
   if (y + rows > job.outHeight || x + columns > job.outWidth || channels != job.outChannels) {
     const patch = work + MIDDLE_BYTES;
     fillPatch(job, patch, source, min(rows, job.outHeight - y), min(columns, job.outWidth - x), rows * 6);
-    mask = 0;
+    masked = false;
     source = patch;
     pixel = <usize>channels * 4;
     line = pixel * 6;
@@ -213,7 +214,7 @@ export function gradientTile(job: FilterGradient, work: usize, z: usize, tiles: 
     let s = source + <usize>channel * 4;
     for (let column = 0; column < columns; column++) {
       const d = work + <usize>column * 16;
-      if (mask) {
+      if (masked) {
         if (high) gradient6(s, line, d, 128, k, mask, true);
         else gradient4(s, line, d, 128, k, mask, true);
       } else if (high) gradient6(s, line, d, 128, k, 0, false);

@@ -206,11 +206,12 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
   let pixel = <usize>layer.inChannels * 4;
   let line = <usize>layer.width * pixel;
   let source = layer.input + <usize>(image * layer.height + top) * line + <usize>left * pixel;
-  let mask = layer.mask ? layer.mask - layer.input : 0;
+  const mask = layer.mask - layer.input;
+  let masked = layer.mask != 0;
   if (top < 0 || left < 0 || top + rows > layer.height || left + columns > layer.width || channels != layer.inChannels) {
     const patch = work + MIDDLE_BYTES + EDGE_BYTES;
     fillPatch(layer, patch, source, top, left, rows, columns);
-    mask = 0;
+    masked = false;
     source = patch;
     pixel = <usize>channels * 4;
     line = pixel * 8;
@@ -221,7 +222,7 @@ function inputTile(layer: Layer, work: usize, v: usize, tiles: i32, tile: i32, i
     let s = source + <usize>channel * 4;
     for (let column = 0; column < columns; column++) {
       const d = work + <usize>column * 16;
-      if (mask) {
+      if (masked) {
         if (high) input6(s, line, d, 128, k, mask, true);
         else input4(s, line, d, 128, k, mask, true);
       } else if (high) input6(s, line, d, 128, k, 0, false);
