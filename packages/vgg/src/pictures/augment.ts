@@ -67,7 +67,7 @@ export const IMAGENET_COLOURS: ColourComponents = {
 export const AUGMENTATIONS = {
   paper: { scale: [256, 512], crop: 224, flip: true, colour: { deviation: 0.1, ...IMAGENET_COLOURS } },
   cifar: { pad: 4, crop: 32, flip: true },
-  cutout: { pad: 4, crop: 32, flip: true, cutout: 8 },
+  cutout: { pad: 4, crop: 32, flip: true, cutout: 12 },
 } as const satisfies Record<string, AugmentOptions>;
 
 /**

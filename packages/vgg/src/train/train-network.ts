@@ -42,7 +42,7 @@ export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'>, Omit<F
   network?: NetworkOptions;
   /**
    * What is done to training pictures: `cifar` pads a picture of the network's size by an eighth, crops it and mirrors every other one; `cutout`
-   * also hides a square of a quarter of its side; `paper` draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the
+   * also hides a square of three eighths of its side; `paper` draws the scale (S in [256, 512] for a size of 224), crops, mirrors and shifts the
    * colours. Default: nothing.
    */
   augment?: AugmentOptions | keyof typeof AUGMENTATIONS;
