@@ -244,28 +244,24 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
     ...(clip !== undefined && { clipNorm: clip }),
     ...(values['layer-rates'] && { groups: values['layer-rates'].map(groupOf) }),
   };
-  const others = given({
-    epochs,
-    rate: lr,
-    patience,
-    size,
-    layer,
-    unfreeze,
-    top,
-    transplant: values.transplant,
-    checkpointEvery,
-    augment: augmentOf(values),
-  });
   return {
     optimizer,
     schedule: scheduleOf(values),
     ...{ batch, smoothing, seed, resume, maxMemoryBytes: megabytes * 1e6 },
     freezeStatistics: (values['batch-norm'] ?? (values['from-scratch'] ? 'train' : 'frozen')) === 'frozen',
-    ...(values['from-scratch'] && {
-      initialize: { initializer: values.init },
-      network: networkOf(values),
+    ...(values['from-scratch'] && { initialize: { initializer: values.init }, network: networkOf(values) }),
+    ...given({
+      epochs,
+      rate: lr,
+      patience,
+      size,
+      layer,
+      unfreeze,
+      top,
+      transplant: values.transplant,
+      checkpointEvery,
+      augment: augmentOf(values),
     }),
-    ...others,
     ...(values.preprocessing !== undefined && { preprocessing: parsePreprocessing(values.preprocessing) }),
   };
 }

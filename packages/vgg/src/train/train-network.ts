@@ -21,7 +21,7 @@ import type { Asker } from './memory.js';
 import { type RunOptions, runTraining } from './run.js';
 import { ofClasses, TrainedNetwork } from './trained.js';
 import { papersChoice, transplant } from './transplant.js';
-import { type Start, sized, type Top, tuned } from './tune.js';
+import { classifierOf, type Start, sized, type Top, tuned } from './tune.js';
 
 /** What {@link trainNetwork} takes beside how to learn, and how weights are fetched. */
 export interface TrainNetworkOptions extends Omit<RunOptions, 'augment'>, Omit<FetchOptions, 'signal' | 'onProgress' | 'onWarning'> {
@@ -147,7 +147,8 @@ async function transplanted(
 ): Promise<{ file: WeightFile; release: () => Promise<void> }> {
   const old = await openNetworkWeights(undefined, { weights, ...fetchOptionsOf(options) }, true);
   try {
-    const layers = papersChoice(weightSpecs(old.network)).filter((name) => name !== 'fc8' || old.network.classes === network.classes);
+    const classifier = old.network.classes === network.classes ? undefined : classifierOf(old.network)?.name;
+    const layers = papersChoice(weightSpecs(old.network)).filter((name) => name !== classifier);
     const { file } = transplant(old.file, network, { ...first, arch: old.network.plan, layers });
     return { file, release: () => old.file.close() };
   } catch (error) {

@@ -45,6 +45,19 @@ async function fileOf(plan: PlanInput, said: Plan): Promise<Uint8Array> {
   return collectBytes(writeSafetensors(tensors, { [METADATA.plan]: JSON.stringify(said) }) as AsyncIterable<Uint8Array>);
 }
 
+it.each([
+  [FEW, ['conv1_1', 'conv2_1', 'fc6', 'fc7', 'fc8']],
+  [renamed('x', 'y', 'z'), ['conv1_1', 'conv2_1', 'fc6', 'fc7']],
+])('a transplant takes the classifier where the classes are as many', async (data, copied) => {
+  const bytes = await train({ arch: DENSE });
+  const deep = { ...DENSE, blocks: [[8, 8], [8, 8]] }; // biome-ignore format: a block a list
+  const still = { ...SHORT, rate: 1e-30, optimizer: { weightDecay: 0 }, transplant: bytes };
+  const after = await valuesOf(await train({ arch: deep }, still, data));
+  const before = await valuesOf(bytes);
+  const same = [...after].filter(([name, values]) => name.endsWith('.weight') && String(values) === String(before.get(name)));
+  expect(same.map(([name]) => name)).toEqual(copied.map((layer) => `${layer}.weight`));
+});
+
 describe('top pretrained', () => {
   it.each([
     ['three dense layers', DENSE],

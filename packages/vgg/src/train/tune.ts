@@ -56,7 +56,7 @@ export async function tuned(
     const count = train.classes.length;
     const { network, layer, pooling } =
       top === 'new' ? newTop(modelOn(backend, opened, store), options.layer, count, size) : ownTop(opened, store, isKnown, count, size);
-    const name = classifierOf(network).name;
+    const { name } = classifierOf(network)!;
     const resumed = isKnown ? undefined : await resumedRate(options, `${name}.weight`);
     let classifier: Classifier | undefined;
     if (!isKnown && resumed === undefined) {
@@ -143,14 +143,14 @@ function ownTop({ network, name }: OpenedWeights, store: WeightStore, isKnown: b
       `train: expected pictures of ${network.size} pixels for the dense layers of ${network.name}, whose first takes ${own} values, received size ${size}, which gives it ${now}; leave size out, or top pretrained`,
     );
   }
-  const at = network.layers.indexOf(classifierOf(network));
+  const at = network.layers.indexOf(classifierOf(network)!);
   const before = network.layers.slice(0, at).findLast(({ kind }) => kind !== 'dropout' && kind !== 'flatten');
   return { network: tuned, layer: before!.name, pooling: 'none' };
 }
 
-/** The dense layer that gives the scores; a convolution where the dense layers are run so. */
-function classifierOf({ layers }: Network): Layer {
-  return layers.findLast(({ name }) => /^fc\d+$/.test(name))!;
+/** The dense layer that gives the scores; a convolution where the dense layers are run so. Undefined where the network has none. */
+export function classifierOf({ layers }: Network): Layer | undefined {
+  return layers.findLast(({ name }) => /^fc\d+$/.test(name));
 }
 
 /** Whether the network's classes are these, in this order, by their names or ImageNet's ids. */
