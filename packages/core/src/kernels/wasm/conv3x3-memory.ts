@@ -95,7 +95,7 @@ function scratchBytes(form: FilterForm, sizes: ConvolutionSizes, threads: number
  *
  * @param sizes of the convolution whose filter it is
  * @example
- * planFilterGradient({ batchSize: 1, inChannels: 64, outHeight: 224, outWidth: 224, outChannels: 64 }, 1); // 6071616
+ * planFilterGradient({ batchSize: 1, inChannels: 64, outHeight: 224, outWidth: 224, outChannels: 64 }, 1); // 3581248
  */
 export function planFilterGradient(sizes: ConvolutionSizes, threads: number): number {
   const { batchSize, inChannels, outHeight, outWidth, outChannels, same = true } = sizes;
@@ -112,10 +112,14 @@ export function planFilterGradient(sizes: ConvolutionSizes, threads: number): nu
   const [rowCut, columnCut] = [cutSide(outHeight), cutSide(outWidth)];
   const rows = batchSize * (rowCut.six + rowCut.four);
   const perRow = columnCut.six + columnCut.four;
-  const division = divideFilterGradient(rows, perRow, inChannels, panels, sharing);
+  const division = divideFilterGradient(rows, perRow, inChannels, outChannels, sharing);
   const tiles = Math.min(division.rows, rows) * perRow;
   const products = MIDDLE_BYTES + TAPS_BYTES + 64 * division.panelsPerItem * CHUNK_BYTES;
   const own = Math.max(MIDDLE_BYTES + 36 * panels * 32, products, tileHeadBytes(inChannels));
+  if (division.by === 'strips') {
+    const slot = lines((9 * inChannels + 1) * outChannels * 4);
+    return division.strips * slot + sharing * lines(256 + 64 * (input(tiles) + gradient(tiles)) + own);
+  }
   return lines(64 * input(tiles)) + lines(64 * gradient(tiles)) + sharing * lines(own);
 }
 

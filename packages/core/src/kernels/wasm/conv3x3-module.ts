@@ -18,6 +18,8 @@ export const ITEM_KERNELS = [
   'transformFilterItem',
   'transformGradientItem',
   'filterGradientItem',
+  'filterGradientStripItem',
+  'addSlotsItem',
   'transformTwosItem',
   'multiplyTwosItem',
   'transformTwosGradientItem',
@@ -40,6 +42,8 @@ export interface Conv3x3Exports extends LayerExports, Record<ItemKernelName, Ite
   inputBytes(layer: number, tiles: number): number;
   gradientBytes(job: number, tiles: number): number;
   filterGradientBytes(job: number): number;
+  filterGradientStripBytes(job: number): number;
+  slotBytes(job: number): number;
   multiplyPanel(a: number, b: number, c: number, rows: number, chunks: number, last: number, chunkStride: number): void;
 }
 

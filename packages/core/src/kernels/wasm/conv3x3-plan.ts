@@ -121,15 +121,38 @@ export function divideTwos(batch: number, panels: number, threads: number, group
 }
 
 /** Tiles that the gradient of a filter sums in one go, about. */
-const SUMMED_TILES = 128;
+const SUMMED_TILES = 64;
+/** About what the gradients of strips take at most that wait to be added; a thread can always have two. */
+const SLOT_FLOATS = 2 ** 20;
+
+/** Strips that threads take for themselves, `strips` of them before what they brought is added up. */
+export interface SlottedStrips {
+  by: 'strips';
+  rows: number;
+  strips: number;
+  panelsPerItem: number;
+}
 
 /**
- * Divides the gradient of a filter among threads. The strips are what the sums are made of, so they do not depend on the threads.
+ * Divides the gradient of a filter among threads. The strips are what the sums are made of, so they do not depend on the threads. With few
+ * input channels a strip is too little work to be shared; a thread then keeps what it transforms in its own cache.
  */
-export function divideFilterGradient(rows: number, tilesPerRow: number, inChannels: number, panels: number, threads: number): Panels {
-  const strips = Math.max(1, Math.min(rows, Math.round((rows * tilesPerRow) / SUMMED_TILES)));
-  const strip = Math.ceil(rows / strips);
+export function divideFilterGradient(
+  rows: number,
+  tilesPerRow: number,
+  inChannels: number,
+  outChannels: number,
+  threads: number,
+): SlottedStrips | Panels {
+  const wanted = Math.max(1, Math.min(rows, Math.round((rows * tilesPerRow) / SUMMED_TILES)));
+  const strip = Math.ceil(rows / wanted);
+  const strips = Math.ceil(rows / strip);
+  const panels = Math.ceil(outChannels / 8);
   const chunks = Math.ceil(inChannels / 64);
+  if (threads > 1 && chunks === 1 && strips >= 2 * threads) {
+    const slots = Math.max(2, Math.floor(SLOT_FLOATS / (9 * inChannels * outChannels * threads))) * threads;
+    return { by: 'strips', rows: strip, strips: Math.min(strips, slots), panelsPerItem: 8 };
+  }
   const few = threads === 1 ? 1 : 3 * threads;
   const panelsPerItem = [8, 4, 2].find((each) => chunks * Math.ceil(panels / each) >= few) ?? 1;
   return { by: 'panels', rows: strip, tilesPerItem: Math.ceil((strip * tilesPerRow) / (threads === 1 ? 1 : 4 * threads)), panelsPerItem };

@@ -2,7 +2,7 @@ import type { backend_util, TensorInfo } from '@tensorflow/tfjs-core';
 import { CONSTANTS_BYTES, LAYER_FIELDS, type LayerFields } from './conv3x3-engine.js';
 import { POINTS } from './conv3x3-memory.js';
 import type { Conv3x3Exports, ItemKernelName } from './conv3x3-module.js';
-import { BLOCK_PANELS, cutSide, divideFilterGradient, divideTwos, worthSharing } from './conv3x3-plan.js';
+import { BLOCK_PANELS, cutSide, divideFilterGradient, divideTwos, type SlottedStrips, worthSharing } from './conv3x3-plan.js';
 import type { WasmRuntime } from './runtime.js';
 import type { PoolKernel, Task, ThreadPool } from './threads/pool.js';
 import { aligned, Workspace } from './workspace.js';
@@ -19,8 +19,10 @@ export interface FilterGradientCall {
 }
 
 /** The fields of `FilterGradient` in assembly/filter-gradient.ts: those of a layer, then its own. */
-const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target', 'sums'] as const;
+const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target', 'sums', 'adds', 'slots'] as const;
 type Fields = LayerFields & Record<(typeof FIELDS)[number], number>;
+/** Of assembly/filter-gradient.ts. */
+const ADDED_FLOATS = 4096;
 /** Room for the fields. */
 const FIELDS_BYTES = 192;
 
@@ -61,7 +63,7 @@ export class FilterGradient3x3 {
     const panels = Math.ceil(info.outChannels / 8);
     const places = info.batchSize * info.outHeight * info.outWidth;
     const threads = worthSharing(places * info.outChannels, info.inChannels) ? this.pool.threads : 1;
-    const division = divideFilterGradient(rows, perRow, info.inChannels, panels, threads);
+    const division = divideFilterGradient(rows, perRow, info.inChannels, info.outChannels, threads);
     const outputs = workspace.makeOutputs('conv3x3', [info.filterShape, ...(sums ? [[info.outChannels]] : [])]);
     const fields: Fields = {
       input: workspace.pointer(x),
@@ -87,7 +89,7 @@ export class FilterGradient3x3 {
       panels,
       blockPanels: BLOCK_PANELS,
       rowsPerItem: division.rows,
-      tilesPerItem: division.tilesPerItem,
+      tilesPerItem: division.by === 'panels' ? division.tilesPerItem : 0,
       panelsPerItem: division.panelsPerItem,
       stripFrom: 0,
       stripTo: 0,
@@ -101,9 +103,12 @@ export class FilterGradient3x3 {
       transformed: 0,
       target: workspace.pointer(outputs[0]),
       sums: sums ? workspace.pointer(outputs[1]) : 0,
+      adds: 0,
+      slots: 0,
     };
     try {
       if (hasTwos(info)) this.computeTwos(fields, threads);
+      else if (division.by === 'strips') this.computeStrips(fields, division, rows, threads);
       else this.compute(fields, division.rows, rows, perRow, threads);
       return outputs;
     } catch (error) {
@@ -122,6 +127,29 @@ export class FilterGradient3x3 {
       const blocks = Math.ceil(fields.inChannels / 64) * Math.ceil(fields.panels / fields.panelsPerItem);
       this.pool.run(items.filterGradientItem, { ...task, items: blocks });
     });
+  }
+
+  /** Each thread with strips of its own. */
+  private computeStrips(fields: Fields, { rows, strips }: SlottedStrips, end: number, threads: number): void {
+    const { kernels, items } = this;
+    const job = this.describe(fields);
+    const [slot, stride] = [kernels.slotBytes(job), aligned(kernels.filterGradientStripBytes(job) >>> 0)];
+    const floats = 9 * fields.inChannels * fields.outChannels;
+    const pointer = this.runtime.malloc(strips * slot + threads * stride + 64);
+    try {
+      fields.slots = aligned(pointer);
+      const task = { job, work: fields.slots + strips * slot, stride, threads };
+      for (let from = 0; from < end; from += rows * strips) {
+        fields.stripFrom = from;
+        fields.stripTo = Math.min(from + rows * strips, end);
+        fields.adds = from === 0 ? 0 : 1;
+        this.describe(fields);
+        this.pool.run(items.filterGradientStripItem, { ...task, items: Math.ceil((fields.stripTo - from) / rows) });
+        this.pool.run(items.addSlotsItem, { ...task, items: Math.ceil(floats / ADDED_FLOATS) });
+      }
+    } finally {
+      this.runtime.free(pointer);
+    }
   }
 
   /** Of maps of 2 x 2: strips of images. */
@@ -159,6 +187,7 @@ export class FilterGradient3x3 {
       for (let from = 0; from < end; from += strip) {
         fields.stripFrom = from;
         fields.stripTo = Math.min(from + strip, end);
+        fields.adds = from === 0 ? 0 : 1;
         const job = this.describe(fields);
         compute({ job, work: fields.transformed + gradient, stride, threads }, fields.stripTo - from);
       }

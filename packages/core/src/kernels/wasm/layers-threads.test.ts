@@ -5,6 +5,7 @@ import { noise } from '../../../test/check-op.js';
 import { batchNormTraining } from '../../ops/batch-norm-training.js';
 import { CHANNEL_SUMS, DROPOUT, FILTER_GRADIENT, INPUT_GRADIENT, RELU_GRADIENT, SOFTMAX_CROSS_ENTROPY } from '../names.js';
 import { installConv3x3 } from './conv3x3.js';
+import { planFilterGradient } from './conv3x3-memory.js';
 import { instantiate } from './instantiate.js';
 import { installLayers } from './layers.js';
 import { type Task, ThreadPool } from './threads/pool.js';
@@ -124,6 +125,8 @@ for (const [what, shape] of [
   SHARED.push([`input gradient, ${what}`, gradient(INPUT_GRADIENT, [...shape])]);
   SHARED.push([`filter gradient, ${what}`, gradient(FILTER_GRADIENT, [...shape])]);
 }
+// More strips than wait at once to be added.
+SHARED.push(['filter gradient, strips of their own', gradient(FILTER_GRADIENT, [2, 97, 60, 63, 311])]);
 const maps = (seed: number) => random([2, 41, 40, 67], seed);
 SHARED.push(['sums of channels', () => kernel(CHANNEL_SUMS, { dy: maps(1) }, {})]);
 SHARED.push(['sums of channels behind a ReLU', () => kernel(CHANNEL_SUMS, { dy: maps(1), y: maps(2) }, {})]);
@@ -136,6 +139,8 @@ describe('layers shared among threads', () => {
   /** Jobs that more than one thread could take part in. */
   let shared = 0;
   let bytes = 0;
+  /** The largest allocation. */
+  let most = 0;
   const warnings: string[] = [];
   beforeAll(async () => {
     const { runtime } = await instantiate({ simd: true, shared: true });
@@ -146,6 +151,7 @@ describe('layers shared among threads', () => {
         const pointer = runtime.malloc(size);
         sizes.set(pointer, size);
         bytes += size;
+        most = Math.max(most, size);
         return pointer;
       },
       free(pointer: number) {
@@ -188,6 +194,26 @@ describe('layers shared among threads', () => {
     if (INDIVISIBLE.includes(what)) expect(shared).toBe(0);
     else expect(shared).toBeGreaterThanOrEqual(6);
     expect(warnings).toEqual([]);
+  });
+
+  it('gradients of filters take what was planned', () => {
+    for (const [batchSize, outHeight, outWidth, inChannels, outChannels] of [
+      [2, 97, 60, 63, 311],
+      [2, 61, 60, 3, 20],
+      [2, 15, 14, 131, 135],
+      [131, 2, 2, 70, 67],
+    ] as const) {
+      const sizes = { batchSize, outHeight, outWidth, inChannels, outChannels };
+      for (const limit of [1, 2, 5]) {
+        tf.tidy(() => {
+          const [x, dy] = [inChannels, outChannels].map((channels) => tf.zeros([batchSize, outHeight, outWidth, channels]));
+          threads.limit = limit;
+          most = 0;
+          kernel(FILTER_GRADIENT, { x, dy }, { strides: 1, pad: 'same', dataFormat: 'NHWC', filterShape: [3, 3, inChannels, outChannels] });
+          expect(most, `${Object.values(sizes)}, ${limit} threads`).toBe(planFilterGradient(sizes, limit) + 64);
+        });
+      }
+    }
   });
 
   it('products of any size', () => {

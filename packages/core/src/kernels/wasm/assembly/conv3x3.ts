@@ -3,7 +3,16 @@
 export { writeCoefficients, writeParameterGradients, writeStatistics } from './batch-norm';
 export { rowBytes } from './direct';
 export { packFilter } from './filter';
-export { filterGradientBytes, filterGradientItem, gradientBytes, transformGradientItem } from './filter-gradient';
+export {
+  addSlotsItem,
+  filterGradientBytes,
+  filterGradientItem,
+  filterGradientStripBytes,
+  filterGradientStripItem,
+  gradientBytes,
+  slotBytes,
+  transformGradientItem,
+} from './filter-gradient';
 export { multiplyPanel } from './gemm';
 export { convolveRowsItem, convolveStripItem, convolveWindowsItem, multiplyItem, transformFilterItem, transformInputItem } from './jobs';
 export {

@@ -5,13 +5,14 @@
 //   Z [point][panel][tile][8]   transformed gradient of the output
 //   M [panel of an item][point][channel of a chunk][8]   products
 //
-// A strip is summed in one go, strips are added in order: the bits do not depend on who computes which part.
+// A strip is summed in one go, strips are added in order: the bits do not depend on who computes which part. Threads either share a strip,
+// or, where one is little work, each takes strips of its own, whose gradients wait in slots until they are added.
 
 import { CHUNK, madd, store2, TILE_STRIDE } from './gemm';
 import { copyMasked, Layer, min, padded } from './layer';
 import { multiplyOuter } from './outer';
 import { C16, C2, C32, C4, C8, read } from './transforms';
-import { chunksOf, inputTileBytes, pointStrideV, transformInput, visitGradientTiles } from './winograd';
+import { chunksOf, inputBytes, inputTileBytes, pointStrideV, transformInput, visitGradientTiles } from './winograd';
 
 /** What the caller (filter-gradient-3x3.ts) writes behind a layer, whose filter is the one that the gradient is for: FIELDS there. */
 @unmanaged
@@ -22,16 +23,24 @@ export class FilterGradient extends Layer {
   gradientMask: usize;
   /** Z of a strip. */
   transformed: usize;
-  /** The result, [3][3][inChannels][outChannels]: written with the first strip, added to with the others. */
+  /** The result, [3][3][inChannels][outChannels]. */
   target: usize;
-  /** The sums of the gradient over all places, [outChannels], likewise; or 0 for none. */
+  /** The sums of the gradient over all places, [outChannels]; or 0 for none. */
   sums: usize;
+  /** 1: what the result and the sums hold already is added to, as with every strip but the first. */
+  adds: i32;
+  /** For strips that threads have to themselves: `slotBytes` for each of those that wait. */
+  slots: usize;
 }
 
 const PAD: usize = 64;
+/** A thread's own description of its strip. */
+const OWN_BYTES: usize = 256;
 const MIDDLE_BYTES: usize = 1024;
 /** The nine taps of one input channel and a panel. */
 const TAPS_BYTES: usize = 320;
+/** Of the gradient, what an item adds up. */
+const ADDED_FLOATS: i32 = 4096;
 /** Of M: the channels of a chunk. */
 const POINT_BYTES: usize = <usize>CHUNK * 32 + PAD;
 
@@ -53,6 +62,69 @@ export function filterGradientBytes(job: FilterGradient): usize {
   const most = patch > products ? patch : products;
   const input = inputTileBytes(job);
   return most > input ? most : input;
+}
+
+/** Bytes of what one strip brings: its gradient of the filter, then its sums. */
+export function slotBytes(job: FilterGradient): usize {
+  return (<usize>((9 * job.inChannels + 1) * job.outChannels) * 4 + 63) & ~63;
+}
+
+/** Bytes of private memory that `filterGradientStripItem` needs. */
+export function filterGradientStripBytes(job: FilterGradient): usize {
+  const tiles = job.rowsPerItem * (job.columns6 + job.columns4);
+  return OWN_BYTES + inputBytes(job, tiles) + gradientBytes(job, tiles) + filterGradientBytes(job);
+}
+
+/** A strip of `rowsPerItem` of those of the job, which goes into its slot. */
+export function filterGradientStripItem(job: FilterGradient, work: usize, item: i32): void {
+  const own = changetype<FilterGradient>(work);
+  memory.copy(work, changetype<usize>(job), offsetof<FilterGradient>());
+  own.stripFrom = job.stripFrom + item * job.rowsPerItem;
+  own.stripTo = min(own.stripFrom + job.rowsPerItem, job.stripTo);
+  const tiles = (own.stripTo - own.stripFrom) * (job.columns6 + job.columns4);
+  own.tilesPerItem = tiles;
+  own.strip = work + OWN_BYTES;
+  own.transformed = own.strip + inputBytes(job, tiles);
+  own.target = job.slots + <usize>item * slotBytes(job);
+  if (job.sums) own.sums = own.target + <usize>(9 * job.inChannels * job.outChannels) * 4;
+  own.adds = 0;
+  const rest = own.transformed + gradientBytes(job, tiles);
+  transformGradientItem(own, rest, 0);
+  const blocks = chunksOf(job) * ((job.panels + job.panelsPerItem - 1) / job.panelsPerItem);
+  for (let i = 0; i < blocks; i++) filterGradientItem(own, rest, i);
+}
+
+/** What the slots of the job's strips hold, added in their order: `ADDED_FLOATS` of the gradient, and with the first of them the sums. */
+export function addSlotsItem(job: FilterGradient, _work: usize, item: i32): void {
+  const size = 9 * job.inChannels * job.outChannels;
+  const from = item * ADDED_FLOATS;
+  addSlots(job, job.target + <usize>from * 4, from, min(ADDED_FLOATS, size - from));
+  if (item == 0 && job.sums) addSlots(job, job.sums, size, job.outChannels);
+}
+
+function addSlots(job: FilterGradient, target: usize, from: i32, floats: i32): void {
+  const stride = slotBytes(job);
+  const strips = (job.stripTo - job.stripFrom + job.rowsPerItem - 1) / job.rowsPerItem;
+  let slot = job.slots + <usize>from * 4;
+  let end = slot + stride * strips;
+  for (; floats >= 4; floats -= 4) {
+    let sum = v128.load(slot);
+    if (job.adds) sum = f32x4.add(v128.load(target), sum);
+    for (let s = slot + stride; s < end; s += stride) sum = f32x4.add(sum, v128.load(s));
+    v128.store(target, sum);
+    target += 16;
+    slot += 16;
+    end += 16;
+  }
+  for (; floats > 0; floats--) {
+    let sum = load<f32>(slot);
+    if (job.adds) sum = load<f32>(target) + sum;
+    for (let s = slot + stride; s < end; s += stride) sum += load<f32>(s);
+    store<f32>(target, sum);
+    target += 4;
+    slot += 4;
+    end += 4;
+  }
 }
 
 /** A few tiles of one strip, of the input and of the gradient. */
@@ -151,14 +223,13 @@ function taps3(s: usize, ss: usize, d: usize, ds: usize): void {
 /** Writes or adds the nine taps of an input channel and a panel, [tap][8]. */
 export function write(job: FilterGradient, taps: usize, channel: i32, panel: i32): void {
   const width = min(8, job.outChannels - panel * 8);
-  const add = job.stripFrom > 0;
   const stride = <usize>(job.inChannels * job.outChannels) * 4;
   let target = job.target + (<usize>channel * <usize>job.outChannels + <usize>panel * 8) * 4;
   for (let tap = 0; tap < 9; tap++) {
     if (width == 8) {
       let low = v128.load(taps);
       let high = v128.load(taps, 16);
-      if (add) {
+      if (job.adds) {
         low = f32x4.add(v128.load(target), low);
         high = f32x4.add(v128.load(target, 16), high);
       }
@@ -166,7 +237,7 @@ export function write(job: FilterGradient, taps: usize, channel: i32, panel: i32
       v128.store(target, high, 16);
     } else {
       for (let i: usize = 0; i < <usize>width * 4; i += 4) {
-        store<f32>(target + i, add ? load<f32>(target + i) + load<f32>(taps + i) : load<f32>(taps + i));
+        store<f32>(target + i, job.adds ? load<f32>(target + i) + load<f32>(taps + i) : load<f32>(taps + i));
       }
     }
     taps += 32;
@@ -178,7 +249,6 @@ export function write(job: FilterGradient, taps: usize, channel: i32, panel: i32
 export function addSums(job: FilterGradient, z: usize, count: i32, panel: i32, edge: usize): void {
   const width = min(8, job.outChannels - panel * 8);
   const target = job.sums + <usize>panel * 32;
-  const add = job.stripFrom > 0;
   let low = f32x4.splat(0), high = low;
   for (const end = z + <usize>count * 32; z < end; z += 32) {
     low = f32x4.add(low, v128.load(z));
@@ -186,7 +256,7 @@ export function addSums(job: FilterGradient, z: usize, count: i32, panel: i32, e
   }
   store2(edge, low, high);
   for (let i: usize = 0; i < <usize>width * 4; i += 4) {
-    store<f32>(target + i, add ? load<f32>(target + i) + load<f32>(edge + i) : load<f32>(edge + i));
+    store<f32>(target + i, job.adds ? load<f32>(target + i) + load<f32>(edge + i) : load<f32>(edge + i));
   }
 }
 
