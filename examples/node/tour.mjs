@@ -34,9 +34,10 @@ async function tour() {
 
   title('1. Load');
   const model = await load(options.arch, { weights: options.weights, backend: options.backend, onProgress: show });
-  // The small network was made for pictures of 32x32, VGG-16 for 224x224; both look at larger and smaller ones too.
+  // The small network was made for pictures of 32x32, VGG-16 for 224x224; both look at larger and smaller ones too. What is
+  // drawn here are textures, which its middle layers tell best.
   const isSmall = model.network.name === 'compact';
-  const layer = model.resolve(options.layer ?? (isSmall ? 'pool3' : model.deepest));
+  const layer = model.resolve(options.layer ?? (isSmall ? 'relu3_1' : model.deepest));
   const size = Number(options.size ?? (isSmall ? 96 : 128));
   console.log(`${model.network.name} on ${model.backend.name}: ${model.backend.reason}`);
   console.log(

@@ -93,6 +93,18 @@ describe('what the command line says of the weights', () => {
     expect({ code, result: last(out) }).toEqual({ code: 0, result: 'result     ok, up to pool3' });
   });
 
+  test('convert --average writes the mean, and not over what it is of', async () => {
+    const [a, b, mean] = [at('small.safetensors'), at('a.h5'), at('mean.safetensors')];
+    const { code, json } = await vgg(['convert', a, mean, '--average', b, '--json']);
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ input: a, average: [b], output: mean, format: 'safetensors' });
+    // Of twice the same values.
+    expect((await vgg(['verify', a, mean, '--json'])).json).toMatchObject({ ok: true });
+    const over = await vgg(['convert', a, b, '--average', b]);
+    expect(over.code).toBe(2);
+    expect(over.err).toContain('expected an OUT that is not IN, received a.h5 itself');
+  });
+
   test('a plan as JSON needs no more than the blocks', async () => {
     const bare = at('bare.npz');
     await vgg(['convert', at('small.safetensors'), bare, '-q']);

@@ -203,6 +203,58 @@ describe('convert', () => {
     expect(compared.taps.at(-1)).toMatchObject({ layer: 'prob', cosine: expect.closeTo(1, 6) });
   });
 
+  describe('the mean of several', () => {
+    const plan = { ...SMALL_PLAN, batchNorm: true, epsilon: 1e-3 };
+    const path = (seed: number) => join(folder, `seed-${seed}.safetensors`);
+    beforeAll(async () => {
+      for (const seed of [1, 2, 3]) await writeFile(path(seed), await smallFile(plan, { 'vgg.classes': '["a","b","c","d","e"]' }, seed));
+    });
+
+    test.each([1, 2, 3])('of %i, of each tensor, with what the first says of itself', async (count) => {
+      const output = join(folder, `mean-${count}.safetensors`);
+      await convert(path(1), output, { average: [2, 3].slice(0, count - 1).map(path) });
+      const parts = await Promise.all([1, 2, 3].slice(0, count).map((seed) => valuesOf(path(seed))));
+      const mean = await valuesOf(output);
+      expect([...mean.keys()]).toEqual([...parts[0]!.keys()]);
+      for (const [name, values] of mean) {
+        const expected = values.map((_, i) => parts.reduce((sum, part) => sum + part.get(name)![i]!, 0) / count);
+        const most = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+        for (const [i, value] of values.entries()) expect(Math.abs(value - expected[i]!), name).toBeLessThanOrEqual(2e-7 * most);
+      }
+      const opened = await openNetworkWeights(undefined, { weights: output }, true);
+      expect(opened.network.plan).toEqual(network(plan).plan);
+      expect(opened.file.metadata.get('vgg.classes')).toBe('["a","b","c","d","e"]');
+      await opened.file.close();
+    });
+
+    test('is folded when it is made, and may be of files of several formats', async () => {
+      const [mean, folded, other] = ['mean', 'folded', 'other'].map((name) => join(folder, `${name}.safetensors`)) as [
+        string,
+        string,
+        string,
+      ];
+      const h5 = join(folder, 'seed-2.h5');
+      await convert(path(2), h5);
+      await convert(path(1), mean, { average: [path(2)] });
+      await convert(mean, folded, { fold: { batchNorm: true } });
+      await convert(path(1), other, { average: [h5], fold: { batchNorm: true } });
+      expect(await valuesOf(other)).toEqual(await valuesOf(folded));
+    });
+
+    test('of what does not go together is refused, and nothing is written', async () => {
+      const others = {
+        'of other layers': [await smallFile({ ...plan, dense: [21] }), 'VGG_SHAPE', /^average: expected weights of the layers of seed-1/],
+        'of other classes': [await smallFile(plan, { 'vgg.classes': '["e","d","c","b","a"]' }), 'VGG_OPTION', /with classes of its own$/],
+      } as const;
+      for (const [what, [bytes, code, message]] of Object.entries(others)) {
+        const output = join(folder, `${what}.safetensors`);
+        const refused = convert(path(1), output, { average: [bytes] });
+        await expect(refused, what).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+        await expect(readFile(output), what).rejects.toThrow('ENOENT');
+      }
+    });
+  });
+
   test('an abort leaves nothing', async () => {
     const abort = new AbortController();
     const onProgress = () => abort.abort();

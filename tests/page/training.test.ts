@@ -103,13 +103,15 @@ describe.skipIf(!executablePath)('training in the page in Chromium', () => {
     for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
       await devtools.send('Input.dispatchDragEvent', { type, x: x + 5, y: y + 5, data });
   }
-  async function choose(fields: { learns: string; epochs?: number }) {
+  async function choose(fields: { learns: string; epochs?: number; rate?: number }) {
     await classes().getByLabel('What learns').selectOption(fields.learns);
     await classes().getByLabel('Picture size').selectOption('32');
     if (fields.learns === 'head') return;
     await classes().getByLabel('Epochs').fill(String(fields.epochs));
     await classes().getByLabel('Pictures a step').fill('6');
-    await classes().getByLabel('Learning rate').fill('0.0005');
+    await classes()
+      .getByLabel('Learning rate')
+      .fill(String(fields.rate ?? 0.0005));
   }
 
   test('class folders, fine-tuned from the last block: curves, a word on a picture, a network to keep', { timeout: 120_000 }, async () => {
@@ -180,6 +182,24 @@ describe.skipIf(!executablePath)('training in the page in Chromium', () => {
     await expect.poll(given, WAIT).toContain('24 pictures');
     await button('Continue the last run').click();
     expect(await end()).toBe(whole);
+  });
+
+  test('a new network, from scratch', { timeout: 120_000 }, async () => {
+    await giveZip();
+    await expect.poll(given, WAIT).toContain('24 pictures in 2 classes');
+    await choose({ learns: 'all', epochs: 30 });
+    await classes().getByLabel('What learns').selectOption('scratch');
+    expect(await classes().getByLabel('Learning rate').inputValue()).toBe('0.01');
+    await button('Train').click();
+    await expect
+      .poll(summary, { timeout: 90_000 })
+      .toMatch(/^(9\d|100)[\d.]* % of the validation pictures right, 2 classes \(across, down\) on small, in/);
+    const [download] = await Promise.all([page.waitForEvent('download'), button('Download the network').click()]);
+    const model = await load(undefined, { weights: await readFile(await download.path()), backend: 'cpu' });
+    // Measured on the pictures themselves: those of the weights that were loaded are not taken over.
+    expect(model.preprocessing.name).toBe('trained');
+    expect(model.network.layers.map(({ name }) => name).filter((name) => name.startsWith('conv'))).toHaveLength(3);
+    model.dispose();
   });
 
   test('a head on a zip, and the cards again', { timeout: 90_000 }, async () => {

@@ -4,10 +4,10 @@ import { classFolders, describeData } from './class-folders.js';
 import { showCurves } from './curves.js';
 import { download, element, open, percent, showBars, showPicture } from './dom.js';
 import { dropArea } from './drop.js';
-import { canContinue, fineTune, learningParts } from './fine-tune.js';
 import { fillSizes, fillTaps, sizeOf } from './taps.js';
 import { run } from './task.js';
 import { drawTexture, TEXTURES } from './textures.js';
+import { canContinue, learningParts, trainNetwork, usualRate } from './train-network.js';
 
 /** Pictures a class that the page draws: enough to learn from, and a quarter of them to check with. */
 const DRAWN = 12;
@@ -37,7 +37,10 @@ export function classesSection(section) {
   classFolders(section.querySelector('[data-drop=folders]'), task('open'), (data) => give(data));
   act('forget').addEventListener('click', () => give(undefined));
 
-  form.elements.learns.addEventListener('change', showFields);
+  form.elements.learns.addEventListener('change', () => {
+    form.elements.rate.value = usualRate(form.elements.learns.value);
+    showFields();
+  });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (form.elements.learns.value === 'head') trainTheHead();
@@ -104,7 +107,7 @@ export function classesSection(section) {
     const made = await run(
       task('train'),
       'Training',
-      (more) => fineTune(start, given ?? cards.dataset(), { ...options, ...more, onEpoch: follow() }),
+      (more) => trainNetwork(start, given ?? cards.dataset(), { ...options, ...more, onEpoch: follow() }),
       { button: 'Stop', ended: 'stopped; what was learnt is kept' },
     );
     if (made) use(made, 'network', `in ${seconds(started)}`);
@@ -159,7 +162,7 @@ export function classesSection(section) {
   return {
     setModel(loaded, reach, from) {
       model = loaded;
-      start = from;
+      start = { ...from, network: loaded.network };
       forget();
       const kept = form.elements.learns.value;
       const parts = learningParts(model);

@@ -47,9 +47,14 @@ export function smallWeights(net: Network, seed = 7): Map<string, { shape: reado
 export async function smallFile(
   plan: Partial<Plan> & Pick<Plan, 'blocks'> = SMALL_PLAN,
   metadata: Record<string, string> = {},
+  seed?: number,
 ): Promise<Uint8Array> {
   const net = network(plan);
-  const tensors: NamedValues[] = [...smallWeights(net)].map(([name, { shape, values }]) => ({ name, shape, values: async () => values }));
+  const tensors: NamedValues[] = [...smallWeights(net, seed)].map(([name, { shape, values }]) => ({
+    name,
+    shape,
+    values: async () => values,
+  }));
   const chunks: Uint8Array[] = [];
   for await (const chunk of writeSafetensors(tensors, { 'vgg.plan': JSON.stringify(net.plan), ...metadata })) chunks.push(chunk);
   const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));

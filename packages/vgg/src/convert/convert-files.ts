@@ -8,6 +8,7 @@ import {
   type StoredType,
   streamCanonical,
   type TensorToWrite,
+  type WeightFile,
   WRITERS,
   type Writer,
 } from '@vgg/loaders';
@@ -18,6 +19,8 @@ import { isPatch, type SourceInput, type WriteTarget } from '../io/io.js';
 import { graphOfNetwork } from '../network/graph.js';
 import { prefix } from '../network/layers.js';
 import type { Network } from '../network/plan.js';
+import { averageWeights } from '../weights/average.js';
+import { foldWeights } from '../weights/fold.js';
 import { METADATA, type OpenedWeights, openNetworkWeights } from '../weights/open-weights.js';
 import { weightSpecs } from '../weights/specs.js';
 import { checkLayers, type LayerDtypes, layerDtypes } from './dtypes.js';
@@ -29,18 +32,19 @@ export async function convertFiles(weights: SourceInput, output: WriteTarget, op
   const dtypes = layerDtypes(dtype);
   const writer = writerFor(output, options.to);
   checkWriter(writer, dtypes.all);
-  const opened = await openNetworkWeights(options.arch, { ...options, weights }, true);
+  const opened = new Set<WeightFile>();
   try {
-    const { network } = opened;
+    const set = await openAll([weights, ...(options.average ?? [])], options, opened);
+    const { network } = set;
     checkLayers(dtype, weightSpecs(network), network.name);
     const kept = { ...network, layers: layers ? prefix(network, layers) : network.layers };
     const { target, name, makeFolder } = place(output, writer, network.name);
-    const tensors = tensorsToWrite(opened, kept, dtypes, options);
+    const tensors = tensorsToWrite(set, kept, dtypes, options);
     const files = writer.write({
       name,
       graph: graphOfNetwork(kept),
       tensors,
-      metadata: metadataOf(opened, await classesOf(opened, options)),
+      metadata: metadataOf(set, await classesOf(set, options)),
       dtype: dtypes.default,
       sha256: () => io.hash('sha256'),
       ...(signal && { signal }),
@@ -61,8 +65,20 @@ export async function convertFiles(weights: SourceInput, output: WriteTarget, op
       files: written,
     };
   } finally {
-    await opened.file.close();
+    for (const file of opened) await file.close();
   }
+}
+
+/** The weights, or the mean of several; their files are noted in `opened`, to be closed. Folding comes behind the mean. */
+async function openAll(all: readonly SourceInput[], options: ConvertOptions, opened: Set<WeightFile>): Promise<OpenedWeights> {
+  const { fold, arch, ...opening } = options;
+  const sets: OpenedWeights[] = [];
+  for (const weights of all) {
+    const set = await openNetworkWeights(arch, { ...opening, weights }, true);
+    opened.add(set.file);
+    sets.push(set);
+  }
+  return foldWeights(averageWeights(sets as [OpenedWeights, ...OpenedWeights[]]), fold);
 }
 
 /** @throws VggError `VGG_OPTION` if the format cannot hold these, or not side by side */

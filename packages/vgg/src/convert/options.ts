@@ -19,6 +19,11 @@ export interface ConvertOptions extends OpenWeightsOptions {
    * and batch normalisations stay float32. In safetensors each layer may be of another: {@link DtypeByLayer}.
    */
   dtype?: StoredType | DtypeByLayer;
+  /**
+   * Further weights of the same network: the mean of all of them is written, tensor by tensor. It is often better than each, where one was trained
+   * on from another, or both from a third (Izmailov et al. 2018, arXiv 1803.05407).
+   */
+  average?: readonly SourceInput[];
   /** Only what these taps need. */
   layers?: readonly string[];
   /** The architecture, where the file does not show it. */

@@ -43,28 +43,46 @@ export const convertCommand = command({
       about: 'work batch normalisation into the filters, or the preprocessing, so that the network takes RGB from 0 to 255',
       defaultText: 'nothing',
     },
+    average: {
+      type: 'list',
+      value: 'FILE',
+      about: 'write the mean of IN and these weights of the same network, often better than each where one was trained on from another',
+      defaultText: 'IN alone',
+    },
     arch: { type: 'string', value: 'ARCH', about: ARCH_HELP, defaultText: 'what the weights show' },
     classes: { type: 'string', value: 'FILE', about: 'names of the classes to carry', defaultText: 'those that IN carries' },
     preprocessing: PREPROCESSING_FLAG,
     offline: OFFLINE_FLAG,
-    'no-check': { type: 'boolean', about: 'do not measure what float16, int8 or int4 costs at each layer' },
+    'no-check': { type: 'boolean', about: 'do not measure what float16, int8 or int4 costs at each layer; nor is it with --average' },
   },
   examples: [
     ['vgg convert VGG_ILSVRC_16_layers.caffemodel vgg16.safetensors', 'the same values, bit for bit'],
     ['vgg convert vgg16.pth web/ --layers pool5 --fold preprocessing', 'the convolutions as web/model.json and its shards'],
     ['vgg convert vgg16.h5 vgg16.safetensors --dtype int8', 'a quarter of the size, and the error at each layer'],
     ['vgg convert vgg16.h5 vgg16.safetensors --dtype int8,conv1_1=float32,fc=int4', 'the first layer as it is, dense layers at an eighth'],
+    ['vgg convert second.safetensors mean.safetensors --average third.safetensors', 'the mean of what two runs ended with'],
   ],
   async run(
     [input, output],
-    { to, dtype = CONVERT_DEFAULTS.dtype, layers, fold = [], arch, classes, preprocessing: prepared, offline, 'no-check': unchecked },
+    {
+      to,
+      dtype = CONVERT_DEFAULTS.dtype,
+      layers,
+      fold = [],
+      average = [],
+      arch,
+      classes,
+      preprocessing: prepared,
+      offline,
+      'no-check': unchecked,
+    },
     { signal, onProgress, warn, options },
   ) {
     const odd = fold.find((each) => !FOLDS.some((known) => known === each));
     if (odd !== undefined) throw new UsageError(`vgg convert --fold: expected ${FOLDS.join(' or ')}, received "${odd}"`);
     const folder = /[/\\]$/.test(output) || !(await isFolder(output)) ? output : `${output}/`;
     const writer = writerFor(folder, to);
-    await refuseInput(input, folder, writer.id);
+    for (const each of [input, ...average]) await refuseInput(each, folder, writer.id);
     const named = await archOf(arch);
     const opening = {
       arch: named,
@@ -76,10 +94,10 @@ export const convertCommand = command({
       onWarning: warn,
     };
     const dtypes = parseDtype(dtype);
-    const converted = await convert(input, folder, { ...opening, to: writer.id, dtype: dtypes, layers, classes });
+    const converted = await convert(input, folder, { ...opening, average, to: writer.id, dtype: dtypes, layers, classes });
     let errors: readonly TapError[] | undefined;
     // A preprocessing said here would be folded into what it is folded into already.
-    const measurable = !(opening.preprocessing && opening.fold.preprocessing);
+    const measurable = !(opening.preprocessing && opening.fold.preprocessing) && average.length === 0;
     if (Object.values(dtypes).some((each) => each !== 'float32') && !unchecked && measurable) {
       const { measureErrors } = await import('../../compare/compare-sets.js');
       errors = await measureErrors(input, converted.output, { ...opening, backend: options.backend }).catch((error: unknown) => {
@@ -91,6 +109,7 @@ export const convertCommand = command({
     return {
       json: {
         input,
+        ...(average.length > 0 && { average }),
         output: converted.output,
         format: converted.format,
         dtype,

@@ -1,9 +1,9 @@
-import { load, openCheckpoints, trainNetwork } from '../vgg/vgg.js';
+import { load, openCheckpoints, trainNetwork as train } from '../vgg/vgg.js';
 
 /** The run's place in the page's own storage. */
 const NAME = 'page';
 
-/** The parts of a network that may learn, for a select: the classifier alone, blocks from the last pool backwards, all. */
+/** The parts of a network that may learn, for a select: the classifier alone, blocks from the last pool backwards, all, or a new one. */
 export function learningParts({ network, deepest }) {
   const last = Number(/\d+/.exec(deepest)[0]);
   const blocks = [last, last - 1].filter((block) => block > 1);
@@ -14,6 +14,7 @@ export function learningParts({ network, deepest }) {
       text: `block ${block === last ? block : `${block} to ${last}`} and the classifier: fine-tuning`,
     })),
     { value: 'all', text: `all of ${network.name} up to ${deepest}: fine-tuning` },
+    { value: 'scratch', text: `a new ${network.name}: from scratch, with random weights` },
   ];
 }
 
@@ -22,22 +23,28 @@ export async function canContinue() {
   return (await (await openCheckpoints(NAME)).list()).length > 0;
 }
 
+/** A learning rate to begin with: what knows something takes smaller steps than what knows nothing. */
+export const usualRate = (learns) => (learns === 'scratch' ? 0.01 : 0.001);
+
 /**
- * Fine-tunes the network that the page has loaded, or continues the last run. In this page's own thread: the library lets the page
- * have its turn between the steps.
+ * Fine-tunes the network that the page has loaded, or trains a new one of its convolutions, or continues the last run. In this page's
+ * own thread: the library lets the page have its turn between the steps.
  */
-export async function fineTune({ arch, weights, backend, preprocessing }, data, options) {
+export async function trainNetwork({ network, arch, weights, backend, preprocessing }, data, options) {
   const { learns, resume, ...rest } = options;
+  const isNew = learns === 'scratch';
+  // One dense layer on the mean of the last map, so that pictures may have any size.
+  const begin = isNew ? { arch: { ...network.plan, top: true, convolutionalTop: false, globalPool: true, dense: [] } } : { arch, weights };
   const checkpoints = await openCheckpoints(NAME);
   if (!resume) await checkpoints.clear();
-  const net = await trainNetwork({ arch, weights }, data, {
+  const net = await train(begin, data, {
     ...rest,
     backend,
     preprocessing,
     // All of it, where nothing else is said.
-    ...(learns !== 'all' && { unfreeze: learns }),
-    // Few pictures say little about a whole network's statistics.
-    freezeStatistics: true,
+    ...(learns.startsWith('conv') && { unfreeze: learns }),
+    // Few pictures say little about a whole network's statistics; but a new one has no others.
+    freezeStatistics: !isNew,
     checkpoints,
     resume,
   });
