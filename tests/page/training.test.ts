@@ -187,9 +187,19 @@ describe.skipIf(!executablePath)('training in the page in Chromium', () => {
   test('a new network, from scratch', { timeout: 120_000 }, async () => {
     await giveZip();
     await expect.poll(given, WAIT).toContain('24 pictures in 2 classes');
-    await choose({ learns: 'all', epochs: 30 });
-    await classes().getByLabel('What learns').selectOption('scratch');
-    expect(await classes().getByLabel('Learning rate').inputValue()).toBe('0.01');
+    const rate = classes().getByLabel('Learning rate');
+    for (const [learns, usual] of [
+      ['scratch', '0.01'],
+      ['all', '0.001'],
+      ['scratch', '0.01'],
+    ] as const) {
+      await classes().getByLabel('What learns').selectOption(learns);
+      expect(await rate.inputValue()).toBe(usual);
+    }
+    await choose({ learns: 'scratch', epochs: 30, rate: 0.02 });
+    await classes().getByLabel('What learns').selectOption('all');
+    expect(await rate.inputValue()).toBe('0.02');
+    await choose({ learns: 'scratch', epochs: 30, rate: 0.01 });
     await button('Train').click();
     await expect
       .poll(summary, { timeout: 90_000 })

@@ -26,6 +26,7 @@ export function classesSection(section) {
   /** What was trained: a head of the library, or a network that answers like one. */
   let trained;
   let file;
+  let usual = form.elements.rate.valueAsNumber;
 
   cards.add('first');
   cards.add('second');
@@ -38,7 +39,10 @@ export function classesSection(section) {
   act('forget').addEventListener('click', () => give(undefined));
 
   form.elements.learns.addEventListener('change', () => {
-    form.elements.rate.value = usualRate(form.elements.learns.value);
+    const { learns, rate } = form.elements;
+    // A rate that somebody chose stays.
+    if (rate.valueAsNumber === usual) rate.value = usualRate(learns.value);
+    usual = usualRate(learns.value);
     showFields();
   });
   form.addEventListener('submit', (event) => {
