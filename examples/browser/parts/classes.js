@@ -7,7 +7,7 @@ import { dropArea } from './drop.js';
 import { fillSizes, fillTaps, sizeOf } from './taps.js';
 import { run } from './task.js';
 import { drawTexture, TEXTURES } from './textures.js';
-import { canContinue, learningParts, trainNetwork, usualRate } from './train-network.js';
+import { canContinue, learningParts, trainNetwork, usualFields } from './train-network.js';
 
 /** Pictures a class that the page draws: enough to learn from, and a quarter of them to check with. */
 const DRAWN = 12;
@@ -26,7 +26,7 @@ export function classesSection(section) {
   /** What was trained: a head of the library, or a network that answers like one. */
   let trained;
   let file;
-  let usual = form.elements.rate.valueAsNumber;
+  let usual = usualFields('all');
 
   cards.add('first');
   cards.add('second');
@@ -39,10 +39,12 @@ export function classesSection(section) {
   act('forget').addEventListener('click', () => give(undefined));
 
   form.elements.learns.addEventListener('change', () => {
-    const { learns, rate } = form.elements;
-    // A rate that somebody chose stays.
-    if (rate.valueAsNumber === usual) rate.value = usualRate(learns.value);
-    usual = usualRate(learns.value);
+    const next = usualFields(form.elements.learns.value);
+    // What somebody chose stays.
+    for (const [name, value] of Object.entries(next)) {
+      if (form.elements[name].valueAsNumber === usual[name]) form.elements[name].value = value;
+    }
+    usual = next;
     showFields();
   });
   form.addEventListener('submit', (event) => {

@@ -23,8 +23,8 @@ export async function canContinue() {
   return (await (await openCheckpoints(NAME)).list()).length > 0;
 }
 
-/** A learning rate to begin with: what knows something takes smaller steps than what knows nothing. */
-export const usualRate = (learns) => (learns === 'scratch' ? 0.01 : 0.001);
+/** What to begin with: what knows nothing takes larger steps than what knows something, and more of them. */
+export const usualFields = (learns) => (learns === 'scratch' ? { rate: 0.01, epochs: 40 } : { rate: 0.001, epochs: 10 });
 
 /**
  * Fine-tunes the network that the page has loaded, or trains a new one of its convolutions, or continues the last run. In this page's
