@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareWeights } from '../../packages/vgg/src/compare/compare.js';
 import { convert } from '../../packages/vgg/src/convert/convert.js';
 import { network } from '../../packages/vgg/src/network/architecture.js';
+import { PREPROCESSINGS } from '../../packages/vgg/src/pictures/preprocessing.js';
 import { openNetworkWeights } from '../../packages/vgg/src/weights/open-weights.js';
 import { weightSpecs } from '../../packages/vgg/src/weights/specs.js';
 import { SMALL_PLAN, smallFile } from '../../packages/vgg/test/small-weights.js';
@@ -245,6 +246,11 @@ describe('convert', () => {
       const others = {
         'of other layers': [await smallFile({ ...plan, dense: [21] }), 'VGG_SHAPE', /^average: expected weights of the layers of seed-1/],
         'of other classes': [await smallFile(plan, { 'vgg.classes': '["e","d","c","b","a"]' }), 'VGG_OPTION', /with classes of its own$/],
+        'prepared otherwise': [
+          await smallFile(plan, { 'vgg.preprocessing': JSON.stringify({ ...PREPROCESSINGS.caffe, mean: [1, 2, 3] }) }),
+          'VGG_OPTION',
+          /with preprocessing of its own$/,
+        ],
       } as const;
       for (const [what, [bytes, code, message]] of Object.entries(others)) {
         const output = join(folder, `${what}.safetensors`);

@@ -42,25 +42,25 @@ function checkAlike(a: OpenedWeights, b: OpenedWeights): void {
 function averagedFile(first: OpenedWeights, others: readonly OpenedWeights[]): WeightFile {
   const mean = async (name: string, options: ReadOptions): Promise<Float32Array> => {
     // A copy: the values may be the file's own memory.
-    const mean = (await readCanonical(first.file, first.mapping, name, options)).slice();
+    const values = (await readCanonical(first.file, first.mapping, name, options)).slice();
     for (const [i, { file, mapping }] of others.entries()) {
-      const values = await readCanonical(file, mapping, name, options);
-      for (let k = 0; k < mean.length; k++) mean[k]! += (values[k]! - mean[k]!) / (i + 2);
+      const more = await readCanonical(file, mapping, name, options);
+      for (let k = 0; k < values.length; k++) values[k]! += (more[k]! - values[k]!) / (i + 2);
     }
-    return mean;
+    return values;
   };
   const tensors = weightSpecs(first.network)
     .flatMap(canonicalTensors)
     .map(({ name, shape }) => {
-      const hole = [first, ...others].map(({ mapping }) => mapping.tensors.get(name)).find((mapped) => !mapped?.present);
-      const isWhole = [first, ...others].every(({ mapping }) => mapping.tensors.get(name)?.present);
+      const lacking = [first, ...others].find(({ mapping }) => !mapping.tensors.get(name)?.present);
+      const info = { name, shape, dtype: 'float32', present: !lacking } as const;
       return {
-        info: { name, shape, dtype: 'float32', present: isWhole, ...(!isWhole && { absence: hole?.absence ?? 'one of them lacks it' }) },
+        info: { ...info, ...(lacking && { absence: lacking.mapping.tensors.get(name)?.absence ?? `${lacking.name} lacks it` }) },
         read: (options: ReadOptions) => mean(name, options),
         async *stream(options: ReadOptions) {
           yield await mean(name, options);
         },
-      } as const;
+      };
     });
   return weightFile({ format: first.file.format, who: first.name, metadata: first.file.metadata, tensors });
 }

@@ -19,7 +19,7 @@ export interface FilterGradientCall {
 }
 
 /** The fields of `FilterGradient` in assembly/filter-gradient.ts: those of a layer, then its own. */
-const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target', 'sums', 'adds', 'slots'] as const;
+const FIELDS = [...LAYER_FIELDS, 'gradient', 'gradientMask', 'transformed', 'target', 'sums', 'adds'] as const;
 type Fields = LayerFields & Record<(typeof FIELDS)[number], number>;
 /** Of assembly/filter-gradient.ts. */
 const ADDED_FLOATS = 4096;
@@ -104,7 +104,6 @@ export class FilterGradient3x3 {
       target: workspace.pointer(outputs[0]),
       sums: sums ? workspace.pointer(outputs[1]) : 0,
       adds: 0,
-      slots: 0,
     };
     try {
       if (hasTwos(info)) this.computeTwos(fields, threads);
@@ -129,27 +128,16 @@ export class FilterGradient3x3 {
     });
   }
 
-  /** Each thread with strips of its own. */
+  /** Each thread with strips of its own, and slots in the place of what is transformed. */
   private computeStrips(fields: Fields, { rows, strips }: SlottedStrips, end: number, threads: number): void {
     const { kernels, items } = this;
     const job = this.describe(fields);
-    const [slot, stride] = [kernels.slotBytes(job), aligned(kernels.filterGradientStripBytes(job) >>> 0)];
-    const floats = 9 * fields.inChannels * fields.outChannels;
-    const pointer = this.runtime.malloc(strips * slot + threads * stride + 64);
-    try {
-      fields.slots = aligned(pointer);
-      const task = { job, work: fields.slots + strips * slot, stride, threads };
-      for (let from = 0; from < end; from += rows * strips) {
-        fields.stripFrom = from;
-        fields.stripTo = Math.min(from + rows * strips, end);
-        fields.adds = from === 0 ? 0 : 1;
-        this.describe(fields);
-        this.pool.run(items.filterGradientStripItem, { ...task, items: Math.ceil((fields.stripTo - from) / rows) });
-        this.pool.run(items.addSlotsItem, { ...task, items: Math.ceil(floats / ADDED_FLOATS) });
-      }
-    } finally {
-      this.runtime.free(pointer);
-    }
+    const sizes = [0, strips * kernels.slotBytes(job), kernels.filterGradientStripBytes(job)];
+    this.inStrips(fields, sizes, { strip: rows * strips, end, threads }, (task, count) => {
+      this.pool.run(items.filterGradientStripItem, { ...task, items: Math.ceil(count / rows) });
+      const floats = 9 * fields.inChannels * fields.outChannels;
+      this.pool.run(items.addSlotsItem, { ...task, items: Math.ceil(floats / ADDED_FLOATS) });
+    });
   }
 
   /** Of maps of 2 x 2: strips of images. */

@@ -21,7 +21,7 @@ export class FilterGradient extends Layer {
   gradient: usize;
   /** The same shape, or 0 for none: the gradient counts as 0 where this is not positive. */
   gradientMask: usize;
-  /** Z of a strip. */
+  /** Z of a strip; for strips that threads have to themselves, slots of `slotBytes` for those that wait. */
   transformed: usize;
   /** The result, [3][3][inChannels][outChannels]. */
   target: usize;
@@ -29,8 +29,6 @@ export class FilterGradient extends Layer {
   sums: usize;
   /** 1: what the result and the sums hold already is added to, as with every strip but the first. */
   adds: i32;
-  /** For strips that threads have to themselves: `slotBytes` for each of those that wait. */
-  slots: usize;
 }
 
 const PAD: usize = 64;
@@ -85,7 +83,7 @@ export function filterGradientStripItem(job: FilterGradient, work: usize, item: 
   own.tilesPerItem = tiles;
   own.strip = work + OWN_BYTES;
   own.transformed = own.strip + inputBytes(job, tiles);
-  own.target = job.slots + <usize>item * slotBytes(job);
+  own.target = job.transformed + <usize>item * slotBytes(job);
   if (job.sums) own.sums = own.target + <usize>(9 * job.inChannels * job.outChannels) * 4;
   own.adds = 0;
   const rest = own.transformed + gradientBytes(job, tiles);
@@ -105,7 +103,7 @@ export function addSlotsItem(job: FilterGradient, _work: usize, item: i32): void
 function addSlots(job: FilterGradient, target: usize, from: i32, floats: i32): void {
   const stride = slotBytes(job);
   const strips = (job.stripTo - job.stripFrom + job.rowsPerItem - 1) / job.rowsPerItem;
-  let slot = job.slots + <usize>from * 4;
+  let slot = job.transformed + <usize>from * 4;
   let end = slot + stride * strips;
   for (; floats >= 4; floats -= 4) {
     let sum = v128.load(slot);
