@@ -275,6 +275,18 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     expect(await section('weights').locator('.facts').textContent()).toContain('Reachcomplete');
   });
 
+  test('a choice made while the page is still starting waits for it, and holds', async () => {
+    await page.route('**/config.json', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await route.continue();
+    });
+    await page.reload();
+    await page.getByText('Published', { exact: true }).click();
+    await page.getByRole('button', { name: 'Load', exact: true }).click();
+    await expect.poll(() => section('weights').locator('.facts').textContent(), WAIT).toContain('Weightscompact.cifar10 (safetensors)');
+    expect(page.url()).toBe(origin);
+  });
+
   test('the published sets that a page may fetch are listed, with their licence', async () => {
     await page.getByText('Published', { exact: true }).click();
     await section('weights').locator('select[name=published]').selectOption('vgg16.timm_tv_in1k');

@@ -12,7 +12,7 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Opens a section for use, now that there is a model. */
+/** Opens a section for use, now that it has what it waited for. */
 export function open(section) {
   section.classList.remove('waiting');
   section.querySelector('.content').inert = false;

@@ -1,5 +1,5 @@
 import { load, PREPROCESSINGS, PUBLISHED_SETS } from '../vgg/vgg.js';
-import { element, megabytes } from './dom.js';
+import { element, megabytes, open } from './dom.js';
 import { dropArea } from './drop.js';
 import { fail, run } from './task.js';
 
@@ -65,6 +65,9 @@ export function weightsSection(section, { served, onModel }) {
     showFacts(facts, model, reach);
     onModel(model, reach, { arch, weights, backend: backend.value, preprocessing: preprocessing.value || undefined });
   });
+
+  // Not before: a choice made earlier would be lost.
+  open(section);
 }
 
 /** How far a model's weights reach (a file may lack its later parts): the layers before the first that lacks a tensor, and that tensor. */
