@@ -24,6 +24,7 @@ export {
 export { type Conv2dOptions, conv2d, conv2dPool } from './ops/conv2d.js';
 export { type CrossEntropyOptions, sigmoidCrossEntropy, softmaxCrossEntropy } from './ops/cross-entropy.js';
 export { type DenseOptions, dense } from './ops/dense.js';
+export { chainGradients } from './ops/differentiable.js';
 export { type DropoutOptions, dropout } from './ops/dropout.js';
 export { globalPool } from './ops/global-pool.js';
 export { l2Normalize } from './ops/l2-normalize.js';

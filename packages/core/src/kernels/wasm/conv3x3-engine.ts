@@ -38,9 +38,12 @@ interface Job {
   stride: number;
   run(task: Omit<Task, 'items'>): void;
 }
+/** What is kept of a filter. */
 interface Block {
-  pointer: number;
-  bytes: number;
+  readonly pointer: number;
+  readonly bytes: number;
+  /** The filter has changed since. */
+  isStale: boolean;
 }
 
 /** The fields of assembly/layer.ts, in its order. */
@@ -325,14 +328,29 @@ export class Conv3x3Engine {
     });
   }
 
+  /** Marks what was made of a filter that has changed in place: its memory serves again. What no call has used since the change before goes. */
+  changed(dataId: DataId): void {
+    const kept = this.filters.get(dataId);
+    if (!kept) return;
+    for (const [key, block] of kept) {
+      if (block.isStale) {
+        kept.delete(key);
+        this.release(block);
+      }
+      block.isStale = true;
+    }
+  }
+
   /** Frees what was made of a filter. */
   forget(dataId: DataId): void {
-    for (const block of this.filters.get(dataId)?.values() ?? []) {
-      this.runtime.free(block.pointer);
-      this.filterBytes -= block.bytes;
-      this.end = 0;
-    }
+    for (const block of this.filters.get(dataId)?.values() ?? []) this.release(block);
     this.filters.delete(dataId);
+  }
+
+  private release({ pointer, bytes }: Block): void {
+    this.runtime.free(pointer);
+    this.filterBytes -= bytes;
+    this.end = 0;
   }
 
   dispose(): void {
@@ -354,21 +372,23 @@ export class Conv3x3Engine {
     const kept = this.filters.get(filter.dataId);
     const key = `${form} ${inChannels}x${outChannels}${flipped ? ' flipped' : ''}`;
     const known = kept?.get(key);
-    if (known) return aligned(known.pointer);
+    if (known && !known.isStale) return aligned(known.pointer);
     const bytes = filterBytes(form, inChannels, outChannels) + LINE;
-    const block: Block = { pointer: this.lasting(bytes), bytes };
+    const block = known ?? { pointer: this.lasting(bytes), bytes, isStale: true };
     try {
       const target = aligned(block.pointer);
       const turn = flipped ? 1 : 0;
       const sizes = { input: source, output: target, inChannels, outChannels, flipped: turn };
       if (form === 'panels') this.kernels.packFilter(source, target, inChannels, outChannels, turn);
       else this.transform({ ...sizes, points: form === 'twos' ? TWOS_POINTS : POINTS[form], blockPanels: BLOCK_PANELS });
+      block.isStale = false;
+      if (known) return target;
       this.filterBytes += bytes;
       if (kept) kept.set(key, block);
       else this.filters.set(filter.dataId, new Map([[key, block]]));
       return target;
     } catch (error) {
-      this.runtime.free(block.pointer);
+      if (!known) this.runtime.free(block.pointer);
       throw error;
     }
   }

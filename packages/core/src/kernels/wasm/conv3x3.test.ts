@@ -364,6 +364,30 @@ describe('installConv3x3', () => {
     });
   });
 
+  it('writes a filter that has changed over what it kept of it, and lets go of what nobody used between two changes', () => {
+    const before = [taken(runtime), conv.filterBytes()];
+    const filter = random([3, 3, 16, 16]);
+    const x = random([1, 8, 8, 16]);
+    const values = filter.dataSync();
+    const convolved = () => tf.tidy(() => tf.conv2d(x, filter, 1, 'same').dataSync().slice());
+    const [first, kept, size] = [convolved(), conv.filterBytes(), taken(runtime)];
+    for (const factor of [2, 4]) {
+      new Float32Array(runtime.memory.buffer, runtime.backend.getMemoryOffset(filter.dataId), values.length).set(
+        values.map((value) => value * factor),
+      );
+      conv.changed(filter.dataId);
+      expect(convolved()).toEqual(first.map((value) => value * factor));
+      expect([conv.filterBytes(), taken(runtime)]).toEqual([kept, size]);
+    }
+    conv.changed(filter.dataId);
+    expect(conv.filterBytes()).toBe(kept);
+    conv.changed(filter.dataId);
+    expect(conv.filterBytes()).toBe(before[1]);
+    expect(convolved()).toEqual(first.map((value) => value * 4));
+    tf.dispose([filter, x]);
+    expect([taken(runtime), conv.filterBytes()]).toEqual(before);
+  });
+
   it('keeps a transformed filter as long as the data of the filter, and no longer', () => {
     const before = taken(runtime);
     const filterBytes = conv.filterBytes();

@@ -142,7 +142,7 @@ async function install(runtime: WasmRuntime, options: Conv3x3Options): Promise<C
       engine.mode = mode;
     },
     filterBytes: () => engine.filterBytes,
-    changed: (dataId) => engine.forget(dataId),
+    changed: (dataId) => engine.changed(dataId),
     uninstall,
   };
 }
