@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, type BackendName, openBackend, registerGradients } from '@vgg/core';
+import { type Backend, type BackendName, chainGradients, openBackend, registerGradients } from '@vgg/core';
 import type { Layer, Network } from '../network/plan.js';
 import { activations, forward, requireOneBackend, type Step, steps } from '../run/forward.js';
 import { place } from '../run/placement.js';
@@ -92,23 +92,16 @@ async function backwardPass({
   for (const layer of layers) if (tensorNames(layer).length > 0) held.set(layer.name, await store.get(layer, backend));
   // Statistics of batch normalisation are kept, not trained.
   const isTrained = (name: string) => name !== 'mean' && name !== 'variance';
-  const trained = [...held].flatMap(([layer, { weight, others }]) => [
-    ...weight.map((tensor, i) => ({ layer, part: i as number | string, tensor })),
-    ...[...others].filter(([name]) => isTrained(name)).map(([part, tensor]) => ({ layer, part: part as number | string, tensor })),
+  const trained = [...held.values()].flatMap(({ weight, others }) => [
+    ...weight,
+    ...[...others].flatMap(([name, tensor]) => (isTrained(name) ? [tensor] : [])),
   ]);
-  const lossOf = (x: tf.Tensor4D, parameters: readonly tf.Tensor[]): tf.Scalar => {
-    const weights = new Map([...held].map(([layer, { weight, others }]) => [layer, { weight: [...weight], others: new Map(others) }]));
-    trained.forEach(({ layer, part }, i) => {
-      const own = weights.get(layer)!;
-      if (typeof part === 'number') own.weight[part] = parameters[i];
-      else own.others.set(part, parameters[i]);
-    });
-    return tf.mul(0.5, tf.sum(tf.square(activations(plan, x, [tap], weights)[tap])));
+  const lossOf = (x: tf.Tensor4D): tf.Scalar => tf.mul(0.5, tf.sum(tf.square(activations(plan, x, [tap], held)[tap])));
+  const gradientsOf = (x: tf.Tensor4D): tf.Tensor[] => {
+    const { value, grads } = chainGradients(() => lossOf(x), trained);
+    value.dispose();
+    return grads;
   };
-  const gradientsOf = (x: tf.Tensor4D): tf.Tensor[] =>
-    tf.grads(((...parameters: tf.Tensor[]) => lossOf(x, parameters)) as (...args: tf.Tensor[]) => tf.Tensor)(
-      trained.map(({ tensor }) => tensor),
-    );
   /** Added to those of the portions before; the loss of a batch is the sum of its portions'. */
   const added = (before: readonly tf.Tensor[], found: readonly tf.Tensor[]): tf.Tensor[] => {
     try {

@@ -122,6 +122,12 @@ export const NETWORK_FLAGS = {
     about: 'network: what it may take; larger batches are worked off in portions',
     default: 3221,
   },
+  recompute: {
+    type: 'choice',
+    choices: ['always', 'never'],
+    about: 'network: keep few maps and compute the others anew on the way back, in less memory and a third more time',
+    defaultText: 'where a batch that batch normalisation sees, or one picture, fits only so',
+  },
 } as const satisfies Flags;
 
 /** The flags of `vgg train` that both kinds of training have. */
@@ -259,6 +265,7 @@ function settingsOf(values: CommonValues & Values<typeof NETWORK_FLAGS>, seed: n
       unfreeze,
       top,
       transplant: values.transplant,
+      recompute: values.recompute && values.recompute === 'always',
       checkpointEvery,
       augment: augmentOf(values),
     }),

@@ -21,7 +21,7 @@ const NAMES = {
     freezeStatistics: 0,
   },
   ...{ epochs: 0, batch: 0, portion: 0, optimizer: 0, rate: 0, schedule: 0, smoothing: 0, patience: 0, seed: 0, unfreeze: 0 },
-  ...{ restoreBest: 0, checkpoints: 0, checkpointEvery: 0, resume: 0, backend: 0, threads: 0, memory: 0, maxMemoryBytes: 0 },
+  ...{ restoreBest: 0, checkpoints: 0, checkpointEvery: 0, resume: 0, backend: 0, threads: 0, memory: 0, maxMemoryBytes: 0, recompute: 0 },
   ...{ mirrors: 0, headers: 0, fetch: 0, offline: 0, retries: 0, retryDelay: 0, stallTimeout: 0 },
   ...{ onEpoch: 0, onStep: 0, onProgress: 0, onWarning: 0, signal: 0 },
 } as const satisfies Record<keyof TrainNetworkOptions, 0>;

@@ -20,7 +20,8 @@ describe('planTraining', () => {
     expect(planTraining(vgg, { ...options, batch: 2 }).portion).toBe(2);
     const one = planTraining(vgg, { ...options, batch: 1 });
     expect(planTraining(vgg, { ...options, maxMemoryBytes: one.total }).portion).toBe(1);
-    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: one.total - 1 })).toThrow('expected one picture of 224x224');
+    const limit = { ...options, maxMemoryBytes: one.total - 1, recompute: false };
+    expect(() => planTraining(vgg, limit)).toThrow('expected one picture of 224x224');
   });
 
   it('counts the maps of the layers that learn alone', () => {
@@ -64,6 +65,41 @@ describe('planTraining', () => {
       expect(() => planTraining(vgg, { ...limit, asked: true })).toThrow(/with memory fast it takes .* use memory small, or allow more/);
     }
     expect(planTraining(vgg, { ...options, maxMemoryBytes: totalOf('fast'), asked: false }).memory).toBe('fast');
+  });
+
+  it('computes maps anew where one picture fits only so', () => {
+    const alone = { ...options, batch: 1 };
+    const [all, few] = [false, true].map((recompute) => planTraining(vgg, { ...alone, recompute }));
+    expect(all!.cuts).toEqual([]);
+    expect(few!.cuts).toEqual(['pool1']);
+    expect(few!.total).toBeLessThan(all!.total);
+    expect(planTraining(vgg, { ...options, maxMemoryBytes: all!.total })).toEqual(all);
+    for (const maxMemoryBytes of [all!.total - 1, few!.total]) expect(planTraining(vgg, { ...options, maxMemoryBytes })).toEqual(few);
+    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: few!.total - 1 })).toThrow('expected one picture of 224x224');
+    // Before that, a smaller memory mode is taken where nobody asked for the larger.
+    const plan = planTraining(vgg, { ...options, maxMemoryBytes: all!.total - 1, asked: false });
+    expect(plan).toMatchObject({ memory: 'balanced', cuts: [] });
+  });
+
+  it('computes maps anew where batch normalisation sees its whole batch only so', () => {
+    const normalised = network('vgg16_bn', { top: false });
+    const batch = 16;
+    const wish = { ...options, batch, learning: normalised.layers };
+    const [all, few] = [false, true].map((recompute) => planTraining(normalised, { ...wish, recompute, maxMemoryBytes: 1e12 }));
+    expect(few!.total).toBeLessThan(all!.total);
+    const within = (maxMemoryBytes: number, more = {}) => planTraining(normalised, { ...wish, maxMemoryBytes, ...more });
+    expect(within(all!.total)).toEqual(all);
+    expect(within(all!.total - 1)).toEqual(few);
+    expect(within(few!.total)).toEqual(few);
+    // Not even so, or nothing to see, or not allowed: portions.
+    for (const plan of [
+      within(few!.total - 1),
+      within(all!.total - 1, { freezeStatistics: true }),
+      within(all!.total - 1, { recompute: false }),
+    ]) {
+      expect(plan.portion).toBeLessThan(batch);
+      expect(plan.cuts).toEqual([]);
+    }
   });
 
   it('tells the command line of its own options', () => {

@@ -3,6 +3,7 @@ import { isVggError, VggError } from '@vgg/errors';
 import { mapBytes, megabytes, weightBytes } from '../network/memory.js';
 import type { Layer, Network } from '../network/plan.js';
 import { type MapShape, outputShape } from '../network/shape.js';
+import { cheapestParts, type LearningMap, onePart } from './parts.js';
 
 /** Who may ask for a plan. */
 export type Asker = 'train' | 'vgg train' | 'bench';
@@ -26,6 +27,10 @@ export interface TrainingPlanOptions {
   threads?: number;
   /** Bytes that all of it may take; default 3 GiB, of the 4 that a wasm heap can have. */
   maxMemoryBytes?: number | undefined;
+  /** Whether maps are computed anew on the way back. Default: where {@link planTraining} finds that it helps. */
+  recompute?: boolean | undefined;
+  /** Batch normalisation goes by its running statistics, so that portions see the same as their batch. Default: false. */
+  freezeStatistics?: boolean | undefined;
   /** Who asks, for errors: `vgg train` is told of the options of the command line. Default `train`. */
   who?: Asker;
 }
@@ -35,9 +40,11 @@ export interface TrainingPlan {
   /** Pictures at a time; the gradients of such portions are added up. */
   readonly portion: number;
   readonly memory: MemoryMode | undefined;
+  /** The layers whose maps are kept where the others are computed anew on the way back; empty where all are kept. */
+  readonly cuts: readonly string[];
   /** Weights, gradients, what the optimiser keeps and transformed filters. */
   readonly fixed: number;
-  /** The maps that one picture's gradient needs, and those on the way back. */
+  /** The most that is held of one picture: its maps, and their gradients on the way back. */
   readonly perPicture: number;
   /** What the kernel that takes most uses while it runs on a portion. */
   readonly scratch: number;
@@ -54,23 +61,37 @@ const REMEDIES = {
 
 /**
  * How many pictures of a batch can be learnt from at a time in the memory that is given. Batch normalisation normalises each portion by
- * its own statistics.
+ * its own statistics. Maps are computed anew on the way back, for a third more time, where a batch that it normalises fits whole with that
+ * alone, or where not even one picture fits otherwise; elsewhere a smaller portion needs as little memory and takes no longer.
  *
  * @throws VggError `VGG_MEMORY` when not even one fits, `VGG_SHAPE` if the picture does not get through the network
  */
 export function planTraining(network: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): TrainingPlan {
   const { batch, height, width, memory, asked = true, maxMemoryBytes = DEFAULT_LIMIT, who = 'train' } = options;
+  const { learning, freezeStatistics = false, recompute } = options;
   const modes = asked || !memory ? [memory] : MEMORY_MODES.slice(MEMORY_MODES.indexOf(memory));
-  for (const mode of modes) {
-    const needs = needsOf(network, { ...options, memory: mode });
+  const normalises = !freezeStatistics && learning.some(({ kind }) => kind === 'batchnorm');
+  // From the best to the last; of at least so many pictures at a time.
+  const ways =
+    recompute !== undefined
+      ? modes.map((mode) => ({ mode, anew: recompute, least: 1 }))
+      : [
+          ...modes.flatMap((mode) => [
+            ...(normalises ? [false, true].map((anew) => ({ mode, anew, least: batch })) : []),
+            { mode, anew: false, least: 1 },
+          ]),
+          ...modes.map((mode) => ({ mode, anew: true, least: 1 })),
+        ];
+  for (const { mode, anew, least } of ways) {
+    const needs = needsOf(network, { ...options, memory: mode }, anew);
     // Portions of about one size: 128 in portions of at most 100 are two of 64.
-    for (let parts = 1; parts <= batch; parts++) {
+    for (let parts = 1; parts <= batch / least; parts++) {
       const plan = planned(needs, Math.ceil(batch / parts), mode);
       if (plan.total <= maxMemoryBytes) return plan;
     }
   }
-  const last = modes.at(-1);
-  const { fixed, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }), 1, last);
+  const { mode: last, anew } = ways.at(-1)!;
+  const { fixed, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }, anew), 1, last);
   const [smaller, small, more] = REMEDIES[who];
   const remedy = last && last !== 'small' ? `${smaller}, ${small}, or ${more}` : `${smaller}, or ${more}`;
   throw new VggError(
@@ -81,21 +102,24 @@ export function planTraining(network: Pick<Network, 'name' | 'channels'>, option
 
 /** What a network takes in one memory mode. */
 interface Needs {
+  readonly cuts: readonly string[];
   readonly fixed: number;
   readonly perPicture: number;
   /** For so many pictures at a time. */
   scratch(portion: number): number;
 }
 
-function planned({ fixed, perPicture, scratch: of }: Needs, portion: number, memory: MemoryMode | undefined): TrainingPlan {
+function planned({ cuts, fixed, perPicture, scratch: of }: Needs, portion: number, memory: MemoryMode | undefined): TrainingPlan {
   const scratch = of(portion);
-  return { portion, memory, fixed, perPicture, scratch, total: fixed + portion * perPicture + scratch };
+  return { portion, memory, cuts, fixed, perPicture, scratch, total: fixed + portion * perPicture + scratch };
 }
 
-function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions): Needs {
+/** `anew`: maps are computed anew on the way back. */
+function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions, anew: boolean): Needs {
   const { height, width, frozen, learning, kept, memory, threads = 1 } = options;
   let shape: MapShape = [height, width, channels];
-  let [fixed, maps, largest] = [0, 0, 0];
+  let [fixed, passing] = [0, 0];
+  const maps: LearningMap[] = [];
   const scratches: ((portion: number) => number)[] = [];
   for (const layer of [...frozen, ...learning]) {
     const output = outputShape(layer, shape, name);
@@ -116,18 +140,26 @@ function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options
         scratches.push((batchSize) => planConvolution(memory, { ...back, batchSize }, threads).scratch);
       }
     }
-    const own = mapBytes(output);
-    largest = Math.max(largest, own, mapBytes(shape));
-    if (learns && layer.kind !== 'relu' && layer.kind !== 'flatten') maps += own;
+    const [input, own] = [mapBytes(shape), mapBytes(output)];
+    if (learns) maps.push({ layer, input, output: own });
+    else passing = Math.max(passing, input + own);
     shape = output;
   }
-  return { fixed, perPicture: maps + 3 * largest, scratch: (portion) => Math.max(0, ...scratches.map((of) => of(portion))) };
+  const { cuts, bytes } = anew ? cheapestParts(maps) : onePart(maps);
+  const scratch = (portion: number) => Math.max(0, ...scratches.map((of) => of(portion)));
+  return { cuts, fixed, perPicture: Math.max(passing, (maps[0]?.input ?? 0) + bytes), scratch };
 }
 
 /** What is said of a batch that is worked off in portions. */
 export function describeTrainingPlan({ portion, fixed, perPicture, scratch, total }: TrainingPlan, batch: number): string {
   const whole = megabytes(fixed + batch * perPicture + scratch);
   return `a batch of ${batch} takes ${whole} (weights, gradients and filters ${megabytes(fixed)}, maps ${megabytes(perPicture)} a picture); it is worked off in portions of ${portion}, ${megabytes(total)}`;
+}
+
+/** What is said where maps are computed anew though nobody asked for it. */
+export function describeRecomputing({ portion, perPicture, total }: TrainingPlan): string {
+  const pictures = portion === 1 ? 'one picture does' : `${portion} pictures at a time do`;
+  return `${pictures} not fit with all maps, so most are computed anew on the way back, which is slower: maps ${megabytes(perPicture)} a picture, ${megabytes(total)} in all`;
 }
 
 /** Half of a portion that did not fit after all, and a line that says so. @throws the error, where it is another or nothing is left to halve */

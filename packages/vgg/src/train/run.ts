@@ -28,7 +28,7 @@ import type { JsonObject } from './checkpoint-run.js';
 import { scoreDataset } from './evaluate.js';
 import { portionsOf, trainingInput } from './feed.js';
 import type { EpochEntry, StepEntry } from './history.js';
-import { type Asker, describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
+import { type Asker, describeRecomputing, describeTrainingPlan, halved, planTraining, type TrainingPlan } from './memory.js';
 import { checkGroups, type OptimizerOptions } from './optimizer.js';
 import { RunProgress } from './progress.js';
 import { type ScheduleOptions, scheduleFor } from './schedule.js';
@@ -74,6 +74,11 @@ export interface RunOptions {
   memory?: MemoryMode;
   /** Bytes that weights, maps and gradients may take. Default: 3 GiB. */
   maxMemoryBytes?: number;
+  /**
+   * Keep few maps, and compute the others anew on the way back: to the same bits, in less memory and a third more time. Default: where that
+   * lets a batch fit whole whose statistics batch normalisation goes by, or where not even one picture fits otherwise.
+   */
+  recompute?: boolean;
   onEpoch?: (entry: EpochEntry) => void | Promise<void>;
   /** Told of every step of the optimiser. */
   onStep?: (entry: StepEntry) => void;
@@ -129,7 +134,7 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
     ...(signal && { signal }),
   };
   let backend = await openBackend(wish, { ...starting, ...(memory && { memory }) });
-  const { portion, memory: fitting } = portionOf(task, backend.info, options);
+  const { portion, memory: fitting, cuts } = planOf(task, backend.info, options);
   if (fitting && fitting !== backend.info.memory) backend = await openBackend(backend.name, { ...starting, memory: fitting });
   const found = options.resume ? await checkpoints?.newest(signal ? { signal } : {}) : undefined;
   try {
@@ -141,6 +146,7 @@ export async function runTraining(task: RunTask, options: RunOptions): Promise<R
       ...(unfreeze !== undefined && { unfreeze }),
       ...(freezeStatistics !== undefined && { freezeStatistics }),
       ...(signal && { signal }),
+      cuts,
     });
     await task.release?.();
     const run = new Run(task, options, trainable, backend, portion);
@@ -179,15 +185,22 @@ function checkSame({ name, network, about }: Checkpoint, task: RunTask): void {
 const isAdam = ({ algorithm }: OptimizerOptions): boolean => algorithm === 'adam' || algorithm === 'adamw';
 
 /** How many pictures are learnt from at a time, and in which memory mode: the one of the backend, or where nobody asked for it the next smaller. */
-function portionOf({ network, asker }: RunTask, info: BackendInfo, options: RunOptions): Pick<TrainingPlan, 'portion' | 'memory'> {
-  const { batch = RUN_DEFAULTS.batch, portion, optimizer = OPTIMIZER, maxMemoryBytes, onWarning = console.warn } = options;
+function planOf({ network, asker }: RunTask, info: BackendInfo, options: RunOptions): Pick<TrainingPlan, 'portion' | 'memory' | 'cuts'> {
+  const { batch = RUN_DEFAULTS.batch, portion, optimizer = OPTIMIZER, onWarning = console.warn } = options;
+  const { maxMemoryBytes, recompute, freezeStatistics, unfreeze } = options;
   const { memory, threads } = info;
-  if (portion !== undefined) return { portion: Math.min(batch, portion), memory };
   const { asked } = wantedMemory(options.memory, currentEnvironment());
-  const sizes = { batch, height: network.size, width: network.size, ...layersOf(network, options.unfreeze) };
-  const plan = planTraining(network, { ...sizes, kept: isAdam(optimizer) ? 2 : 1, memory, asked, threads, maxMemoryBytes, who: asker });
+  const what = { height: network.size, width: network.size, ...layersOf(network, unfreeze), kept: isAdam(optimizer) ? 2 : 1, threads };
+  if (portion !== undefined) {
+    // What was asked for is not doubted.
+    const wish = { batch: Math.min(batch, portion), memory, maxMemoryBytes: Number.POSITIVE_INFINITY, recompute: recompute ?? false };
+    return planTraining(network, { ...what, ...wish });
+  }
+  const limits = { memory, asked, maxMemoryBytes, recompute, freezeStatistics, who: asker };
+  const plan = planTraining(network, { ...what, ...limits, batch });
   if (plan.memory !== memory)
     onWarning(`train: not even one picture fits with memory ${memory}, so memory ${plan.memory} is taken, which is slower`);
+  if (plan.cuts.length > 0 && !recompute) onWarning(`train: ${describeRecomputing(plan)}`);
   if (plan.portion < batch) onWarning(`train: ${describeTrainingPlan(plan, batch)}`);
   return plan;
 }

@@ -131,6 +131,33 @@ describe('trainNetwork', () => {
     });
   });
 
+  it('learns the same, to the bit, with maps computed anew, which a memory limit leads to', async () => {
+    const open = vi.spyOn(Trainable, 'open');
+    const cuts = () => open.mock.calls.splice(0).map(([, , , options]) => options!.cuts);
+    const warnings: string[] = [];
+    const plan: PlanInput = { ...PLAN, batchNorm: true, blocks: [[6, 6, 6], [8]] };
+    // Clipping goes by all gradients together.
+    const optimizer = { momentum: 0.9, clipNorm: 0.5 };
+    const options: TrainNetworkOptions = { ...SHORT, epochs: 2, optimizer, onWarning: (line) => void warnings.push(line) };
+    const whole = await train({ arch: plan }, options);
+    expect(cuts()).toEqual([[]]);
+    const sides = { height: 16, width: 16, frozen: [], learning: network(plan, { classes: 2 }).layers, kept: 1, memory: 'fast' } as const;
+    const { total, cuts: expected } = planTraining(network(plan), { ...sides, batch: 8, recompute: true });
+    expect(expected.length).toBeGreaterThan(0);
+    for (const more of [{ maxMemoryBytes: total }, { recompute: true }, { recompute: true, portion: 8 }]) {
+      const found = await train({ arch: plan }, { ...options, ...more });
+      expect(cuts(), JSON.stringify(more)).toEqual([expected]);
+      expect(lossesOf(found)).toEqual(lossesOf(whole));
+      expect(found.bytes).toEqual(whole.bytes);
+    }
+    open.mockRestore();
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^train: 8 pictures at a time do not fit with all maps, so most are computed anew on the way back, which is slower: maps \d/,
+      ),
+    ]);
+  });
+
   it('takes a smaller memory mode where nothing else fits, unless one was asked for', async () => {
     // Its filters are what takes most.
     const plan: PlanInput = { ...PLAN, batchNorm: false, blocks: [[64, 256, 256]] };

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '@vgg/core';
 import { describeEachBackend, TOLERANCE } from '@vgg/core/testing';
 import { expect, it } from 'vitest';
@@ -132,6 +132,68 @@ describeEachBackend('a network that learns', (backend) => {
     // Portions of 4 and 2: each counts by its pictures.
     expectClose(await gradients(backend(), trainable, [portion(WITHOUT, 0, 4), portion(WITHOUT, 4, 6)]), whole, 1e-5);
     trainable.dispose();
+  });
+
+  it.each([
+    [
+      'batch normalisation and dropout',
+      { ...PLAN, dropout: 0.5 },
+      {},
+      [['pool1'], ['relu1_1', 'conv2_1', 'pool2'], ['conv1_1', 'bn1_1', 'relu6']],
+    ],
+    ['no batch normalisation', { ...PLAN, batchNorm: false }, {}, [['relu1_1'], ['pool1', 'relu2_1', 'flatten']]],
+    ['a pool in front of what learns', PLAN, { unfreeze: 'pool1', freezeStatistics: true }, [['pool1'], ['pool1', 'pool2']]],
+  ] as const)('has the same gradients, to the bit, with maps computed anew: %s', async (_name, plan, options, ways) => {
+    const net = network(plan as PlanInput);
+    const learnt = async (cuts?: readonly string[]) => {
+      const trainable = await open(backend(), net, { ...options, ...(cuts && { cuts }) });
+      const before = backend().memory().tensors;
+      const { loss, correct } = await trainable.learn(portion(net));
+      trainable.drop();
+      const found = await gradients(backend(), trainable, [portion(net, 0, 4), portion(net, 4, 6)]);
+      const statistics = await valuesOf(backend(), trainable.statistics);
+      expect(backend().memory().tensors, 'tensors left behind').toBe(before);
+      trainable.dispose();
+      return { loss, correct, found, statistics };
+    };
+    const whole = await learnt();
+    for (const cuts of ways) expect(await learnt(cuts), cuts.join(' ')).toEqual(whole);
+  });
+
+  it.each([[[]], [['pool1']]])('leaves nothing behind of a portion that fails, with cuts %j', async (cuts) => {
+    const trainable = await open(backend(), WITH, { cuts });
+    const before = backend().memory().tensors;
+    await expect(trainable.learn({ ...portion(WITH), labels: labels(COUNT - 1) })).rejects.toMatchObject({ code: 'VGG_SHAPE' });
+    expect(backend().memory().tensors).toBe(before);
+    const whole = await gradients(backend(), trainable, [portion(WITH)]);
+    expect([...whole.keys()]).toEqual([...trainable.parameters.keys()]);
+    trainable.dispose();
+  });
+
+  it('keeps less with maps computed anew', async () => {
+    const net = network({
+      ...PLAN,
+      blocks: [
+        [8, 8, 8],
+        [8, 8, 8],
+      ],
+      dense: [],
+      size: 32,
+    });
+    const most = async (cuts: readonly string[]) => {
+      const trainable = await open(backend(), net, { cuts });
+      const before = tf.memory().numBytes;
+      const { peakBytes } = await tf.profile(async () => {
+        await trainable.learn(portion(net));
+        return [];
+      });
+      trainable.dispose();
+      return peakBytes - before;
+    };
+    const map = COUNT * 16 * 16 * 8 * 4;
+    const [all, few] = [await most([]), await most(['relu1_1', 'relu1_2', 'pool1'])];
+    // Of six maps in the first block two are kept, and two at a time computed anew.
+    expect(all - few).toBeGreaterThan(1.5 * map);
   });
 
   it('follows the statistics of its portions, one after the other', async () => {

@@ -4,6 +4,7 @@ import {
   type BatchStatistics,
   batchNorm,
   batchNormTraining,
+  chainGradients,
   conv2d,
   dense,
   dropout,
@@ -35,6 +36,8 @@ export interface TrainableOptions {
   freezeStatistics?: boolean;
   /** The weight of a new batch in the running statistics. Default 0.1, as in PyTorch. */
   momentum?: number;
+  /** Layers whose maps are kept while those between them are computed anew on the way back, to the same bits. Default: all maps are kept. */
+  cuts?: readonly string[];
   signal?: AbortSignal;
 }
 
@@ -92,6 +95,17 @@ interface Seen extends BatchStatistics {
   count: number;
 }
 
+/** Told of the statistics of a layer's batch, and how many values of each channel there were. */
+type See = (name: string, statistics: BatchStatistics, count: number) => void;
+
+/** A run of the layers that learn, from one to before another, by their places. */
+interface Part {
+  readonly from: number;
+  readonly to: number;
+  /** Names of its parameters. */
+  readonly parameters: readonly string[];
+}
+
 /** Statistics are no parameters: they follow the data, not the gradient. */
 const isParameter = (name: string) => !/\.(mean|variance)$/.test(name);
 
@@ -109,6 +123,7 @@ export class Trainable {
   readonly #tensors: Map<string, tf.Tensor>;
   readonly #frozen: readonly Layer[];
   readonly #learning: readonly Layer[];
+  readonly #parts: readonly Part[];
   readonly #options: TrainableOptions;
   /** Of the batch, so far. */
   readonly #gradients = new Map<string, tf.Tensor>();
@@ -121,6 +136,7 @@ export class Trainable {
     this.#tensors = tensors;
     this.#frozen = frozen;
     this.#learning = learning;
+    this.#parts = partsOf(learning, options.cuts ?? []);
     this.#options = options;
     const names = learning.flatMap(tensorNames);
     const variables = (wanted: string[]) => new Map(wanted.map((name) => [name, tensors.get(name) as tf.Variable]));
@@ -157,46 +173,78 @@ export class Trainable {
    * @throws VggError `VGG_MEMORY`; what was added of the batch is then gone
    */
   async learn(portion: Portion): Promise<Outcome> {
-    let logits: tf.Tensor | undefined;
-    let value: tf.Scalar | undefined;
+    let found: { value: tf.Tensor; logits: tf.Tensor } | undefined;
     try {
-      this.#backend.run(() => {
-        const features = tf.tidy(() => this.#features(tf.tensor4d(portion.x, [...portion.shape]), this.#frozen));
-        const labels = tf.tensor1d(portion.labels, 'int32');
-        try {
-          const found = tf.variableGrads(() => {
-            logits = this.#pass(features, portion.key, (name, statistics, count) => {
-              const { mean, variance } = statistics;
-              this.#seen.push({ name, mean: tf.keep(mean), variance: tf.keep(variance), count });
-            });
-            tf.keep(logits);
-            return softmaxCrossEntropy(logits, labels, { smoothing: portion.smoothing ?? 0 });
-          }, [...this.parameters.values()]);
-          value = found.value;
-          this.#accumulate(found.grads, portion.share);
-        } finally {
-          features.dispose();
-          labels.dispose();
-        }
-      });
-      const loss = (await this.#backend.read(value!))[0]!;
-      const scores = (await this.#backend.read(logits!)).slice();
+      found = this.#backend.run(() => this.#gradientsOf(portion));
+      const loss = (await this.#backend.read(found.value))[0]!;
+      const scores = (await this.#backend.read(found.logits)).slice();
       const { correct } = softmaxInPlace(scores, portion.labels.length, this.network.classes, portion.labels);
       return { loss, correct };
     } catch (error) {
       this.drop();
       throw error;
     } finally {
+      found?.value.dispose();
+      found?.logits.dispose();
+    }
+  }
+
+  /** The mean loss of a portion and its scores; its gradients, part by part from the last, join those of the batch. */
+  #gradientsOf({ x, shape, labels, share, key, smoothing = 0 }: Portion): { value: tf.Tensor; logits: tf.Tensor } {
+    const see: See = (name, { mean, variance }, count) => {
+      this.#seen.push({ name, mean: tf.keep(mean), variance: tf.keep(variance), count });
+    };
+    const truth = tf.tensor1d(labels, 'int32');
+    /** What each part takes, of those that are still to come. */
+    const inputs = [tf.tidy(() => this.#features(tf.tensor4d(x, [...shape]), this.#frozen))];
+    /** Of the loss by what the part gives. */
+    let slope: tf.Tensor | undefined;
+    let logits: tf.Tensor | undefined;
+    let value: tf.Tensor | undefined;
+    try {
+      for (const part of this.#parts.slice(0, -1)) inputs.push(tf.tidy(() => this.#pass(part, inputs.at(-1)!, key, see)));
+      for (const part of this.#parts.toReversed()) {
+        const input = inputs.at(-1)!;
+        // Nobody asks for the gradient of what the first part takes.
+        const isFirst = inputs.length === 1;
+        const wanted = [...part.parameters.map((name) => this.parameters.get(name)!), ...(isFirst ? [] : [input])];
+        if (wanted.length === 0) break;
+        const pass = () => {
+          // The statistics of the other parts have been seen.
+          if (slope) return this.#pass(part, input, key);
+          logits = tf.keep(this.#pass(part, input, key, see));
+          return softmaxCrossEntropy(logits, truth, { smoothing });
+        };
+        const found = chainGradients(pass, wanted, slope);
+        if (slope) found.value.dispose();
+        else value = found.value;
+        slope?.dispose();
+        slope = isFirst ? undefined : found.grads.pop();
+        inputs.pop()!.dispose();
+        part.parameters.forEach((name, i) => {
+          this.#accumulate(name, found.grads[i]!, share);
+        });
+      }
+      return { value: value!, logits: logits! };
+    } catch (error) {
       value?.dispose();
       logits?.dispose();
+      throw error;
+    } finally {
+      for (const left of [...inputs, truth]) left.dispose();
+      slope?.dispose();
     }
   }
 
   /** Ends a batch: the optimiser takes a step along its gradients, and the running statistics one towards its own. */
   step(optimizer: Optimizer, rate: number): void {
     this.#backend.run(() => {
-      const gradients = [...this.#gradients].map(([name, gradient]) => [name, { value: this.parameters.get(name)!, gradient }] as const);
-      optimizer.step(new Map(gradients), rate);
+      // In the order of the layers: the sum of their squares, which clipping goes by, depends on it.
+      const moving = [...this.parameters].flatMap(([name, value]) => {
+        const gradient = this.#gradients.get(name);
+        return gradient ? [[name, { value, gradient }] as const] : [];
+      });
+      optimizer.step(new Map(moving), rate);
       for (const seen of this.#seen) this.#follow(seen);
     });
     this.drop();
@@ -252,11 +300,11 @@ export class Trainable {
     };
   }
 
-  /** The layers that learn, as they are while they do. */
-  #pass(input: tf.Tensor, key: readonly number[], see: (name: string, statistics: BatchStatistics, count: number) => void): tf.Tensor {
-    const layers = this.#learning;
+  /** Layers that learn, as they are while they do. */
+  #pass({ from, to }: Part, input: tf.Tensor, key: readonly number[], see?: See): tf.Tensor {
+    const layers = this.#learning.slice(0, to);
     let x = input;
-    for (let i = 0; i < layers.length; i++) {
+    for (let i = from; i < to; i++) {
       const layer = layers[i]!;
       const part = (name: string) => this.#tensors.get(`${layer.name}.${name}`)!;
       const joins = layer.kind === 'conv' || layer.kind === 'dense' || layer.kind === 'batchnorm';
@@ -298,12 +346,7 @@ export class Trainable {
     return x;
   }
 
-  #normalise(
-    layer: Extract<Layer, { kind: 'batchnorm' }>,
-    x: tf.Tensor4D,
-    activation: 'linear' | 'relu',
-    see: (name: string, statistics: BatchStatistics, count: number) => void,
-  ): tf.Tensor {
+  #normalise(layer: Extract<Layer, { kind: 'batchnorm' }>, x: tf.Tensor4D, activation: 'linear' | 'relu', see?: See): tf.Tensor {
     const part = (name: string) => this.#tensors.get(`${layer.name}.${name}`) as tf.Tensor1D;
     const { epsilon } = layer;
     const scaled = { scale: part('scale'), offset: part('offset'), epsilon };
@@ -312,27 +355,23 @@ export class Trainable {
       return activation === 'relu' ? relu(y) : y;
     }
     const { y, ...statistics } = batchNormTraining(x, { ...scaled, activation });
-    see(layer.name, statistics, x.size / layer.channels);
+    see?.(layer.name, statistics, x.size / layer.channels);
     return y;
   }
 
-  #accumulate(found: Record<string, tf.Tensor>, share: number): void {
-    const byVariable = new Map([...this.parameters].map(([name, variable]) => [variable.name, name]));
-    for (const [own, gradient] of Object.entries(found)) {
-      const name = byVariable.get(own)!;
-      const before = this.#gradients.get(name);
-      if (!before && share === 1) {
-        this.#gradients.set(name, gradient);
-        continue;
-      }
-      const sum = tf.tidy(() => {
-        const part = tf.mul(gradient, share);
-        return before ? tf.add(before, part) : part;
-      });
-      gradient.dispose();
-      before?.dispose();
-      this.#gradients.set(name, sum);
+  #accumulate(name: string, gradient: tf.Tensor, share: number): void {
+    const before = this.#gradients.get(name);
+    if (!before && share === 1) {
+      this.#gradients.set(name, gradient);
+      return;
     }
+    const sum = tf.tidy(() => {
+      const part = tf.mul(gradient, share);
+      return before ? tf.add(before, part) : part;
+    });
+    gradient.dispose();
+    before?.dispose();
+    this.#gradients.set(name, sum);
   }
 
   /** Running statistics go a step towards a portion's. */
@@ -344,6 +383,15 @@ export class Trainable {
     next.mean.dispose();
     next.variance.dispose();
   }
+}
+
+/** The layers that learn, cut behind those that are named. */
+function partsOf(learning: readonly Layer[], cuts: readonly string[]): Part[] {
+  const ends = [...cuts.map((name) => learning.findIndex((layer) => layer.name === name) + 1), learning.length];
+  return ends.map((to, i) => {
+    const from = ends[i - 1] ?? 0;
+    return { from, to, parameters: learning.slice(from, to).flatMap(tensorNames).filter(isParameter) };
+  });
 }
 
 /** A layer's canonical tensors with the shapes that it is computed with. */
