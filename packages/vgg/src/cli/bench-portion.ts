@@ -28,7 +28,7 @@ export function planPortion(network: Network, layers: readonly Layer[], options:
   const limit = options.maxMemoryBytes ?? (memory ? HEAP_LIMIT : Number.POSITIVE_INFINITY);
   if (limit === Number.POSITIVE_INFINITY) return batch;
   if (mode === 'forward-backward') {
-    // Besides the gradients of a portion there is the sum of those before it.
+    // The sum of two portions' gradients is a third of each for a moment.
     const sizes = { batch, height, width, memory, threads, kept: 1, maxMemoryBytes: limit, recompute: false };
     const plan = planTraining(network, { ...sizes, frozen: [], learning: layers.filter(({ kind }) => kind !== 'softmax'), who: 'bench' });
     if (plan.portion < batch) warn(`bench: ${describeTrainingPlan(plan, batch)}`);

@@ -119,13 +119,13 @@ export const NETWORK_FLAGS = {
     type: 'integer',
     value: 'MB',
     least: 1,
-    about: 'network: what it may take; larger batches are worked off in portions',
+    about: 'network: what it may take, of the 4295 MB that a wasm heap can have; larger batches are worked off in portions',
     default: 3221,
   },
   recompute: {
     type: 'choice',
     choices: ['always', 'never'],
-    about: 'network: keep few maps and compute the others anew on the way back, in less memory and a third more time',
+    about: 'network: keep few maps and compute the others anew on the way back, in less memory and about a tenth more time',
     defaultText: 'where a batch that batch normalisation sees, or one picture, fits only so',
   },
 } as const satisfies Flags;

@@ -1,34 +1,41 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backend } from '@vgg/core';
 
 /**
- * The weights of the best epoch, in memory. Keeping them costs nothing at once: they share their memory with the parameters, which take
- * other memory at their next step. All methods run on the active backend.
+ * The weights of the best epoch, in ordinary memory: a copy on a backend's heap would leave less for maps, and a tensor that shares its
+ * memory with a parameter would send that to another place at its next step.
  */
 export class BestWeights {
-  #kept: ReadonlyMap<string, tf.Tensor> = new Map();
+  readonly #kept = new Map<string, Float32Array>();
 
   /** @param variables what an epoch changes: parameters, and the statistics of batch normalisation */
-  constructor(private readonly variables: ReadonlyMap<string, tf.Variable>) {}
+  constructor(
+    private readonly variables: ReadonlyMap<string, tf.Variable>,
+    private readonly backend: Backend,
+  ) {}
 
-  /** What is kept, by name; none at first. */
-  get tensors(): ReadonlyMap<string, tf.Tensor> {
-    return this.#kept;
+  /** How many are kept; none at first. */
+  get size(): number {
+    return this.#kept.size;
   }
 
   /** Keeps the values as they are now, in the place of those that were kept before. */
-  keep(): void {
-    const kept = new Map([...this.variables].map(([name, variable]) => [name, variable.clone()]));
-    this.dispose();
-    this.#kept = kept;
+  async keep(): Promise<void> {
+    for (const [name, variable] of this.variables) {
+      const values = await this.backend.read(variable);
+      const kept = this.#kept.get(name);
+      if (kept) kept.set(values);
+      else this.#kept.set(name, values.slice());
+    }
   }
 
   /** Gives the variables the values that were kept; does nothing where none were. */
   restore(): void {
-    for (const [name, tensor] of this.#kept) this.variables.get(name)!.assign(tensor);
+    for (const [name, values] of this.#kept) setValues(this.variables.get(name)!, values, this.backend);
   }
+}
 
-  dispose(): void {
-    for (const tensor of this.#kept.values()) tensor.dispose();
-    this.#kept = new Map();
-  }
+/** Gives a variable other values. */
+export function setValues(variable: tf.Variable, values: Float32Array, backend: Backend): void {
+  backend.run(() => tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32'))));
 }

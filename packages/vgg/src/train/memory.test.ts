@@ -1,26 +1,30 @@
 import { MEMORY_MODES } from '@vgg/core';
 import { describe, expect, it } from 'vitest';
 import { network } from '../network/architecture.js';
+import { weightBytes } from '../network/memory.js';
 import { planTraining } from './memory.js';
 
 const vgg = network('vgg16', { top: false });
 const options = { batch: 256, height: 224, width: 224, frozen: [], learning: vgg.layers, kept: 1, memory: 'fast' } as const;
 const LIMIT = 3 * 2 ** 30;
+/** What one picture takes that is a portion of more: the gradients are added up. */
+const oneOf = (more: Partial<Parameters<typeof planTraining>[1]> = {}) =>
+  planTraining(vgg, { ...options, ...more, batch: 1 }).total + planTraining(vgg, options).sums;
 
 describe('planTraining', () => {
   it('takes as many pictures at a time as fit, in portions of about one size', () => {
     const plan = planTraining(vgg, options);
     expect(plan.portion).toBeGreaterThan(1);
     expect(plan.portion).toBeLessThan(256);
-    expect(plan.total).toBe(plan.fixed + plan.portion * plan.perPicture + plan.scratch);
+    expect(plan.total).toBe(plan.fixed + plan.sums + plan.portion * plan.perPicture + plan.scratch);
+    expect(plan.sums).toBe(vgg.layers.reduce((sum, layer) => sum + weightBytes(layer), 0));
     expect(plan.total).toBeLessThanOrEqual(LIMIT);
     // One part fewer does not fit.
     const larger = Math.ceil(256 / (Math.ceil(256 / plan.portion) - 1));
-    expect(plan.fixed + larger * plan.perPicture).toBeGreaterThan(LIMIT - plan.scratch);
-    expect(planTraining(vgg, { ...options, batch: 2 }).portion).toBe(2);
-    const one = planTraining(vgg, { ...options, batch: 1 });
-    expect(planTraining(vgg, { ...options, maxMemoryBytes: one.total }).portion).toBe(1);
-    const limit = { ...options, maxMemoryBytes: one.total - 1, recompute: false };
+    expect(plan.fixed + plan.sums + larger * plan.perPicture).toBeGreaterThan(LIMIT - plan.scratch);
+    expect(planTraining(vgg, { ...options, batch: 2 })).toMatchObject({ portion: 2, sums: 0 });
+    expect(planTraining(vgg, { ...options, maxMemoryBytes: oneOf() }).portion).toBe(1);
+    const limit = { ...options, maxMemoryBytes: oneOf() - 1, recompute: false };
     expect(() => planTraining(vgg, limit)).toThrow('expected one picture of 224x224');
   });
 
@@ -58,7 +62,7 @@ describe('planTraining', () => {
   });
 
   it('takes a smaller mode where nobody asked for the larger', () => {
-    const totalOf = (memory: 'fast' | 'balanced' | 'small') => planTraining(vgg, { ...options, batch: 1, memory }).total;
+    const totalOf = (memory: 'fast' | 'balanced' | 'small') => oneOf({ memory });
     for (const memory of ['balanced', 'small'] as const) {
       const limit = { ...options, maxMemoryBytes: totalOf(memory) };
       expect(planTraining(vgg, { ...limit, asked: false })).toMatchObject({ memory, portion: 1 });
@@ -73,11 +77,12 @@ describe('planTraining', () => {
     expect(all!.cuts).toEqual([]);
     expect(few!.cuts).toEqual(['pool1']);
     expect(few!.total).toBeLessThan(all!.total);
-    expect(planTraining(vgg, { ...options, maxMemoryBytes: all!.total })).toEqual(all);
-    for (const maxMemoryBytes of [all!.total - 1, few!.total]) expect(planTraining(vgg, { ...options, maxMemoryBytes })).toEqual(few);
-    expect(() => planTraining(vgg, { ...options, maxMemoryBytes: few!.total - 1 })).toThrow('expected one picture of 224x224');
+    expect(planTraining(vgg, { ...alone, maxMemoryBytes: all!.total })).toEqual(all);
+    for (const maxMemoryBytes of [all!.total - 1, few!.total]) expect(planTraining(vgg, { ...alone, maxMemoryBytes })).toEqual(few);
+    expect(() => planTraining(vgg, { ...alone, maxMemoryBytes: few!.total - 1 })).toThrow('expected one picture of 224x224');
+    expect(planTraining(vgg, { ...options, maxMemoryBytes: oneOf() - 1 })).toMatchObject({ portion: 1, cuts: ['pool1'] });
     // Before that, a smaller memory mode is taken where nobody asked for the larger.
-    const plan = planTraining(vgg, { ...options, maxMemoryBytes: all!.total - 1, asked: false });
+    const plan = planTraining(vgg, { ...options, maxMemoryBytes: oneOf() - 1, asked: false });
     expect(plan).toMatchObject({ memory: 'balanced', cuts: [] });
   });
 

@@ -44,6 +44,8 @@ export interface TrainingPlan {
   readonly cuts: readonly string[];
   /** Weights, gradients, what the optimiser keeps and transformed filters. */
   readonly fixed: number;
+  /** The sums of the gradients of portions; 0 for a batch in one. */
+  readonly sums: number;
   /** The most that is held of one picture: its maps, and their gradients on the way back. */
   readonly perPicture: number;
   /** What the kernel that takes most uses while it runs on a portion. */
@@ -61,8 +63,8 @@ const REMEDIES = {
 
 /**
  * How many pictures of a batch can be learnt from at a time in the memory that is given. Batch normalisation normalises each portion by
- * its own statistics. Maps are computed anew on the way back, for a third more time, where a batch that it normalises fits whole with that
- * alone, or where not even one picture fits otherwise; elsewhere a smaller portion needs as little memory and takes no longer.
+ * its own statistics. Maps are computed anew on the way back, for about a tenth more time, where a batch that it normalises fits whole with
+ * that alone, or where not even one picture fits otherwise; elsewhere a smaller portion needs as little memory and takes no longer.
  *
  * @throws VggError `VGG_MEMORY` when not even one fits, `VGG_SHAPE` if the picture does not get through the network
  */
@@ -86,17 +88,17 @@ export function planTraining(network: Pick<Network, 'name' | 'channels'>, option
     const needs = needsOf(network, { ...options, memory: mode }, anew);
     // Portions of about one size: 128 in portions of at most 100 are two of 64.
     for (let parts = 1; parts <= batch / least; parts++) {
-      const plan = planned(needs, Math.ceil(batch / parts), mode);
+      const plan = planned(needs, batch, parts, mode);
       if (plan.total <= maxMemoryBytes) return plan;
     }
   }
   const { mode: last, anew } = ways.at(-1)!;
-  const { fixed, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }, anew), 1, last);
+  const { fixed, sums, perPicture, scratch, total } = planned(needsOf(network, { ...options, memory: last }, anew), batch, batch, last);
   const [smaller, small, more] = REMEDIES[who];
   const remedy = last && last !== 'small' ? `${smaller}, ${small}, or ${more}` : `${smaller}, or ${more}`;
   throw new VggError(
     'VGG_MEMORY',
-    `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and${last ? ` with memory ${last}` : ''} it takes ${megabytes(total)} (weights, gradients and filters ${megabytes(fixed)}, maps ${megabytes(perPicture)}, scratch ${megabytes(scratch)}); ${remedy}`,
+    `${who}: expected one picture of ${height}x${width} to fit ${megabytes(maxMemoryBytes)}, and${last ? ` with memory ${last}` : ''} it takes ${megabytes(total)} (weights, gradients and filters ${megabytes(fixed + sums)}, maps ${megabytes(perPicture)}, scratch ${megabytes(scratch)}); ${remedy}`,
   );
 }
 
@@ -104,29 +106,35 @@ export function planTraining(network: Pick<Network, 'name' | 'channels'>, option
 interface Needs {
   readonly cuts: readonly string[];
   readonly fixed: number;
+  /** The gradients of a portion beside those of the batch. */
+  readonly sums: number;
   readonly perPicture: number;
   /** For so many pictures at a time. */
   scratch(portion: number): number;
 }
 
-function planned({ cuts, fixed, perPicture, scratch: of }: Needs, portion: number, memory: MemoryMode | undefined): TrainingPlan {
-  const scratch = of(portion);
-  return { portion, memory, cuts, fixed, perPicture, scratch, total: fixed + portion * perPicture + scratch };
+function planned(needs: Needs, batch: number, parts: number, memory: MemoryMode | undefined): TrainingPlan {
+  const { cuts, fixed, perPicture } = needs;
+  const portion = Math.ceil(batch / parts);
+  const scratch = needs.scratch(portion);
+  const sums = portion < batch ? needs.sums : 0;
+  return { portion, memory, cuts, fixed, sums, perPicture, scratch, total: fixed + sums + portion * perPicture + scratch };
 }
 
 /** `anew`: maps are computed anew on the way back. */
 function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options: TrainingPlanOptions, anew: boolean): Needs {
   const { height, width, frozen, learning, kept, memory, threads = 1 } = options;
   let shape: MapShape = [height, width, channels];
-  let [fixed, passing] = [0, 0];
+  let [fixed, sums, passing] = [0, 0, 0];
   const maps: LearningMap[] = [];
   const scratches: ((portion: number) => number)[] = [];
   for (const layer of [...frozen, ...learning]) {
     const output = outputShape(layer, shape, name);
     const learns = learning.includes(layer);
     const weights = weightBytes(layer);
-    // Beside themselves their gradient, and their values in the best epoch.
-    fixed += weights * (learns ? 3 + kept : 1);
+    // Beside themselves their gradient.
+    fixed += weights * (learns ? 2 + kept : 1);
+    if (learns) sums += weights;
     if (memory && layer.kind === 'conv' && layer.kernel === 3) {
       const same = layer.padding === 'zero';
       const there = { inChannels: layer.in, outHeight: output[0], outWidth: output[1], outChannels: layer.out, same };
@@ -147,7 +155,7 @@ function needsOf({ name, channels }: Pick<Network, 'name' | 'channels'>, options
   }
   const { cuts, bytes } = anew ? cheapestParts(maps) : onePart(maps);
   const scratch = (portion: number) => Math.max(0, ...scratches.map((of) => of(portion)));
-  return { cuts, fixed, perPicture: Math.max(passing, (maps[0]?.input ?? 0) + bytes), scratch };
+  return { cuts, fixed, sums, perPicture: Math.max(passing, (maps[0]?.input ?? 0) + bytes), scratch };
 }
 
 /** What is said of a batch that is worked off in portions. */

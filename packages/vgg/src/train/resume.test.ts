@@ -139,22 +139,21 @@ describeEachBackend('a run', (backend) => {
 
   it('has its best weights again, after steps that went on from them', async () => {
     const toy = begin(backend());
-    const best = new BestWeights(toy.variables);
+    const best = new BestWeights(toy.variables, backend());
     take(toy, backend());
-    backend().run(() => best.keep());
+    await best.keep();
     take(toy, backend());
-    backend().run(() => best.keep());
+    await best.keep();
     const expected = await valuesOf(toy);
     for (let i = 0; i < 3; i++) take(toy, backend());
     expect(await valuesOf(toy)).not.toEqual(expected);
-    backend().run(() => best.restore());
+    best.restore();
     expect(await valuesOf(toy)).toEqual(expected);
     // Restored weights go on being trained, and what is kept stays.
     take(toy, backend());
     expect(await valuesOf(toy)).not.toEqual(expected);
-    backend().run(() => best.restore());
+    best.restore();
     expect(await valuesOf(toy)).toEqual(expected);
-    best.dispose();
     end(toy);
   });
 });

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import {
   type Backend,
   type BackendInfo,
@@ -21,7 +20,7 @@ import type { Prepared } from '../pictures/preprocess.js';
 import type { Preprocessing } from '../pictures/preprocessing.js';
 import { percent } from '../text/percent.js';
 import { METADATA } from '../weights/metadata.js';
-import { BestWeights } from './best-weights.js';
+import { BestWeights, setValues } from './best-weights.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { CheckpointFolder } from './checkpoint-folder.js';
 import type { JsonObject } from './checkpoint-run.js';
@@ -75,7 +74,7 @@ export interface RunOptions {
   /** Bytes that weights, maps and gradients may take. Default: 3 GiB. */
   maxMemoryBytes?: number;
   /**
-   * Keep few maps, and compute the others anew on the way back: to the same bits, in less memory and a third more time. Default: where that
+   * Keep few maps, and compute the others anew on the way back: to the same bits, in less memory and about a tenth more time. Default: where that
    * lets a batch fit whole whose statistics batch normalisation goes by, or where not even one picture fits otherwise.
    */
   recompute?: boolean;
@@ -219,7 +218,7 @@ class Run {
     readonly backend: Backend,
     portion: number,
   ) {
-    this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]));
+    this.#best = new BestWeights(new Map([...trainable.parameters, ...trainable.statistics]), backend);
     const { batch, seed, smoothing } = { ...RUN_DEFAULTS, ...given(options) };
     const { epochs = RUN_DEFAULTS.epochs, optimizer = OPTIMIZER, augment, unfreeze, freezeStatistics, patience } = options;
     const schedule = scheduleFor(options.schedule ?? { kind: 'constant' }, epochs);
@@ -235,7 +234,6 @@ class Run {
 
   dispose(): void {
     this.progress.optimizer.dispose();
-    this.#best.dispose();
   }
 
   async finish(): Promise<RunResult> {
@@ -384,7 +382,7 @@ class Run {
     progress.schedule.observe(entry.valAccuracy ?? entry.accuracy);
     if (isBest) {
       progress.best = entry;
-      this.backend.run(() => this.#best.keep());
+      await this.#best.keep();
     }
     await this.#save(isBest);
     await options.onEpoch?.(entry);
@@ -399,14 +397,13 @@ class Run {
   async #restoreBest(): Promise<void> {
     const { progress, trainable, backend } = this;
     if (progress.best?.epoch === progress.history.at(-1)?.epoch) return;
-    if (this.#best.tensors.size > 0) return backend.run(() => this.#best.restore());
+    if (this.#best.size > 0) return this.#best.restore();
     // Of a run that was resumed behind its best epoch.
     const found = await this.options.checkpoints?.best();
     try {
       for (const [name, variable] of [...trainable.parameters, ...trainable.statistics]) {
         if (!found) return;
-        const values = await found.readWeight(name);
-        backend.run(() => tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32'))));
+        setValues(variable, await found.readWeight(name), backend);
       }
     } finally {
       await found?.close();

@@ -117,7 +117,9 @@ describe('trainNetwork', () => {
     const sizes = () => learn.mock.calls.splice(0).map(([{ labels }]) => labels.length);
     const sides = { height: 16, width: 16, frozen: [], learning: network(plan, { classes: 2 }).layers, kept: 1, memory: 'fast' } as const;
     const { total } = planTraining(network(plan), { ...sides, batch: 4 });
-    for (const more of [{ portion: 3 }, { maxMemoryBytes: total, onWarning: () => {} }]) {
+    const { sums } = planTraining(network(plan), { ...sides, batch: 8, maxMemoryBytes: total });
+    expect(sums).toBeGreaterThan(0);
+    for (const more of [{ portion: 3 }, { maxMemoryBytes: total + sums, onWarning: () => {} }]) {
       const [loss] = lossesOf(await train({ arch: plan }, { ...SHORT, ...more }));
       expect(Math.abs(loss! - whole), JSON.stringify(more)).toBeLessThan(1e-5);
       // Three batches of 8.
@@ -165,7 +167,7 @@ describe('trainNetwork', () => {
     const sides = { batch: 1, height: 16, width: 16, frozen: [], learning: net.layers, kept: 1 } as const;
     const totalOf = (memory: 'fast' | 'balanced' | 'small') => planTraining(net, { ...sides, memory }).total;
     const warnings: string[] = [];
-    const options: TrainNetworkOptions = { ...SHORT, batch: 2, onWarning: (line) => void warnings.push(line) };
+    const options: TrainNetworkOptions = { ...SHORT, batch: 1, onWarning: (line) => void warnings.push(line) };
     const maxMemoryBytes = totalOf('balanced');
     expect(maxMemoryBytes).toBeLessThan(totalOf('fast'));
     const { history } = await train({ arch: plan }, { ...options, maxMemoryBytes }, stripes(4, 1));

@@ -13,6 +13,7 @@ import {
   pool,
   registerGradients,
   relu,
+  sgdStep,
   softmaxCrossEntropy,
   updateRunning,
 } from '@vgg/core';
@@ -126,7 +127,7 @@ export class Trainable {
   readonly #parts: readonly Part[];
   readonly #options: TrainableOptions;
   /** Of the batch, so far. */
-  readonly #gradients = new Map<string, tf.Tensor>();
+  readonly #gradients = new Map<string, tf.Variable>();
   readonly #seen: Seen[] = [];
 
   private constructor(backend: Backend, network: Network, tensors: Map<string, tf.Tensor>, options: TrainableOptions) {
@@ -213,16 +214,16 @@ export class Trainable {
           // The statistics of the other parts have been seen.
           if (slope) return this.#pass(part, input, key);
           logits = tf.keep(this.#pass(part, input, key, see));
-          return softmaxCrossEntropy(logits, truth, { smoothing });
+          value = tf.keep(softmaxCrossEntropy(logits, truth, { smoothing }));
+          return tf.mul(value, share);
         };
         const found = chainGradients(pass, wanted, slope);
-        if (slope) found.value.dispose();
-        else value = found.value;
+        found.value.dispose();
         slope?.dispose();
         slope = isFirst ? undefined : found.grads.pop();
         inputs.pop()!.dispose();
         part.parameters.forEach((name, i) => {
-          this.#accumulate(name, found.grads[i]!, share);
+          this.#accumulate(name, found.grads[i]!);
         });
       }
       return { value: value!, logits: logits! };
@@ -359,19 +360,12 @@ export class Trainable {
     return y;
   }
 
-  #accumulate(name: string, gradient: tf.Tensor, share: number): void {
-    const before = this.#gradients.get(name);
-    if (!before && share === 1) {
-      this.#gradients.set(name, gradient);
-      return;
-    }
-    const sum = tf.tidy(() => {
-      const part = tf.mul(gradient, share);
-      return before ? tf.add(before, part) : part;
-    });
+  /** Adds a gradient, which is then gone, to that of the batch: in its place where the backend can, as the largest take hundreds of megabytes. */
+  #accumulate(name: string, gradient: tf.Tensor): void {
+    const sum = this.#gradients.get(name);
+    if (sum) sgdStep({ value: sum, gradient }, { rate: -1 });
+    else this.#gradients.set(name, tf.variable(gradient, false));
     gradient.dispose();
-    before?.dispose();
-    this.#gradients.set(name, sum);
   }
 
   /** Running statistics go a step towards a portion's. */
