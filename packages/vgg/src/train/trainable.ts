@@ -176,7 +176,8 @@ export class Trainable {
   async learn(portion: Portion): Promise<Outcome> {
     let found: { value: tf.Tensor; logits: tf.Tensor } | undefined;
     try {
-      found = this.#backend.run(() => this.#gradientsOf(portion));
+      // What an error leaves goes with the tidy.
+      found = this.#backend.run(() => tf.tidy(() => this.#gradientsOf(portion)));
       const loss = (await this.#backend.read(found.value))[0]!;
       const scores = (await this.#backend.read(found.logits)).slice();
       const { correct } = softmaxInPlace(scores, portion.labels.length, this.network.classes, portion.labels);
@@ -190,7 +191,7 @@ export class Trainable {
     }
   }
 
-  /** The mean loss of a portion and its scores; its gradients, part by part from the last, join those of the batch. */
+  /** The mean loss of a portion and its scores, both kept; its gradients, part by part from the last, join those of the batch. */
   #gradientsOf({ x, shape, labels, share, key, smoothing = 0 }: Portion): { value: tf.Tensor; logits: tf.Tensor } {
     const see: See = (name, { mean, variance }, count) => {
       this.#seen.push({ name, mean: tf.keep(mean), variance: tf.keep(variance), count });
@@ -231,9 +232,6 @@ export class Trainable {
       value?.dispose();
       logits?.dispose();
       throw error;
-    } finally {
-      for (const left of [...inputs, truth]) left.dispose();
-      slope?.dispose();
     }
   }
 
