@@ -6,6 +6,7 @@ import type { ThreadPool } from '../packages/core/src/kernels/wasm/threads/pool.
 import { conv2d } from '../packages/core/src/ops/conv2d.js';
 import { chainGradients } from '../packages/core/src/ops/differentiable.js';
 import { pool } from '../packages/core/src/ops/pool.js';
+import { processorTime, recordKernels } from './support/kernel-times.js';
 import { median } from './support/median.js';
 import { BLOCKS } from './support/vgg16.js';
 
@@ -13,11 +14,6 @@ const KERNELS = ['FusedConv2D', INPUT_GRADIENT, FILTER_GRADIENT];
 
 /** Milliseconds of the clock that was chosen. */
 let now = (): number => performance.now();
-
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 interface Layer {
   side: number;
@@ -129,7 +125,7 @@ function tellStack({ threads }: ThreadPool, batch: number, rounds: number): void
   const spent = new Map<string, number[]>();
   for (let round = -1; round < rounds; round++) {
     runs.forEach((run, i) => {
-      const stop = i === 1 && round >= 0 ? recordKernels() : undefined;
+      const stop = i === 1 && round >= 0 ? recordKernels(now) : undefined;
       const start = now();
       const results = run();
       const ms = now() - start;
@@ -149,29 +145,4 @@ function tellStack({ threads }: ThreadPool, batch: number, rounds: number): void
     console.log(`  ${name.padEnd(24)} ${ms.toFixed(1).padStart(8)} ms  ${((100 * ms) / both).toFixed(1).padStart(5)} %`);
   }
   console.log(`  ${'no convolution'.padEnd(24)} ${rest.toFixed(1).padStart(8)} ms  ${((100 * rest) / both).toFixed(1).padStart(5)} %`);
-}
-
-/** Adds up the time of tfjs's calls of each kernel, until it is called. */
-function recordKernels(): () => Map<string, number> {
-  const engine = tf.engine();
-  const { runKernel } = engine;
-  const spent = new Map<string, number>();
-  let depth = 0;
-  const timed = (name: string, call: () => unknown): unknown => {
-    const start = now();
-    depth++;
-    try {
-      return call();
-    } finally {
-      depth--;
-      // A call within a call is a part of it.
-      if (depth === 0) spent.set(name, (spent.get(name) ?? 0) + now() - start);
-    }
-  };
-  engine.runKernel = ((name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) =>
-    timed(name, () => runKernel.call(engine, name, inputs, attributes))) as typeof runKernel;
-  return () => {
-    engine.runKernel = runKernel;
-    return spent;
-  };
 }

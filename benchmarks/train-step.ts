@@ -1,53 +1,13 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { type Backend, openBackend } from '../packages/core/src/index.js';
+import { openBackend } from '../packages/core/src/index.js';
 import { network } from '../packages/vgg/src/network/architecture.js';
 import type { Network } from '../packages/vgg/src/network/plan.js';
-import { initialWeights } from '../packages/vgg/src/train/initialize.js';
-import { makeOptimizer, type Optimizer } from '../packages/vgg/src/train/optimizer.js';
-import { type Portion, Trainable } from '../packages/vgg/src/train/trainable.js';
+import { processorTime, recordKernels } from './support/kernel-times.js';
+import { Learner } from './support/learner.js';
 
 const CLASSES = 10;
-const OPTIMIZER = { momentum: 0.9, weightDecay: 5e-4 };
 
 /** Milliseconds of the clock that was chosen. */
 let now = (): number => performance.now();
-
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-/** A network that learns, and pictures to learn from. */
-class Learner {
-  private constructor(
-    readonly backend: Backend,
-    private readonly trainable: Trainable,
-    private readonly portion: Portion,
-    private readonly optimizer: Optimizer,
-  ) {}
-
-  static async open(backend: Backend, net: Network, batch: number): Promise<Learner> {
-    const file = initialWeights(net, { seed: 1 });
-    const trainable = await Trainable.open(backend, net, (name) => file.read(name));
-    const side = net.size;
-    const x = tf.tidy(() => tf.randomUniform([batch, side, side, 3], -1, 1, 'float32', 1).dataSync().slice()) as Float32Array;
-    const labels = Int32Array.from({ length: batch }, (_, i) => i % CLASSES);
-    const portion: Portion = { x, shape: [batch, side, side, 3], labels, share: 1, key: [1] };
-    return new Learner(backend, trainable, portion, makeOptimizer(OPTIMIZER));
-  }
-
-  /** A step of the trainer: forward, backward and the optimiser's. @returns the loss */
-  async step(): Promise<number> {
-    const { loss } = await this.trainable.learn(this.portion);
-    this.trainable.step(this.optimizer, 0.01);
-    return loss;
-  }
-
-  dispose(): void {
-    this.trainable.dispose();
-    this.optimizer.dispose();
-  }
-}
 
 /**
  * A training step of VGG-16 with batch normalisation at 32x32, by the trainer itself, with the share of each kernel; and of a compact VGG; and in the
@@ -105,7 +65,7 @@ async function onWebGpu(nets: readonly Network[], batch: number): Promise<void> 
 async function tell(learner: Learner, name: string, batch: number, rounds: number, warmUp = 1, hasShares = true): Promise<void> {
   const steps: { ms: number; kernels: Map<string, number> }[] = [];
   for (let round = -warmUp; round < rounds; round++) {
-    const stop = recordKernels();
+    const stop = recordKernels(now);
     const start = now();
     const loss = await learner.step();
     const ms = now() - start;
@@ -125,27 +85,4 @@ async function tell(learner: Learner, name: string, batch: number, rounds: numbe
     if (part >= ms / 1000) row(kernel, part);
   }
   row('outside of kernels', rest);
-}
-
-/** Adds up the time of tfjs's calls of each kernel, until it is called. */
-function recordKernels(): () => Map<string, number> {
-  const engine = tf.engine();
-  const { runKernel } = engine;
-  const spent = new Map<string, number>();
-  let depth = 0;
-  engine.runKernel = ((name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap) => {
-    const start = now();
-    depth++;
-    try {
-      return runKernel.call(engine, name, inputs, attributes);
-    } finally {
-      depth--;
-      // A call within a call is a part of it.
-      if (depth === 0) spent.set(name, (spent.get(name) ?? 0) + now() - start);
-    }
-  }) as typeof runKernel;
-  return () => {
-    engine.runKernel = runKernel;
-    return spent;
-  };
 }

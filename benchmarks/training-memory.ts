@@ -3,11 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { type Backend, openBackend } from '../packages/core/src/index.js';
 import { network } from '../packages/vgg/src/network/architecture.js';
 import type { Network } from '../packages/vgg/src/network/plan.js';
-import { initialWeights } from '../packages/vgg/src/train/initialize.js';
 import { planTraining, type TrainingPlan } from '../packages/vgg/src/train/memory.js';
-import { makeOptimizer } from '../packages/vgg/src/train/optimizer.js';
-import { type Portion, Trainable } from '../packages/vgg/src/train/trainable.js';
-import { noise } from '../packages/vgg/test/small-weights.js';
+import { Learner } from './support/learner.js';
 import { median } from './support/median.js';
 
 const MODES = ['kept', 'anew'] as const;
@@ -40,7 +37,10 @@ export async function main([arch = 'vgg16_bn', batch = '8', rounds = '3', mode]:
   const measured: Measured[][] = MODES.map(() => []);
   for (let round = 0; round < Number(rounds); round++) {
     MODES.forEach((each, i) => {
-      const { stdout } = spawnSync(process.execPath, [run, 'training-memory', arch, batch, rounds, each], { encoding: 'utf8' });
+      const { stdout } = spawnSync(process.execPath, [run, 'training-memory', arch, batch, rounds, each], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       measured[i].push(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
     });
   }
@@ -61,18 +61,11 @@ function planOf(net: Network, { info }: Backend, batch: number, recompute: boole
 
 /** A few steps of SGD with momentum, by the trainer itself. */
 async function measure(net: Network, backend: Backend, batch: number, { cuts }: TrainingPlan): Promise<Measured> {
-  const file = initialWeights(net, { seed: 1 });
-  const trainable = await Trainable.open(backend, net, (name) => file.read(name), { cuts });
-  const optimizer = makeOptimizer({ momentum: 0.9, weightDecay: 5e-4 });
-  const next = noise(1);
-  const x = Float32Array.from({ length: batch * net.size ** 2 * 3 }, () => next());
-  const labels = Int32Array.from({ length: batch }, (_, i) => i % net.classes);
-  const portion: Portion = { x, shape: [batch, net.size, net.size, 3], labels, share: 1, key: [1] };
+  const learner = await Learner.open(backend, net, batch, cuts);
   const times: number[] = [];
   for (let step = 0; step < STEPS; step++) {
     const start = performance.now();
-    await trainable.learn(portion);
-    trainable.step(optimizer, 1e-3);
+    await learner.step();
     if (step > 0) times.push(performance.now() - start);
   }
   return { heap: (backend.memory().heapBytes ?? 0) / 1e6, ms: median(times) };

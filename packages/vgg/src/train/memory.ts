@@ -44,7 +44,7 @@ export interface TrainingPlan {
   readonly cuts: readonly string[];
   /** Weights, gradients, what the optimiser keeps and transformed filters. */
   readonly fixed: number;
-  /** The sums of the gradients of portions; 0 for a batch in one. */
+  /** The gradients of a portion, beside those of the batch that they are added to; 0 for a batch in one. */
   readonly sums: number;
   /** The most that is held of one picture: its maps, and their gradients on the way back. */
   readonly perPicture: number;
@@ -106,7 +106,7 @@ export function planTraining(network: Pick<Network, 'name' | 'channels'>, option
 interface Needs {
   readonly cuts: readonly string[];
   readonly fixed: number;
-  /** The gradients of a portion beside those of the batch. */
+  /** Of a batch in portions. */
   readonly sums: number;
   readonly perPicture: number;
   /** For so many pictures at a time. */

@@ -28,7 +28,7 @@ export function onePart(maps: readonly LearningMap[]): Parts {
  * those before it begin with, and its own.
  *
  * @example
- * cheapestParts(maps).cuts; // of VGG-16 with batch normalisation at 224 x 224: ['relu1_1', 'pool1', 'pool2', 'pool3']
+ * cheapestParts(maps).cuts; // of VGG-16 with batch normalisation at 224 x 224: ['relu1_1', 'pool1', 'pool2']
  */
 export function cheapestParts(maps: readonly LearningMap[]): Parts {
   let best = onePart(maps);
