@@ -32,8 +32,12 @@ export function classesSection(section) {
   cards.add('second');
   act('add').addEventListener('click', () => cards.add('').focus());
   act('textures').addEventListener('click', async () => {
+    // All at once: training could begin with the first of them.
+    const drawn = await Promise.all(TEXTURES.map((kind) => Promise.all(Array.from({ length: DRAWN }, () => drawTexture(kind)))));
     cards.removeEmpty();
-    for (const kind of TEXTURES) cards.add(kind, await Promise.all(Array.from({ length: DRAWN }, () => drawTexture(kind))));
+    TEXTURES.forEach((kind, i) => {
+      cards.add(kind, drawn[i]);
+    });
   });
   classFolders(section.querySelector('[data-drop=folders]'), task('open'), (data) => give(data));
   act('forget').addEventListener('click', () => give(undefined));
